@@ -1,0 +1,111 @@
+"""What every AWS service is: classes whose public methods are its operations, named as botocore names them.
+
+A plain `def put_item(self, tx, call, request)` is one transaction: it is given the `Tx`, awaits nothing, and may be run
+again after a conflict. An `async def invoke(self, call, request)` is one that waits (a long poll, an invocation); it
+opens its own transactions with `self.house.store.transact`. Both return the API's output structure as a plain dict.
+
+A service is a folder `aws/services/<botocore name, "-" as "_">/`; its classes of operations stand in `operations.py`,
+or in several files of `operations/` once there are several nouns. They are found there, not registered. ("lambda" is
+a word of Python's, so that folder is `lambda_`.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from fogbank.functions.engine import Engine
+    from fogbank.kernel.clock import Clock
+    from fogbank.kernel.config import Config
+    from fogbank.kernel.gateway.messages import Route
+    from fogbank.kernel.ids import Ids
+    from fogbank.kernel.signals import Signals
+    from fogbank.kernel.store import Store
+    from fogbank.kernel.telemetry import Telemetry
+    from fogbank.primitives.blobs import Blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks, where and when. Time and new names come with the call, so an operation can be run again."""
+
+    account: str  # Twelve digits.
+    region: str
+    principal: str  # The caller's ARN.
+    now_ms: int
+    request_id: str
+    trace_id: str
+    new_id: Callable[[], str]
+    access_key: str = ""
+    host: str = ""  # "127.0.0.1:4566": where the caller reached us, for URLs that must work for it.
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+class ServiceError(Exception):
+    """An answer that the caller is meant to see.
+
+    `code` is the model's shape name (`QueueDoesNotExist`), or a plain code where the model has none
+    (`ValidationException`); `fields` are further members of the error's shape (`CancellationReasons`).
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 400, fields: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status, self.fields = code, message, status, dict(fields or {})
+
+
+class Ask(Protocol):
+    """A public operation, called as a customer would: validated, authorized, logged. Raises `ServiceError`."""
+
+    def __call__(self, service: str, operation: str, /, **request: Any) -> Awaitable[dict[str, Any]]: ...
+
+
+class Caller(Protocol):
+    """Makes an `Ask` that acts as somebody, somewhere: `house.caller(account, region, principal)`."""
+
+    def __call__(self, account: str, region: str, principal: str, /) -> Ask: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A loop for the supervisor: restarted with back-off if it raises, stopped in order at the end."""
+
+    name: str  # Shown by `fogbank status`: "dynamodb: expire items".
+    run: Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class House:
+    """What a service may use. Built once, by `fogbank.assembly`."""
+
+    config: Config
+    store: Store
+    clock: Clock
+    ids: Ids
+    signals: Signals
+    blobs: Blobs
+    engine: Engine
+    telemetry: Telemetry
+    caller: Caller
+    links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
+
+
+class Operations:
+    """Base of every class of operations. `service` is botocore's name for the service."""
+
+    service: ClassVar[str]
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    def routes(self) -> Iterable[Route]:
+        """Addresses beside the API itself that this service answers at (an API's own host, a JWKS document)."""
+        return ()
+
+    def backgrounds(self) -> Iterable[Background]:
+        """Loops that run as long as the server does."""
+        return ()

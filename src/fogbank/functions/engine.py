@@ -1,0 +1,42 @@
+"""The one door to running functions: hand it a version and an event, get what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from fogbank.functions.model import Invocation, Outcome, Version
+
+
+class Throttled(Exception):
+    """No instance may be used or made now: the limit that was handed in is reached."""
+
+
+class Engine(Protocol):
+    async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
+        """Run one event on an idle instance, or a new one. `limit`: at most so many events of this version at a time;
+        beyond it, `Throttled` is raised at once."""
+        ...
+
+    async def prepare(self, version: Version, count: int) -> None:
+        """Keep `count` instances of the version initialised (provisioned concurrency); 0 lets them go. Returns once
+        they are ready; raises `InitFailed` with the function's own error if its init fails."""
+        ...
+
+    async def retire(self, version_id: str) -> None:
+        """The version is gone: let its instances end after the events they are at."""
+        ...
+
+    def status(self) -> list[dict[str, Any]]:
+        """One entry per instance, for `fogbank status`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class InitFailed(Exception):
+    """Initialisation failed; `document` is the error document that an invocation would have answered."""
+
+    def __init__(self, document: bytes) -> None:
+        super().__init__(document.decode(errors="replace"))
+        self.document = document

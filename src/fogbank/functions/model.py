@@ -1,0 +1,59 @@
+"""What the functions engine is told and what it tells: plain data, the same for every cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """All that an instance needs to be born. Never changes: new code or settings make a new `id`."""
+
+    id: str
+    name: str  # For people: "shop-CreateItem:$LATEST".
+    runtime: str  # The cloud's name: "python3.12", "nodejs20.x", "provided.al2023".
+    handler: str
+    code: Path  # A folder, unpacked, read-only; /var/task to the function.
+    layers: tuple[Path, ...] = ()  # Folders, merged in order under /opt.
+    environment: dict[str, str] = field(default_factory=dict)  # The user's and the cloud's (AWS_REGION, …).
+    timeout_ms: int = 3000
+    memory_mb: int = 128
+    ephemeral_mb: int = 512
+    log_group: str = ""
+    log_stream_prefix: str = ""  # "[1]" of "2026/08/01/[1]4f…": the cloud's name for the version.
+    log_owner: str = ""  # Whose logs they are: "account/region".
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    request_id: str
+    payload: bytes
+    deadline_ms: int | None = None  # None: now + the version's time-out.
+    function_arn: str = ""  # As invoked, with its qualifier.
+    trace_header: str = ""  # "Root=1-…;Parent=…;Sampled=0"
+    client_context: str = ""
+    cognito_identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    payload: bytes  # The reply as JSON, or the error document.
+    error: str | None = None  # "Unhandled" where the function failed in any way; then `payload` tells how.
+    log_tail: bytes = b""  # The last 4 KB of this invocation's log lines.
+    cold: bool = False
+    timed_out: bool = False
+    init_ms: float = 0.0
+    duration_ms: float = 0.0
+    max_memory_mb: int = 0
+
+
+class LogSink(Protocol):
+    """Where lines of functions go. Must not wait: it gathers and writes behind."""
+
+    def write(self, owner: str, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        """`events` are (milliseconds since the epoch, message)."""
+        ...

@@ -1,0 +1,51 @@
+"""A request and its answer, as the gateway hands them to a skin. Bytes and plain values: no cloud, no framework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str  # As it came, percent-encoded, without the query: "/bucket/a%20b".
+    query: str  # As it came, without the "?": "list-type=2&prefix=a".
+    headers: dict[str, str]  # Names in lower case; of a header that came twice, values joined by ", ".
+    raw_headers: list[tuple[str, str]]  # As they came, in order, names in the case they came in.
+    body: bytes | memoryview  # A large one is a view of a file that the gateway deletes afterwards.
+    peer: str  # The caller's address.
+    trace_id: str  # 32 hex digits; follows this request through every hop.
+
+    @property
+    def host(self) -> str:
+        """Lower case, without the port."""
+        return self.headers.get("host", "").rpartition("@")[2].split(":")[0].lower()
+
+
+@dataclass(slots=True)
+class Response:
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes | Path | AsyncIterator[bytes] = b""  # A path is sent as the file it names; an iterator in chunks.
+    length: int | None = None  # Of an iterator, where known (else chunked); of a HEAD's missing body.
+    offset: int = 0  # Where in the file to begin; with `length`, a range of it.
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """Requests whose host and path match (where given; the whole host, the path's beginning) go to `answer`."""
+
+    answer: Callable[[Request], Awaitable[Response]]
+    host: re.Pattern[str] | None = None
+    path: re.Pattern[str] | None = None
+
+    def takes(self, request: Request) -> bool:
+        return (self.host is None or self.host.fullmatch(request.host) is not None) and (
+            self.path is None or self.path.match(request.path) is not None
+        )

@@ -1,0 +1,123 @@
+"""The store on one SQLite file, inside the event loop's own thread.
+
+The first write of a loop tick opens a database transaction and the end of the tick commits it; only then do the
+callers of that tick get their answers. One commit serves them all, and no caller is told "done" before it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING, Any, Concatenate
+
+from fogbank.kernel.store import Key, P, R, StoreError
+from fogbank.kernel.store.keys import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class SqliteStore:
+    def __init__(self, path: str, wake: Callable[[str, Key], None] = lambda _signal, _key: None) -> None:
+        self._path = path
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self._wake = wake
+        self._tick: asyncio.Future[None] | None = None
+        self._signals: list[tuple[str, Key]] = []
+
+    async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        tx = SqliteTx(self._db, self._begin)
+        try:
+            result = work(tx, *args, **kwargs)
+        except BaseException:
+            tx.close(undo=True)
+            raise
+        tx.close()
+        self._signals += tx.signals
+        if self._tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
+            await asyncio.shield(self._tick)
+        return result
+
+    async def close(self) -> None:
+        if self._tick is not None:
+            await asyncio.shield(self._tick)
+        self._db.close()
+
+    def describe(self) -> dict[str, Any]:
+        return {"driver": "sqlite", "path": self._path}
+
+    def _begin(self) -> None:
+        if self._tick is None:
+            self._db.execute("BEGIN IMMEDIATE")
+            loop = asyncio.get_running_loop()
+            self._tick = loop.create_future()
+            loop.call_soon(self._commit)
+
+    def _commit(self) -> None:
+        tick, self._tick = self._tick, None
+        signals, self._signals = self._signals, []
+        assert tick is not None
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:  # Disk full, I/O error: nobody in this tick is told "done".
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            tick.set_exception(StoreError(str(error)))
+            return
+        tick.set_result(None)
+        for signal, key in signals:
+            self._wake(signal, key)
+
+
+class SqliteTx:
+    def __init__(self, db: sqlite3.Connection, begin: Callable[[], None]) -> None:
+        self._db, self._begin, self._writes = db, begin, False
+        self.signals: list[tuple[str, Key]] = []
+
+    def _write(self, statement: str, *values: bytes) -> None:
+        """The first write opens the tick's transaction; a reader never does."""
+        if not self._writes:
+            self._begin()
+            self._db.execute("SAVEPOINT work")
+            self._writes = True
+        self._db.execute(statement, values)
+
+    def close(self, *, undo: bool = False) -> None:
+        if self._writes:
+            if undo:
+                self._db.execute("ROLLBACK TO work")
+            self._db.execute("RELEASE work")
+
+    def get(self, key: Key, *, lock: bool = False) -> bytes | None:
+        row = self._db.execute("SELECT value FROM record WHERE key = ?", (pack(key),)).fetchone()
+        return None if row is None else row[0]
+
+    def put(self, key: Key, value: bytes) -> None:
+        self._write("REPLACE INTO record VALUES (?, ?)", pack(key), value)
+
+    def delete(self, key: Key) -> None:
+        self._write("DELETE FROM record WHERE key = ?", pack(key))
+
+    def scan(
+        self, first: Key, last: Key, *, limit: int | None = None, reverse: bool = False
+    ) -> Iterator[tuple[Key, bytes]]:
+        rows = self._db.execute(
+            "SELECT key, value FROM record WHERE key >= ? AND key < ? "
+            f"ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT ?",
+            (pack(first), pack(last), -1 if limit is None else limit),
+        )
+        return ((unpack(key), value) for key, value in rows)
+
+    def claim(self, first: Key, last: Key, *, limit: int) -> Iterator[tuple[Key, bytes]]:
+        """One writer: nobody else can be claiming. The rows are read out first, since claimants write as they go."""
+        return iter(list(self.scan(first, last, limit=limit)))
+
+    def count(self, first: Key, last: Key) -> int:
+        query = "SELECT count(*) FROM record WHERE key >= ? AND key < ?"
+        return int(self._db.execute(query, (pack(first), pack(last))).fetchone()[0])
+
+    def emit(self, signal: str, key: Key = ()) -> None:
+        self.signals.append((signal, key))

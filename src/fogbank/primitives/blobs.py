@@ -1,0 +1,57 @@
+"""Large values as files, named by what is in them, beside the store.
+
+A blob is written to a temporary name, fsynced and renamed, so its digest is on disk before any transaction names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Blobs:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def put(self, pieces: bytes | memoryview | Iterable[bytes | memoryview]) -> str:
+        """Keep it; the answer is its name: the SHA-256 of its content in hex."""
+        if isinstance(pieces, bytes | memoryview):
+            pieces = (pieces,)
+        return await asyncio.to_thread(self._write, pieces)
+
+    def path(self, digest: str) -> Path:
+        """Where it lies, for reading only."""
+        return self._folder / digest[:2] / digest
+
+    def read(self, digest: str) -> bytes:
+        return self.path(digest).read_bytes()
+
+    def delete(self, digest: str) -> None:
+        """The caller knows that nobody names it any more."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def _write(self, pieces: Iterable[bytes | memoryview]) -> str:
+        digest = hashlib.sha256()
+        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+            name = digest.hexdigest()
+            self.path(name).parent.mkdir(exist_ok=True)
+            os.replace(temporary, self.path(name))
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return name
