@@ -1,0 +1,129 @@
+"""The composition root: the only file that knows everybody. It builds the parts, in order, once, and takes them down.
+
+Services, links and resource types are found by where they stand (`aws/services/*/operations`, `aws/links/*`), so adding
+one changes nothing here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fogbank.aws.links
+import fogbank.aws.services
+from fogbank import __version__, control
+from fogbank.aws.protocol.door import Door
+from fogbank.aws.service import House, Operations
+from fogbank.functions.dispatch import InstanceEngine
+from fogbank.functions.triggers import Triggers
+from fogbank.kernel.clock import Clock
+from fogbank.kernel.gateway import Gateway, Limits, Routes
+from fogbank.kernel.ids import Ids
+from fogbank.kernel.signals import Signals
+from fogbank.kernel.store.opening import open_store
+from fogbank.kernel.tasks import Supervisor
+from fogbank.kernel.telemetry import Telemetry
+from fogbank.primitives.blobs import Blobs
+from fogbank.primitives.logs import LogWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from fogbank.aws.service import Ask
+    from fogbank.kernel.config import Config
+
+
+class Server:
+    """One node: after `await start()` it answers at `url`; `await stop()` ends it with nothing half done."""
+
+    def __init__(
+        self, config: Config, *, clock: Clock | None = None, telemetry: Telemetry | None = None, seed: int | None = None
+    ) -> None:
+        self._temporary = Path(tempfile.mkdtemp(prefix="fogbank-")) if config.ephemeral else None
+        self.config = replace(config, data_dir=self._temporary) if self._temporary else config
+        self.clock = clock or Clock()
+        self.telemetry = telemetry or Telemetry(self.clock)
+        self.ids = Ids(self.clock, seed=seed)
+        self.supervisor = Supervisor(self.telemetry)
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.config.host}:{self.port}"
+
+    async def start(self) -> None:
+        config = self.config
+        for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.signals = Signals(self.clock)
+        self.store = await open_store(config, self.signals.wake)
+        await control.restore_clock(self.store, self.clock)
+        logs = LogWriter(self.store, self.clock)
+        self.engine = InstanceEngine(
+            config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, endpoint=lambda: self.url
+        )
+        self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
+        self.house = House(
+            config, self.store, self.clock, self.ids, self.signals, Blobs(config.blobs_dir), self.engine,
+            self.telemetry, self.caller, links=_links(),
+        )  # fmt: skip
+        self.services = [cls(self.house) for cls in _operations()]
+        self.door.attach(self.services)
+        routes = [*control.routes(self), *(route for service in self.services for route in service.routes())]
+        self.gateway = Gateway(
+            Routes(routes, self.door.answer).answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir
+        )
+        self.port = await self.gateway.start(config.host, config.port)
+        self.supervisor.start("logs: write behind", logs.run)
+        for service in self.services:
+            for background in service.backgrounds():
+                self.supervisor.start(background.name, background.run)
+
+    async def stop(self) -> None:
+        """In the reverse order of `start`: no new requests, loops ended, instances ended, then the store."""
+        await self.gateway.close()
+        await self.supervisor.stop_all()
+        await self.engine.close()
+        await self.store.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def health(self) -> dict[str, Any]:
+        return {"version": __version__, "services": sorted({service.service for service in self.services})}
+
+    def caller(self, account: str, region: str, principal: str) -> Ask:
+        async def ask(service: str, operation: str, /, **request: Any) -> dict[str, Any]:
+            return await self.door.ask(account, region, principal, service, operation, **request)
+
+        return ask
+
+
+def _operations() -> Iterator[type[Operations]]:
+    """Every class of operations of every service, in the order of the folders."""
+    for service in _modules(fogbank.aws.services):
+        for module in _modules_below(f"{service}.operations"):
+            for value in vars(module).values():
+                if isinstance(value, type) and issubclass(value, Operations) and value.__module__ == module.__name__:
+                    yield value
+
+
+def _links() -> dict[str, Any]:
+    return {f"aws.{name.rpartition('.')[2]}": importlib.import_module(name) for name in _modules(fogbank.aws.links)}
+
+
+def _modules(package: ModuleType) -> list[str]:
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."))
+
+
+def _modules_below(name: str) -> Iterator[ModuleType]:
+    """The module itself and, if it is a folder, those in it."""
+    module = importlib.import_module(name)
+    yield module
+    if hasattr(module, "__path__"):
+        yield from (importlib.import_module(below) for below in _modules(module))

@@ -1,0 +1,54 @@
+"""`fogbank clock`: read the cloud's clock, or move it forward so that schedules and time-outs come due."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import typer
+
+from fogbank.cli.support import options, running
+from fogbank.cli.support.problems import Problem
+
+app = typer.Typer(invoke_without_command=True)
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DISTANCE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+
+
+@app.callback()
+def clock(ctx: typer.Context, *, data: options.Data = options.DATA) -> None:
+    """Show the cloud's clock; `advance 1d` or `set 2027-01-01T00:00:00Z` moves it forward."""
+    ctx.obj = data
+    if ctx.invoked_subcommand is None:
+        _show(running.need(data).client.get("/_fogbank/clock"))
+
+
+@app.command()
+def advance(ctx: typer.Context, distance: str) -> None:
+    """Move the clock on by a distance such as 90s, 15m, 1d or 1h30m; what comes due on the way happens."""
+    _show(running.need(ctx.obj).client.post("/_fogbank/clock", advance_ms=distance_ms(distance)))
+
+
+@app.command("set")
+def set_(ctx: typer.Context, moment: str) -> None:
+    """Move the clock forward to a moment (ISO 8601; UTC where no zone is given)."""
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError as error:
+        raise Problem(f"{moment!r} is not a moment: write 2027-01-31T12:00:00Z") from error
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    _show(running.need(ctx.obj).client.post("/_fogbank/clock", set_ms=round(at.timestamp() * 1000)))
+
+
+def distance_ms(text: str) -> int:
+    parts = _DISTANCE.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise Problem(f"{text!r} is not a distance of time: write 90s, 15m, 1h30m or 1d")
+    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def _show(facts: dict[str, int]) -> None:
+    now = datetime.fromtimestamp(facts["now_ms"] / 1000, UTC).isoformat(timespec="seconds")
+    ahead = timedelta(milliseconds=facts["offset_ms"])
+    typer.echo(f"{now}" + (f", {ahead} ahead of this machine" if ahead else ""))

@@ -1,0 +1,31 @@
+"""`fogbank exec -- COMMAND`: run a tool so that it finds this cloud instead of the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Annotated
+
+import typer
+
+from fogbank.cli.support import options, running
+from fogbank.cli.support.environment import redirected, removed
+from fogbank.cli.support.problems import Problem
+
+app = typer.Typer()
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec_(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
+    *,
+    data: options.Data = options.DATA,
+    region: options.Region = options.REGION,
+) -> None:
+    """Run a command (sam, cdk, serverless, aws, your tests) against the running cloud."""
+    url = running.need(data).url
+    program = shutil.which(command[0])
+    if program is None:
+        raise Problem(f"there is no command {command[0]!r} on the PATH")
+    environment = {name: value for name, value in os.environ.items() if name not in removed(dict(os.environ))}
+    os.execve(program, command, environment | redirected(url, region, environment))

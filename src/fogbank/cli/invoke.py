@@ -1,0 +1,51 @@
+"""`fogbank invoke NAME`: run a function once and show what came of it."""
+
+from __future__ import annotations
+
+import sys
+from base64 import b64decode
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import orjson
+import typer
+
+from fogbank.cli.support import functions, options, running
+from fogbank.cli.support.problems import Problem
+
+app = typer.Typer()
+
+
+@app.command()
+def invoke(
+    name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
+    *,
+    event: Annotated[str, typer.Option("--event", "-e", help="A file with the event as JSON; - for standard input.")] = "",
+    data: options.Data = options.DATA,
+    json: options.Json = False,
+) -> None:
+    """Run a function and print its reply, then its log."""
+    client = running.need(data).client
+    path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
+    status, headers, reply = client.exchange("POST", path, _event(event), {"x-amz-log-type": "Tail"})
+    if status >= 300:
+        raise Problem(f"{name}: {orjson.loads(reply).get('message') or orjson.loads(reply).get('Message')}")
+    error, log = headers.get("x-amz-function-error", ""), b64decode(headers.get("x-amz-log-result", "")).decode()
+    if json:
+        typer.echo(orjson.dumps({"error": error, "log": log, "reply": orjson.loads(reply or b"null")}).decode())
+    else:
+        typer.echo(log.rstrip(), err=True)
+        typer.echo(reply.decode())
+    raise typer.Exit(1 if error else 0)
+
+
+def _event(source: str) -> bytes:
+    try:
+        text = b"{}" if not source else sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        orjson.loads(text)
+    except OSError as error:
+        raise Problem(f"the event cannot be read: {error}") from error
+    except orjson.JSONDecodeError as error:
+        raise Problem(f"the event in {source} is not JSON: {error}") from error
+    return text

@@ -1,0 +1,60 @@
+"""`fogbank`: finds a command's file by the command's name, so that no command pays for another's imports."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+import typer.core
+import typer.main
+
+from fogbank import __version__
+from fogbank.cli.support.problems import Problem
+
+if TYPE_CHECKING:
+    import click
+
+_COMMANDS = sorted(
+    found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if not found.ispkg and found.name != "main"
+)
+
+
+class _Commands(typer.core.TyperGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name.replace("_", "-").rstrip("-") for name in _COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for name in (cmd_name.replace("-", "_"), f"{cmd_name}_"):  # `exec_.py`: "exec" is a word of Python's.
+            if name in _COMMANDS:
+                command = typer.main.get_command(importlib.import_module(f"fogbank.cli.{name}").app)
+                command.name = cmd_name
+                return command
+        return None
+
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001  # The form that Typer calls.
+    if wanted:
+        typer.echo(f"fogbank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def fogbank(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003
+) -> None:
+    """Run serverless apps for AWS on this machine: real functions, real triggers, durable state."""
+
+
+def run() -> None:
+    try:
+        app()
+    except Problem as problem:
+        typer.echo(f"fogbank: {problem}", err=True)
+        sys.exit(1)

@@ -1,0 +1,67 @@
+"""`fogbank start`: run the cloud of a folder, here or in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import uvloop
+
+from fogbank.assembly import Server
+from fogbank.cli.support import options, running
+from fogbank.cli.support.problems import Problem
+from fogbank.kernel.config import Config
+from fogbank.kernel.errors import StartError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+app = typer.Typer()
+
+
+@app.command()
+def start(
+    *,
+    data: options.Data = options.DATA,
+    port: options.Port = options.PORT,
+    host: options.Host = options.HOST,
+    region: options.Region = options.REGION,
+    ephemeral: options.Ephemeral = False,
+    durability: options.Durability = "process",
+    store_url: options.StoreUrl = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Run in the background.")] = False,
+) -> None:
+    """Run the cloud whose state is in --data."""
+    already = running.find(data)
+    if already is not None and not ephemeral:
+        raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
+    config = Config(
+        data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
+        store_url=store_url,
+    )  # fmt: skip
+    if detach:
+        found = running.start_detached(data, running.arguments(config))
+        typer.echo(f"fogbank runs in the background at {found.url} (process {found.pid}); state in {data}/")
+        return
+    try:
+        uvloop.run(_serve(config, data))
+    except StartError as error:
+        raise Problem(str(error)) from error
+
+
+async def _serve(config: Config, data: Path) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    server = Server(config)
+    await server.start()
+    running.write_note(data, server.url)
+    typer.echo(f"fogbank is ready at {server.url}; state in {server.config.data_dir}/", err=True)
+    try:
+        await stopping.wait()
+    finally:
+        running.note_path(data).unlink(missing_ok=True)
+        await server.stop()

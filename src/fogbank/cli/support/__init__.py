@@ -1,0 +1,1 @@
+"""What several commands share: options, the running server, the way they print."""

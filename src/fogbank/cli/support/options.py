@@ -1,0 +1,33 @@
+"""The options that commands share. Each has its `FOGBANK_…` variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path, typer.Option("--data", envvar="FOGBANK_DATA", help="Folder of the state.", show_default=True, file_okay=False)
+]
+Port = Annotated[
+    int, typer.Option("--port", envvar="FOGBANK_PORT", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+]
+Host = Annotated[str, typer.Option("--host", envvar="FOGBANK_HOST", help="Address to listen on.")]
+Region = Annotated[str, typer.Option("--region", envvar="FOGBANK_REGION", help="Region where a caller names none.")]
+Ephemeral = Annotated[bool, typer.Option("--ephemeral", envvar="FOGBANK_EPHEMERAL", help="Keep nothing.")]
+Durability = Annotated[
+    str,
+    typer.Option(
+        "--durability", envvar="FOGBANK_DURABILITY", help="process: survives kill -9. power: an fsync per commit."
+    ),
+]
+StoreUrl = Annotated[
+    str, typer.Option("--store-url", envvar="FOGBANK_STORE_URL", help="postgresql://…; without it, a file in --data.")
+]
+Json = Annotated[bool, typer.Option("--json", envvar="FOGBANK_JSON", help="Print JSON for programs.")]
+
+DATA = Path(".fogbank")
+PORT = 4566
+HOST = "127.0.0.1"
+REGION = "us-east-1"

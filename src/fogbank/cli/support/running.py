@@ -1,0 +1,121 @@
+"""The server of a data folder: finding it, starting it in the background, stopping it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from fogbank.cli.support.client import Client, Unreachable
+from fogbank.cli.support.problems import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fogbank.kernel.config import Config
+
+_START_S = 30.0
+_STOP_S = 15.0
+_LOOK_AGAIN_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    pid: int
+    url: str
+
+    @property
+    def client(self) -> Client:
+        return Client(self.url)
+
+
+def note_path(data: Path) -> Path:
+    """Where a server of this folder says how it can be reached."""
+    return data / "run" / "server.json"
+
+
+def write_note(data: Path, url: str) -> None:
+    temporary = note_path(data).with_suffix(".new")
+    temporary.write_bytes(orjson.dumps({"pid": os.getpid(), "url": url}))
+    temporary.replace(note_path(data))
+
+
+def find(data: Path) -> Running | None:
+    """The server of this folder, if one answers."""
+    try:
+        note = orjson.loads(note_path(data).read_bytes())
+        running = Running(note["pid"], note["url"])
+        running.client.get("/_fogbank/health")
+    except (OSError, ValueError, KeyError, TypeError, Unreachable):
+        return None
+    return running
+
+
+def need(data: Path) -> Running:
+    running = find(data)
+    if running is None:
+        raise Problem(f"no fogbank is running on {data.absolute()}; start one with `fogbank start --detach`")
+    return running
+
+
+def start_detached(data: Path, arguments: list[str]) -> Running:
+    """Start a server in the background, with the options given; its log goes to DATA/fogbank.log."""
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / "fogbank.log"
+    with log.open("ab") as output:
+        began_at = output.tell()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fogbank", "start", "--data", str(data), *arguments],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        running = find(data)
+        if running is not None and running.pid == process.pid:
+            return running
+        if process.poll() is not None:
+            said = log.read_bytes()[began_at:].decode(errors="replace").strip()
+            raise Problem(said.removeprefix("fogbank: ") or f"the server ended with status {process.returncode}; see {log}")
+        time.sleep(_LOOK_AGAIN_S)
+    raise Problem(f"the server did not answer within {_START_S:.0f} s; see {log}")
+
+
+def stop(data: Path) -> bool:
+    """End the server of this folder; False if none is running."""
+    running = find(data)
+    if running is None:
+        return False
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    while time.monotonic() < deadline:
+        if not _alive(running.pid):
+            return True
+        time.sleep(_LOOK_AGAIN_S)
+    raise Problem(f"the server (process {running.pid}) did not end within {_STOP_S:.0f} s; see {data / 'fogbank.log'}")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            return stat.read().rpartition(b")")[2].split()[0] != b"Z"  # Ended, only not yet reaped by its parent.
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not os.path.isdir("/proc/self")  # noqa: PTH112  # With /proc, its absence there was the answer.
+
+
+def arguments(config: Config) -> list[str]:
+    """The options that start a server as `config` says (its data folder aside)."""
+    given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
+    given += ["--durability", config.durability]
+    given += ["--store-url", config.store_url] if config.store_url else []
+    return [*given, "--ephemeral"] if config.ephemeral else given

@@ -1,0 +1,90 @@
+"""A template as a person wrote it → one that can be sent: local code replaced by where its bundle will lie.
+
+What `sam package` does, and one thing more: a function with provisioned concurrency but no alias is given the alias
+`live`, and that is said, because the person asked for the app to run.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fogbank.deploy import package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Where each type keeps a path to code, and how the place of a bundle is written there.
+_CODE = {
+    "AWS::Serverless::Function": ("CodeUri", lambda bucket, key: {"Bucket": bucket, "Key": key}),
+    "AWS::Serverless::LayerVersion": ("ContentUri", lambda bucket, key: {"Bucket": bucket, "Key": key}),
+    "AWS::Lambda::Function": ("Code", lambda bucket, key: {"S3Bucket": bucket, "S3Key": key}),
+    "AWS::Lambda::LayerVersion": ("Content", lambda bucket, key: {"S3Bucket": bucket, "S3Key": key}),
+}
+_ALIAS = "live"
+
+
+@dataclass(slots=True)
+class Prepared:
+    template: dict[str, Any]
+    bundles: dict[str, bytes]  # By object key.
+    notes: list[str] = field(default_factory=list)  # What was changed, a sentence each.
+    folders: set[Path] = field(default_factory=set)  # What to watch beside the template.
+
+
+def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path) -> Prepared:
+    """`folder` is where relative paths start; raises `package.PackageError`."""
+    prepared = Prepared(copy.deepcopy(template), {})
+    shared = _global_code(prepared.template)
+    keys: dict[Path, str] = {}
+    for name, resource in _resources(prepared.template):
+        kind = str(resource.get("Type"))
+        properties = resource.setdefault("Properties", {}) if kind in _CODE else resource.get("Properties")
+        if kind in _CODE and isinstance(properties, dict):
+            member, place = _CODE[kind]
+            local = properties.get(member, shared if kind == "AWS::Serverless::Function" else None)
+            if _is_local(local) and "InlineCode" not in properties:
+                source = (folder / str(local)).resolve()
+                if source not in keys:
+                    keys[source] = _add(prepared, source, cache)
+                properties[member] = place(bucket, keys[source])
+        _give_alias(prepared, name, resource)
+    return prepared
+
+
+def _add(prepared: Prepared, source: Path, cache: Path) -> str:
+    made = package.bundle(source, cache)
+    key = f"{made.digest}.zip"
+    prepared.bundles[key] = made.content
+    prepared.folders.add(source)
+    return key
+
+
+def _resources(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    resources = template.get("Resources")
+    found = resources.items() if isinstance(resources, dict) else ()
+    return [(name, resource) for name, resource in found if isinstance(resource, dict)]
+
+
+def _global_code(template: dict[str, Any]) -> Any:
+    """Globals → Function → CodeUri, taken out: it is written into each function instead."""
+    functions = (template.get("Globals") or {}).get("Function") or {}
+    return functions.pop("CodeUri", None) if isinstance(functions, dict) else None
+
+
+def _is_local(place: Any) -> bool:
+    return isinstance(place, str) and not place.startswith(("s3://", "https://", "http://"))
+
+
+def _give_alias(prepared: Prepared, name: str, resource: dict[str, Any]) -> None:
+    shared = (prepared.template.get("Globals") or {}).get("Function") or {}
+    properties = resource.get("Properties") or {}
+    if resource.get("Type") != "AWS::Serverless::Function" or "AutoPublishAlias" in {*properties, *shared}:
+        return
+    if "ProvisionedConcurrencyConfig" in {*properties, *shared}:
+        properties["AutoPublishAlias"] = _ALIAS
+        prepared.notes.append(
+            f"{name} asks for provisioned concurrency without AutoPublishAlias, which SAM refuses (on AWS too); "
+            f"going on as if `AutoPublishAlias: {_ALIAS}` stood there"
+        )

@@ -1,0 +1,20 @@
+"""`cloud`: a whole server on a free port and a virtual clock, driven as a user drives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.cloud import Cloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    running = Cloud(tmp_path / "data")
+    yield running
+    running.stop()

@@ -1,0 +1,83 @@
+"""A whole server in a thread of the test's own process, on a free port and a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config as ClientConfig
+
+from fogbank.assembly import Server
+from fogbank.kernel.clock import VirtualClock
+from fogbank.kernel.config import Config
+from fogbank.kernel.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+ACCOUNT, REGION = "000000000000", "us-east-1"
+
+
+class Cloud:
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        self.config = Config(data_dir=data_dir, port=0, **settings)
+        self.clock = VirtualClock()
+        self.log = io.StringIO()
+        self._start()
+
+    def client(self, service: str, *, region: str = REGION, access_key: str = "test", **options: Any) -> Any:
+        config = ClientConfig(retries={"total_max_attempts": 1}).merge(options.pop("config", ClientConfig()))
+        return boto3.client(
+            service, endpoint_url=self.url, region_name=region, aws_access_key_id=access_key,
+            aws_secret_access_key="test", config=config, **options,
+        )  # fmt: skip
+
+    def resource(self, service: str) -> Any:
+        return boto3.resource(
+            service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def advance(self, *, seconds: float) -> None:
+        self.run(self.clock.advance(round(seconds * 1000)))
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run it in the server's loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    def ask(self, service: str, operation: str, /, **request: Any) -> Any:
+        caller = self.server.house.caller(ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:root")
+        return self.run(caller(service, operation, **request))  # type: ignore[arg-type]  # Every Ask is a coroutine.
+
+    def restart(self) -> None:
+        """Stop the server and start another on the same data, at the same moment of the clock, on a new port."""
+        self.stop()
+        offset_ms = self.clock.offset_ms
+        self.clock = VirtualClock()
+        self.clock.offset_ms = offset_ms
+        self._start()
+
+    def stop(self) -> None:
+        self.run(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _start(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        telemetry = Telemetry(self.clock, self.log)
+
+        async def start() -> Server:
+            server = Server(self.config, clock=self.clock, telemetry=telemetry)
+            await server.start()
+            return server
+
+        self.server: Server = self.run(start())
