@@ -20,7 +20,6 @@ from fogbank import __version__, control
 from fogbank.aws.protocol.door import Door
 from fogbank.aws.service import House, Operations
 from fogbank.functions.dispatch import InstanceEngine
-from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.gateway import Gateway, Limits, Routes
 from fogbank.kernel.ids import Ids

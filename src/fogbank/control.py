@@ -1,4 +1,4 @@
-"""Fogbank's own API, at /_fogbank/ on the same port: what the command line and the test plug-in ask a running server."""
+"""Fogbank's own API, at /_fogbank/ on the same port: what the command line asks a running server."""
 
 from __future__ import annotations
 

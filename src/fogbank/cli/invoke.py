@@ -21,7 +21,9 @@ app = typer.Typer()
 def invoke(
     name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
     *,
-    event: Annotated[str, typer.Option("--event", "-e", help="A file with the event as JSON; - for standard input.")] = "",
+    event: Annotated[
+        str, typer.Option("--event", "-e", help="A file with the event as JSON; - for standard input.")
+    ] = "",
     data: options.Data = options.DATA,
     json: options.Json = False,
 ) -> None:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import click
 
 _COMMANDS = sorted(
-    found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)]) if not found.ispkg and found.name != "main"
+    found.name
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)])
+    if not found.ispkg and found.name != "main"
 )
 
 

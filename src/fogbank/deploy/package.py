@@ -1,4 +1,4 @@
-"""Dependencies and code into a bundle: a zip whose bytes depend on the files alone, so an unchanged app changes nothing."""
+"""Dependencies and code into a bundle, whose bytes depend on the files alone: an unchanged app changes nothing."""
 
 from __future__ import annotations
 
@@ -44,9 +44,8 @@ def bundle(source: Path, cache: Path) -> Bundle:
     files = dict(_files(_requirements(source, cache))) | dict(_files(source))
     total = sum(path.stat().st_size for path in files.values())
     if total > _UNZIPPED_BYTES_MAX:
-        raise PackageError(
-            f"{source} is {total / 1e6:.0f} MB with its dependencies; a function may have {_UNZIPPED_BYTES_MAX / 1e6:.0f}"
-        )
+        limit = f"a function may have {_UNZIPPED_BYTES_MAX / 1e6:.0f}"
+        raise PackageError(f"{source} is {total / 1e6:.0f} MB with its dependencies; {limit}")
     return _zip(files)
 
 
@@ -98,9 +97,13 @@ def _requirements(source: Path, cache: Path) -> Path | None:
     if installed.is_dir():
         return installed
     building = installed.with_suffix(f".{os.getpid()}")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(building)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     result = subprocess.run(
-        [*command, "-r", str(asked.resolve())], capture_output=True, text=True, timeout=_INSTALL_S, check=False
+        [*pip, "--target", str(building), "-r", str(asked.resolve())],
+        capture_output=True,
+        text=True,
+        timeout=_INSTALL_S,
+        check=False,
     )
     if result.returncode:
         raise PackageError(f"{asked} could not be installed: {result.stderr.strip()[-2000:]}")

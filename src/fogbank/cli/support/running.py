@@ -81,7 +81,9 @@ def start_detached(data: Path, arguments: list[str]) -> Running:
             return running
         if process.poll() is not None:
             said = log.read_bytes()[began_at:].decode(errors="replace").strip()
-            raise Problem(said.removeprefix("fogbank: ") or f"the server ended with status {process.returncode}; see {log}")
+            raise Problem(
+                said.removeprefix("fogbank: ") or f"the server ended with status {process.returncode}; see {log}"
+            )
         time.sleep(_LOOK_AGAIN_S)
     raise Problem(f"the server did not answer within {_START_S:.0f} s; see {log}")
 

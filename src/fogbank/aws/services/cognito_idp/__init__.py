@@ -1,0 +1,1 @@
+"""Amazon Cognito user pools: people who sign up and sign in, and the tokens that say so."""

@@ -1,0 +1,1 @@
+"""The operations of user pools, by noun."""

@@ -1,0 +1,199 @@
+"""`fogbank up [PATH]`: the app of a folder, running; deployed again at every save."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+import watchfiles
+
+from fogbank.aws.stacks.template import TemplateError, parse
+from fogbank.cli import logs
+from fogbank.cli.support import options, running
+from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
+from fogbank.deploy import detect, package, prepare, release
+from fogbank.kernel.config import Config
+
+if TYPE_CHECKING:
+    from fogbank.cli.support.client import Client
+
+app = typer.Typer()
+
+_WATCH_STEP_MS = 300
+
+
+@app.command()
+def up(
+    path: Annotated[Path, typer.Argument(help="The app's folder, or its template.")] = Path(),
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", envvar="FOGBANK_DATA", help="Default: .fogbank in PATH.")
+    ] = None,
+    port: options.Port = options.PORT,
+    host: options.Host = options.HOST,
+    region: options.Region = options.REGION,
+    ephemeral: options.Ephemeral = False,
+    durability: options.Durability = "process",
+    store_url: options.StoreUrl = "",
+    stack: Annotated[
+        str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
+    ] = "",
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", help="NAME=VALUE, for each parameter.")] = None,
+    watch: Annotated[bool, typer.Option(help="Deploy again at every save, and show logs.")] = True,
+    json: options.Json = False,
+) -> None:
+    """Start the cloud if needed, deploy the app, then watch it. Ctrl-C ends the watching; all state is kept."""
+    try:
+        found = detect.find(path)
+    except detect.NoAppError as error:
+        raise Problem(str(error)) from error
+    data = data or found.folder / ".fogbank"
+    config = Config(
+        data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
+        store_url=store_url,
+    )  # fmt: skip
+    progress = Progress(quiet=json)
+    parameters = dict(_pair(text) for text in parameter or [])
+    with progress.step("starting the cloud"):
+        server = running.find(data)
+        started = server is None
+        server = server or running.start_detached(data, running.arguments(config))
+    deployment = _Deployment(server.client, found, stack or found.name, parameters, region, config.cache_dir, progress)
+    result = deployment.run()
+    _show(server.url, deployment, result, region, json=json)
+    if watch and not json:
+        _watch(server, deployment, data, started=started)
+    elif started and not json:
+        typer.echo(f"the cloud runs on in the background; `fogbank stop --data {data}` ends it")
+
+
+class _Deployment:
+    """One app on its way to one stack, as often as it is asked to."""
+
+    def __init__(
+        self, client: Client, app: detect.App, stack: str, parameters: dict[str, str], region: str, cache: Path,
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self.client, self.app, self.stack, self.parameters = client, app, stack, parameters
+        self._cache, self._progress = cache, progress
+        self._bucket = f"fogbank-deploy-{region}"
+        self._said: set[str] = set()
+        self.folders: set[Path] = set()
+
+    def run(self) -> release.Release:
+        with self._progress.step(f"packaging {self.app.folder.name}"):
+            prepared = self._prepare()
+        for note in prepared.notes:
+            if note not in self._said:
+                self._said.add(note)
+                typer.echo(f"note: {note}", err=True)
+        with self._progress.step(f"deploying stack {self.stack}") as tell:
+            try:
+                return release.release(
+                    _Door(self.client), self.stack, prepared, self._bucket, self.parameters,
+                    lambda event: tell(_in_short(event)),
+                )  # fmt: skip
+            except release.ReleaseError as error:
+                raise Problem(f"stack {self.stack} was not deployed: {error}") from error
+
+    def _prepare(self) -> prepare.Prepared:
+        try:
+            template = parse(self.app.template.read_text(encoding="utf-8"))
+            prepared = prepare.prepare(template, self.app.folder, self._bucket, self._cache)
+        except (TemplateError, UnicodeDecodeError) as error:
+            raise Problem(f"{self.app.template}: {error}") from error
+        except package.PackageError as error:
+            raise Problem(str(error)) from error
+        self.folders = prepared.folders
+        return prepared
+
+
+class _Door:
+    """What a release asks for, from a running server."""
+
+    def __init__(self, client: Client) -> None:
+        self.ask = client.ask
+        self._client = client
+
+    def upload(self, bucket: str, key: str, content: bytes) -> None:
+        kind = {"content-type": "application/zip"}
+        status, _, reply = self._client.exchange("PUT", f"/{bucket}/{key}", content, kind)
+        if status != 200:
+            raise Problem(f"the bundle {key} was not taken: {status} {reply[:500].decode(errors='replace')}")
+
+
+def _watch(server: running.Running, deployment: _Deployment, data: Path, *, started: bool) -> None:
+    typer.echo("watching; Ctrl-C to end (state is kept)", err=True)
+    reader = logs.Reader(server.client, since_ms=server.client.get("/_fogbank/clock")["now_ms"] - 60_000)
+    with suppress(KeyboardInterrupt):
+        watched = [deployment.app.template, *(folder for folder in deployment.folders if folder.exists())]
+        for changes in watchfiles.watch(
+            *watched, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=10,
+            watch_filter=_interesting,
+        ):  # fmt: skip
+            if changes:
+                _again(deployment)
+            for function, event in reader.fresh():
+                typer.echo(logs.line(function, event))
+    if started:
+        running.stop(data)
+    typer.echo(f"\nstate is kept in {data}; `fogbank up` goes on from there", err=True)
+
+
+def _interesting(_change: watchfiles.Change, path: str) -> bool:
+    return "/.fogbank/" not in path and "/__pycache__/" not in path and not path.endswith((".pyc", "~", ".swp"))
+
+
+def _again(deployment: _Deployment) -> None:
+    """A save that cannot be deployed is said; what ran goes on running."""
+    began = time.monotonic()
+    try:
+        result = deployment.run()
+    except Problem as problem:
+        typer.echo(f"fogbank: {problem}", err=True)
+    else:
+        what = "deployed" if result.changed else "nothing changed"
+        typer.echo(f"{what} in {time.monotonic() - began:.2f} s", err=True)
+
+
+def _show(url: str, deployment: _Deployment, result: release.Release, region: str, *, json: bool) -> None:
+    apis = _api_urls(deployment.client, deployment.stack, url)
+    if json:
+        facts = {"stack": result.stack, "changed": result.changed, "outputs": result.outputs, "apis": apis, "url": url}
+        typer.echo(orjson.dumps({**facts, "region": region}).decode())
+        return
+    typer.echo(f"stack {result.stack} is {'deployed' if result.changed else 'unchanged'} at {url}")
+    for name, value in result.outputs.items():
+        typer.echo(f"  {name} = {value}")
+        for api, local in apis.items():
+            if f"{api}.execute-api." in value:
+                typer.echo(f"  {' ' * len(name)}   here: {local}")
+
+
+def _api_urls(client: Client, stack: str, url: str) -> dict[str, str]:
+    """The address on this machine of each stage of each REST API of the stack."""
+    resources = client.ask("cloudformation", "DescribeStackResources", StackName=stack)["StackResources"]
+    apis = [found["PhysicalResourceId"] for found in resources if found["ResourceType"] == "AWS::ApiGateway::RestApi"]
+    port = url.rpartition(":")[2]
+    return {
+        api: f"http://{api}.execute-api.localhost:{port}/{stage['stageName']}"
+        for api in apis
+        for stage in client.ask("apigateway", "GetStages", restApiId=api).get("item", [])
+        if stage["stageName"] != "Stage"  # SAM's own, made beside the one that was asked for.
+    }
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Problem(f"--parameter {text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
+def _in_short(event: dict[str, Any]) -> str:
+    return f"{event['ResourceStatus']}  {event['LogicalResourceId']}"

@@ -1,0 +1,81 @@
+"""The listening side: accepts connections, hands each request to one `answer`, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from fogbank.kernel.errors import StartError
+from fogbank.kernel.gateway.connection import Connection
+from fogbank.kernel.gateway.messages import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from fogbank.kernel.gateway.limits import Limits
+    from fogbank.kernel.ids import Ids
+    from fogbank.kernel.telemetry import Telemetry
+
+_BACKLOG = 1024
+
+
+class Gateway:
+    def __init__(
+        self, answer: Callable[[Request], Awaitable[Response]], limits: Limits, telemetry: Telemetry, ids: Ids,
+        *, run_dir: Path,
+    ) -> None:  # fmt: skip
+        self.answer, self.limits, self.run_dir = answer, limits, run_dir
+        self.connections: set[Connection] = set()
+        self.stopping = False
+        self._telemetry, self._ids = telemetry, ids
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; the answer is the port, for where 0 was asked. Raises `StartError`."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+        except OSError as error:
+            raise StartError(_why_not(error, host, port)) from error
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Take no more, finish what is under way for a while, then end what is left."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close_when_idle()
+        deadline = time.monotonic() + self.limits.stop_timeout_s
+        while self.connections and time.monotonic() < deadline:  # noqa: ASYNC110  # Once, at the end: no event is worth it.
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+
+    def failed(self, request: Request, error: Exception) -> Response:
+        """A bug in whoever answers: logged whole, told in one line."""
+        self._telemetry.error(
+            "request failed", method=request.method, path=request.path, error=repr(error),
+            stack="".join(traceback.format_exception(error)),
+        )  # fmt: skip
+        body = f"internal error; look for trace {request.trace_id} in fogbank's log\n".encode()
+        return Response(500, [("content-type", "text/plain")], body)
+
+    def new_trace(self) -> str:
+        return self._ids.new().replace("-", "")
+
+    def now_s(self) -> int:
+        """For the Date header: the machine's own time, whatever the cloud's clock says."""
+        return int(time.time())
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use by another program; choose another with --port, or 0 for any free one"
+    if error.errno == errno.EACCES:
+        return f"this user may not listen on port {port}; choose one above 1023 with --port"
+    return f"cannot listen on {host}:{port}: {error.strerror or error}"
