@@ -1,0 +1,1 @@
+"""DynamoDB's expression language: condition, filter, key condition, update and projection expressions."""

@@ -1,0 +1,1 @@
+"""DynamoDB's operations, a file for each noun."""
