@@ -30,13 +30,14 @@ DROPPED: Final = "documents.dropped"  # Emitted when rows wait to be swept.
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """One change of one document, as its followers get it. `keys`, `old` and `new` are msgpack of the skin's making."""
+    """One change of one document, as its followers get it. `keys`, `old` and `new` are bytes of the skin's making;
+    an image is empty where there was no document, or where the followers do not want it."""
 
     id: str
     kind: str  # "INSERT", "MODIFY", "REMOVE".
-    keys: msgspec.Raw
-    old: msgspec.Raw | None = None
-    new: msgspec.Raw | None = None
+    keys: bytes
+    old: bytes = b""
+    new: bytes = b""
     size_bytes: int = 0
     by: str = ""  # "expiry" where nobody asked for it.
 

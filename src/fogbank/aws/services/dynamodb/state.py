@@ -53,6 +53,7 @@ class Table:
     on_demand: dict[str, int] = field(default_factory=dict)
     warm: dict[str, int] = field(default_factory=dict)
     stream: str = ""  # The open stream's id.
+    shard: str = ""  # Its one shard's.
     stream_label: str = ""  # Of the latest stream, which may be closed.
     view: str = ""
     ttl: str = ""
@@ -90,6 +91,7 @@ def _schema(raw: bytes) -> Schema:
         index_keys=frozenset(name for index in indexes for name in index.key.names),
         ttl=table.ttl,
         stream=table.stream,
+        shard=table.shard,
         view=table.view,
         bare=not (indexes or table.ttl or table.stream),
         by_name={index.name: index for index in indexes},

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodb import legacy, state, stored
 from fogbank.aws.services.dynamodb.expressions import request as expressions
@@ -221,7 +219,7 @@ def store(
         documents.delete(tx, schema.table.id, key, was)
     if schema.stream and not _same(old_raw, old, new_raw, new):
         change = _change(schema, old_raw, old, new_raw, new, new_id(), by)
-        streams.append(tx, schema.stream, [documents.encode_change(change)], now_ms=now_ms)
+        streams.append(tx, schema.stream, [documents.encode_change(change)], now_ms=now_ms, shard=schema.shard)
 
 
 def _same(old_raw: bytes | None, old: Item | None, new_raw: bytes | None, new: Item | None) -> bool:
@@ -243,15 +241,15 @@ def _change(
 ) -> documents.Change:
     keys = schema.key_values(new if new is not None else old or {})
     size = measure_item(keys)
-    images: list[msgspec.Raw | None] = [None, None]
+    images = [b"", b""]
     for place, raw, name in ((0, old_raw, "OLD_IMAGE"), (1, new_raw, "NEW_IMAGE")):
         if raw is not None and schema.view in {name, "NEW_AND_OLD_IMAGES"}:
-            images[place] = msgspec.Raw(stored.body(raw))
+            images[place] = stored.body(raw)
             size += stored.size_of(raw)
     return documents.Change(
         id=event.replace("-", ""),
         kind="INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
-        keys=msgspec.Raw(stored.encode(keys)),
+        keys=stored.encode(keys),
         old=images[0],
         new=images[1],
         size_bytes=size,

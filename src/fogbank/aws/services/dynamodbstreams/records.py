@@ -59,9 +59,9 @@ def _record(stream: Stream, record: Record, change: Change) -> dict[str, Any]:
         "SizeBytes": change.size_bytes,
         "StreamViewType": stream.notes["view"],
     }
-    if change.new is not None:
+    if change.new:
         part["NewImage"] = _decode(change.new)
-    if change.old is not None:
+    if change.old:
         part["OldImage"] = _decode(change.old)
     return {
         "eventID": change.id,
