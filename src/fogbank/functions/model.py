@@ -25,6 +25,7 @@ class Version:
     ephemeral_mb: int = 512
     log_group: str = ""
     log_stream_prefix: str = ""  # "[1]" of "2026/08/01/[1]4f…": the cloud's name for the version.
+    dialect: str = "aws"  # Which cloud's words its log and errors have.
     log_owner: str = ""  # Whose logs they are: "account/region".
 
 

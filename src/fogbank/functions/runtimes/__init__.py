@@ -1,0 +1,1 @@
+"""How an instance of each language is born."""

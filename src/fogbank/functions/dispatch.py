@@ -1,0 +1,282 @@
+"""One invocation, from admission to outcome: an idle instance or a new one, a time limit, and what became of it.
+
+Concurrency is admission: whoever calls says how many events of a version may run at once, and is refused beyond it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fogbank.functions.engine import InitFailed, Throttled
+from fogbank.functions.instances import Ended, Instance, Log, outcome
+from fogbank.functions.model import Outcome
+from fogbank.functions.runtimes.node.pool import NodeRuntime
+from fogbank.functions.runtimes.python.nursery import PythonRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from fogbank.functions.dialect import Dialect
+    from fogbank.functions.model import Invocation, LogSink, Version
+    from fogbank.kernel.clock import Clock
+    from fogbank.kernel.ids import Ids
+    from fogbank.kernel.telemetry import Telemetry
+
+_INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init phase: limited to ten seconds.
+_IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
+_REAP_EVERY_S = 30.0
+_WATCH_MEMORY_S = 0.05
+_BIRTHS_AT_ONCE = 16  # More forks at a time only wait for each other.
+
+
+@dataclass(slots=True)
+class _Pool:
+    """The instances of one version."""
+
+    version: Version
+    idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
+    all: set[Instance] = field(default_factory=set)
+    busy: int = 0
+    provisioned: int = 0
+    retired: bool = False
+
+
+class InstanceEngine:
+    """`functions.engine.Engine` on processes of this machine."""
+
+    def __init__(
+        self, run_dir: Path, cache_dir: Path, clock: Clock, telemetry: Telemetry, log_sink: LogSink, ids: Ids,
+        *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect],
+    ) -> None:  # fmt: skip
+        self._clock, self._telemetry, self._log_sink, self._ids = clock, telemetry, log_sink, ids
+        self._endpoint, self._dialects = endpoint, dialects
+        self._pools: dict[str, _Pool] = {}
+        self._births = asyncio.Semaphore(_BIRTHS_AT_ONCE)
+        self._python = PythonRuntime(cache_dir, telemetry)
+        self._node = NodeRuntime(cache_dir, telemetry)
+        self._reaper: asyncio.Task[None] | None = None
+
+    # -- the door --
+
+    async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
+        pool = self._pool(version)
+        if limit is not None and pool.busy >= limit:
+            raise Throttled
+        pool.busy += 1
+        try:
+            instance, cold = self._take_idle(pool), False
+            if instance is None:
+                instance, failed = await self._birth(pool, invocation)
+                if instance is None:
+                    return failed
+                cold = True
+            result = await self._run(pool, instance, invocation, cold=cold)
+            self._give_back(pool, instance)
+            return result
+        finally:
+            pool.busy -= 1
+            if pool.retired and pool.busy == 0:
+                self._forget(pool)
+
+    async def prepare(self, version: Version, count: int) -> None:
+        pool = self._pool(version)
+        pool.provisioned = count
+        missing = count - len(pool.all)
+        if missing <= 0:
+            return
+        # The first alone: if its init fails, so would the others', and if it leaves a template they are quick.
+        await self._prepare_one(pool)
+        await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
+
+    async def retire(self, version_id: str) -> None:
+        pool = self._pools.get(version_id)
+        if pool is not None:
+            pool.retired, pool.provisioned = True, 0
+            if pool.busy == 0:
+                self._forget(pool)
+
+    def status(self) -> list[dict[str, Any]]:
+        return [instance.facts() for pool in self._pools.values() for instance in pool.all]
+
+    async def close(self) -> None:
+        if self._reaper is not None:
+            self._reaper.cancel()
+        for pool in list(self._pools.values()):
+            self._forget(pool)
+        await self._python.close()
+        await self._node.close()
+
+    async def warm(self, runtime: str) -> None:
+        """Have what every instance of a runtime needs ready before the first is asked for."""
+        if runtime.startswith("python"):
+            await self._python.warm(runtime)
+
+    # -- instances --
+
+    def _pool(self, version: Version) -> _Pool:
+        pool = self._pools.get(version.id)
+        if pool is None:
+            pool = self._pools[version.id] = _Pool(version)
+            if self._reaper is None:
+                self._reaper = asyncio.get_running_loop().create_task(self._reap())
+        return pool
+
+    def _take_idle(self, pool: _Pool) -> Instance | None:
+        while pool.idle:
+            instance = pool.idle.pop()
+            if instance.state == "idle":
+                return instance
+        return None
+
+    def _give_back(self, pool: _Pool, instance: Instance) -> None:
+        if instance.state == "idle":
+            pool.idle.append(instance)
+
+    def _forget(self, pool: _Pool) -> None:
+        self._pools.pop(pool.version.id, None)
+        for instance in list(pool.all):
+            instance.kill()
+        runtime = self._python if pool.version.runtime.startswith("python") else self._node
+        runtime.retire(pool.version.id)
+
+    async def _spawn(self, pool: _Pool) -> Instance:
+        """A process is on its way; it says `ready` when its init is done."""
+        version = pool.version
+        dialect = self._dialects[version.dialect]
+        stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
+        stream += self._ids.new().replace("-", "")
+        environment = {**version.environment, **dialect.environment(version, stream, self._endpoint())}
+        read_end, write_end = os.pipe()
+        instance = Instance(version, Log(read_end, version, stream, self._log_sink, self._clock))
+        pool.all.add(instance)
+        instance.on_end = lambda gone: pool.all.discard(gone)
+        runtime = self._python if version.runtime.startswith("python") else self._node
+        try:
+            await runtime.spawn(version, instance, environment, write_end)
+        except BaseException:
+            pool.all.discard(instance)
+            instance.close()
+            raise
+        return instance
+
+    async def _prepare_one(self, pool: _Pool) -> None:
+        async with self._births:
+            instance = await self._spawn(pool)
+            problem = await self._await_init(pool, instance)
+        if problem is not None:
+            raise InitFailed(problem)
+        self._give_back(pool, instance)
+
+    async def _birth(self, pool: _Pool, invocation: Invocation) -> tuple[Instance | None, Outcome]:
+        """A new instance whose init is done; or none, and the outcome that says why."""
+        async with self._births:
+            instance = await self._spawn(pool)
+            instance.log.begin()
+            problem = await self._await_init(pool, instance)
+        if problem is None:
+            return instance, Outcome(b"")
+        document = _with_request_id(problem, invocation.request_id)
+        dialect = self._dialects[pool.version.dialect]
+        instance.log.say(dialect.started(pool.version, invocation))
+        failed = Outcome(document, "Unhandled", cold=True, init_ms=instance.init_ms, max_memory_mb=instance.peak_mb)
+        instance.log.say(dialect.ended(pool.version, invocation, failed))
+        tail = instance.log.tail()
+        instance.kill()
+        return None, replace(failed, log_tail=tail)
+
+    async def _await_init(self, pool: _Pool, instance: Instance) -> bytes | None:
+        """None once it is initialised; else the error document, with its log lines written."""
+        dialect, began, timed_out = self._dialects[pool.version.dialect], time.perf_counter(), False
+        try:
+            problem = await instance.ready(_INIT_S)
+        except TimeoutError:
+            timed_out = True
+            seconds = f"{_INIT_S:.2f}"
+            problem = orjson.dumps(
+                {"errorType": "Sandbox.Timedout", "errorMessage": f"Error: Task timed out after {seconds} seconds"}
+            )
+            instance.kill()
+        except Ended:
+            how = await instance.how()
+            problem = orjson.dumps(
+                {"errorType": "Runtime.ExitError", "errorMessage": f"Error: Runtime exited with error: {how}"}
+            )
+        if problem is None:
+            return None
+        instance.init_ms = (time.perf_counter() - began) * 1000
+        instance.log.say(dialect.init_failed(problem, instance.init_ms, timed_out=timed_out))
+        return problem
+
+    # -- one event --
+
+    async def _run(self, pool: _Pool, instance: Instance, invocation: Invocation, *, cold: bool) -> Outcome:
+        version, log = pool.version, instance.log
+        dialect = self._dialects[version.dialect]
+        now_ms = self._clock.now_ms()
+        deadline_ms = invocation.deadline_ms or now_ms + version.timeout_ms
+        if not cold:
+            log.begin()
+        log.say(dialect.started(version, invocation))
+        watch = asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._watch_memory, instance)
+        began = time.perf_counter()
+        try:
+            # The process reads the machine's clock, whatever the cloud's says.
+            real_deadline_ms = time.time_ns() // 1_000_000 + deadline_ms - now_ms
+            kind, body, took_ms = await instance.run(invocation, (deadline_ms - now_ms) / 1000, real_deadline_ms)
+            result = outcome(kind, body, took_ms, instance, cold=cold)
+            lines: list[str] = []
+        except TimeoutError:
+            lines, body = dialect.timed_out(version, invocation, self._clock.now_ms())
+            instance.kill()
+            result = replace(outcome(b"X", body, version.timeout_ms, instance, cold=cold), timed_out=True)
+        except Ended:
+            lines, body = dialect.died(version, invocation, await instance.how())
+            instance.close()
+            took_ms = (time.perf_counter() - began) * 1000
+            result = outcome(b"X", body, took_ms, instance, cold=cold)
+        finally:
+            watch.cancel()
+        log.say([*lines, *dialect.ended(version, invocation, result)])
+        return replace(result, log_tail=log.tail())
+
+    def _watch_memory(self, instance: Instance) -> None:
+        """While an event runs: an instance over its memory is ended, as the kernel would where it keeps the limit."""
+        if instance.state != "busy":
+            return
+        held_mb = instance.memory_mb()
+        instance.peak_mb = max(instance.peak_mb, min(held_mb, instance.version.memory_mb))
+        if held_mb > instance.version.memory_mb:
+            instance.kill_process()
+            return
+        asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._watch_memory, instance)
+
+    async def _reap(self) -> None:
+        """Let go of instances that nobody needed for a while, but for the provisioned ones."""
+        while True:
+            await asyncio.sleep(_REAP_EVERY_S)
+            now_s = time.monotonic()
+            for pool in list(self._pools.values()):
+                spare = len(pool.all) - pool.provisioned
+                for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
+                    pool.idle.remove(instance)
+                    instance.kill()
+
+
+def _with_request_id(document: bytes, request_id: str) -> bytes:
+    """The id of the request that met the failed init, where the document has a place for it."""
+    found = orjson.loads(document)
+    if "requestId" in found:
+        found["requestId"] = request_id
+    message = found.get("errorMessage", "")
+    if message.startswith("RequestId: {}"):
+        found["errorMessage"] = message.replace("{}", request_id, 1)
+    elif message.startswith("Error: "):
+        found["errorMessage"] = f"RequestId: {request_id} {message}"
+    return orjson.dumps(found)

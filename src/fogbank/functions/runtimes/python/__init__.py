@@ -1,0 +1,1 @@
+"""Python: instances are forks of processes that have everything loaded already."""

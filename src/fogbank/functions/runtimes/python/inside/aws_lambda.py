@@ -1,0 +1,385 @@
+"""One Lambda function, from its initialisation to its last event, as AWS's own runtime runs it.
+
+Lambda Developer Guide, "Building Lambda functions with Python". Frames both ways: four bytes of length, then the body.
+To here: a line of JSON (the event's facts), then the event. From here: one letter (I: initialised, R: reply, X: error),
+four bytes (peak memory in KB), then the reply, the error document, or for I the process id and
+the milliseconds that init took.
+"""
+
+import gc
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import random
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+import types
+
+import zygote as _zygote
+
+REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
+_LENGTH = struct.Struct(">I")
+
+
+def live(order, fds):
+    """The whole life of the process that a zygote has just forked for a new version (`order` says which)."""
+    events, log = socket.socket(fileno=fds[0]), fds[1]
+    template = socket.socket(fileno=fds[2]) if len(fds) > 2 else None
+    known = _open_files()
+    _become(order, log)
+    began = time.monotonic()
+    try:
+        handler = find_handler(order["handler"])
+    except BaseException as error:
+        _say(events, b"X", _init_error(error))
+        os._exit(1)
+    init_ms = (time.monotonic() - began) * 1000
+    if template is not None:
+        reason = why_no_fork(known)
+        if reason:
+            print("fogbank: no snapshot of this function is kept: %s" % reason)
+            template.close()
+        else:
+            _stay_behind_as_template(order, handler, events, log, template, init_ms)
+    serve(handler, events, init_ms, order)
+
+
+def _stay_behind_as_template(order, handler, events, log, template, init_ms):
+    """The first instance is a fork of this process; returns in it only."""
+    run_hooks("before_snapshot")
+    gc.collect()
+    gc.freeze()
+    if os.fork() == 0:
+        os.setsid()
+        _zygote.die_with_parent()
+        template.close()
+        _wake(order)
+        return
+    events.close()
+    _point_output_at(os.open(os.devnull, os.O_WRONLY))
+
+    def give_birth(newer, fds):
+        os.setsid()
+        _point_output_at(fds[1])
+        began = time.monotonic()
+        _wake({**order, **newer})
+        serve(handler, socket.socket(fileno=fds[0]), (time.monotonic() - began) * 1000, order)
+
+    _zygote.Zygote(template, give_birth).serve()
+
+
+def _wake(order):
+    """What must differ between two instances that were one process a moment ago."""
+    random.seed()
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+    os.environ.update(order.get("own_environment", {}))
+    run_hooks("after_restore")
+
+
+def run_hooks(which):
+    """Hooks that the function registered with AWS's `snapshot_restore_py`, if it brings that."""
+    hooks = sys.modules.get("snapshot_restore_py")
+    if hooks is not None:
+        registered = hooks.get_before_snapshot() if which == "before_snapshot" else hooks.get_after_restore()
+        for function, arguments, options in registered:
+            function(*arguments, **options)
+
+
+def _become(order, log):
+    """From a zygote's fork to a function's process: output, environment, folder, limits, path."""
+    os.setsid()
+    _point_output_at(log)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.environ.update(order.get("own_environment", {}))
+    time.tzset()
+    limit_resources(order)
+    os.chdir(order["code"])
+    layers = [os.path.join(layer, "python") for layer in order["layers"]]
+    sys.path[:0] = [order["code"], *layers]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    importlib.invalidate_caches()
+    random.seed()
+    _set_up_logging()
+
+
+def limit_resources(order):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))  # Lambda quotas: file descriptors.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _point_output_at(fd):
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    if fd > 2:
+        os.close(fd)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+# -- may this process be forked? --
+
+
+def _open_files():
+    return set(os.listdir("/proc/self/fd"))
+
+
+def why_no_fork(known):
+    """What of this process would not survive a fork; nothing if all does."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        return "its initialisation left a thread running"
+    for name in _open_files() - known:
+        try:
+            target = os.readlink("/proc/self/fd/" + name)
+            flags = int(open("/proc/self/fdinfo/" + name).read().split("flags:")[1].split()[0], 8)
+        except (OSError, IndexError, ValueError):
+            continue
+        if target.startswith("socket:"):
+            return "its initialisation left a connection open"
+        if target.startswith(("pipe:", "anon_inode:")) or flags & (os.O_WRONLY | os.O_RDWR):
+            return "its initialisation left %s open for writing" % target
+    return ""
+
+
+# -- the handler --
+
+
+def find_handler(name):
+    module_name, dot, function = name.rpartition(".")
+    if not dot:
+        raise HandlerError(
+            "Runtime.MalformedHandlerName", "Bad handler '%s': not enough values to unpack (expected 2, got 1)" % name
+        )
+    try:
+        module = importlib.import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        raise HandlerError(
+            "Runtime.ImportModuleError", "Unable to import module '%s': %s" % (module_name, error)
+        ) from error
+    except SyntaxError as error:
+        text = "Syntax error in module '%s': %s" % (module_name, error)
+        trace = ['  File "%s" Line %s\n    %s' % (error.filename, error.lineno, (error.text or "").strip())]
+        raise HandlerError("Runtime.UserCodeSyntaxError", text, trace) from error
+    try:
+        return getattr(module, function)
+    except AttributeError:
+        text = "Handler '%s' missing on module '%s'" % (function, module_name)
+        raise HandlerError("Runtime.HandlerNotFound", text) from None
+
+
+class HandlerError(Exception):
+    def __init__(self, kind, message, trace=()):
+        super().__init__(message)
+        self.kind, self.trace = kind, list(trace)
+
+
+def _init_error(error):
+    if isinstance(error, HandlerError):
+        document = {"errorMessage": str(error), "errorType": error.kind, "requestId": "", "stackTrace": error.trace}
+    elif isinstance(error, SystemExit):
+        document = {
+            "errorMessage": "RequestId: {} Error: Runtime exited with error: exit status %s" % _status(error),
+            "errorType": "Runtime.ExitError",
+        }
+        return json.dumps(document).encode()
+    else:
+        document = error_document(error, "", own_frames=False)
+    print("[ERROR] %s: %s%s" % (document["errorType"], document["errorMessage"], _told_trace(document["stackTrace"])))
+    return json.dumps(document).encode()
+
+
+def _status(error):
+    return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+
+
+# -- events --
+
+
+class Context:
+    """Lambda Developer Guide, "Using the Lambda context object to retrieve Python function information"."""
+
+    def __init__(self, facts):
+        client = json.loads(facts["client_context"]) if facts["client_context"] else None
+        identity = json.loads(facts["identity"]) if facts["identity"] else {}
+        self.aws_request_id = facts["id"]
+        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
+        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+        self.invoked_function_arn = facts["arn"]
+        self.tenant_id = None
+        self.client_context = _client_context(client)
+        self.identity = types.SimpleNamespace(
+            cognito_identity_id=identity.get("cognitoIdentityId"),
+            cognito_identity_pool_id=identity.get("cognitoIdentityPoolId"),
+        )
+        self._deadline_ms = facts["deadline_ms"]
+
+    def get_remaining_time_in_millis(self):
+        return max(self._deadline_ms - int(time.time() * 1000), 0)
+
+    def log(self, message):
+        sys.stdout.write(str(message))
+
+
+def _client_context(given):
+    if given is None:
+        return None
+    client = given.get("client") or {}
+    names = ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name")
+    return types.SimpleNamespace(
+        client=types.SimpleNamespace(**{name: client.get(name) for name in names}),
+        custom=given.get("custom"),
+        env=given.get("env"),
+    )
+
+
+def serve(handler, events, init_ms, order):
+    """Answer events until the other side closes the socket."""
+    _say(events, b"I", json.dumps({"init_ms": init_ms, "pid": os.getpid()}).encode())
+    while True:
+        frame = _read_frame(events)
+        if frame is None:
+            os._exit(0)
+        line, _, payload = frame.partition(b"\n")
+        facts = json.loads(line)
+        _log_filter.request_id = facts["id"]
+        os.environ["_X_AMZN_TRACE_ID"] = facts["trace"]
+        kind, reply = answer(handler, payload, facts)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _say(events, kind, reply)
+
+
+def answer(handler, payload, facts):
+    try:
+        event = json.loads(payload)
+    except ValueError as error:
+        return b"X", _told(
+            error_document(
+                error, facts["id"], kind="Runtime.UnmarshalError", text="Unable to unmarshal input: %s" % error
+            )
+        )
+    try:
+        result = handler(event, Context(facts))
+    except SystemExit as error:
+        sys.stdout.flush()
+        os._exit(_status(error))
+    except BaseException as error:
+        return b"X", _told(error_document(error, facts["id"]))
+    try:
+        reply = json.dumps(result, ensure_ascii=False, default=_decimal).encode("utf-8", "surrogatepass")
+    except Exception as error:
+        document = error_document(
+            error, facts["id"], kind="Runtime.MarshalError", text="Unable to marshal response: %s" % error
+        )
+        return b"X", _told({**document, "stackTrace": []})
+    if len(reply) > REPLY_BYTES_MAX:
+        text = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+        return b"X", json.dumps({"errorMessage": text, "errorType": "Function.ResponseSizeTooLarge"}).encode()
+    return b"R", reply
+
+
+def _decimal(value):
+    """As the runtime's encoder does: a Decimal becomes a number, all else is refused by name."""
+    if type(value).__name__ == "Decimal":
+        return int(value) if value == value.to_integral_value() else float(value)
+    raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+def error_document(error, request_id, *, kind="", text="", own_frames=True):
+    frames = traceback.extract_tb(error.__traceback__)
+    mine = os.path.dirname(os.path.abspath(__file__))
+    frames = [frame for frame in frames if os.path.dirname(os.path.abspath(frame.filename)) != mine]
+    if not own_frames:
+        frames = [
+            frame
+            for frame in frames
+            if not frame.filename.startswith("<frozen importlib") and "/importlib/" not in frame.filename
+        ]
+    return {
+        "errorMessage": text or str(error),
+        "errorType": kind or type(error).__name__,
+        "requestId": request_id,
+        "stackTrace": traceback.format_list(frames),
+    }
+
+
+def _told(document):
+    print("[ERROR] %s: %s%s" % (document["errorType"], document["errorMessage"], _told_trace(document["stackTrace"])))
+    return json.dumps(document).encode()
+
+
+def _told_trace(trace):
+    """On one log event: \\r stands for a line's end inside it."""
+    return "\rTraceback (most recent call last):\r" + "".join(trace).replace("\n", "\r") if trace else ""
+
+
+# -- logging, in Lambda's form --
+
+
+class _RequestId(logging.Filter):
+    request_id = ""
+
+    def filter(self, record):
+        record.aws_request_id = self.request_id
+        return True
+
+
+class _Handler(logging.Handler):
+    def emit(self, record):
+        sys.stdout.write(self.format(record).replace("\n", "\r") + "\n")
+
+
+_log_filter = _RequestId()
+
+
+def _set_up_logging():
+    logging.Formatter.converter = time.gmtime
+    handler = _Handler()
+    form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+    handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
+    handler.addFilter(_log_filter)
+    logging.getLogger().handlers[:] = [handler]
+
+
+# -- frames --
+
+
+def _say(events, kind, body):
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    head = kind + _LENGTH.pack(peak_kb)
+    events.sendall(_LENGTH.pack(len(head) + len(body)) + head + body)
+
+
+def _read_frame(events):
+    head = _read_exactly(events, _LENGTH.size)
+    return None if head is None else _read_exactly(events, _LENGTH.unpack(head)[0])
+
+
+def _read_exactly(events, size):
+    first = events.recv(size)
+    if len(first) == size:
+        return first
+    pieces, have = [first], len(first)
+    while have < size:
+        piece = events.recv(min(size - have, 1048576)) if pieces[-1] else b""
+        if not piece:
+            return None
+        pieces.append(piece)
+        have += len(piece)
+    return b"".join(pieces)

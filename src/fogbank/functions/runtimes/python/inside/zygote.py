@@ -1,0 +1,148 @@
+"""Runs in the interpreter that runs people's functions (Python 3.9 or newer), and imports nothing of fogbank.
+
+A zygote has loaded what most functions load, and forks an instance on each order. The first instance of a version
+initialises the function and then, if its state survives a fork, stays behind as a *template*: a zygote of that one
+version, whose forks are initialised at birth.
+
+An order is one message on the control socket: JSON, and the file descriptors [event socket, log pipe] or, to found a
+template too, [event socket, log pipe, control socket of the template]. Answers are JSON lines: {"born": …} with the
+order's number and the process id, {"ended": pid, "status": wait status}.
+"""
+
+import array
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+_MESSAGE_BYTES_MAX = 262144
+PR_SET_PDEATHSIG = 1
+
+
+class Zygote:
+    def __init__(self, control, give_birth):
+        self.control = control
+        self.give_birth = give_birth
+        self.alarm_read, self.alarm_write = os.pipe()
+        os.set_blocking(self.alarm_write, False)
+        os.set_blocking(self.alarm_read, False)
+
+    def serve(self):
+        """Fork on order until the control socket closes; then this process, and with it its children, ends."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.alarm_write, warn_on_full_buffer=False)
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        poller.register(self.alarm_read, select.POLLIN)
+        while True:
+            for fd, _ in poller.poll():
+                if fd == self.alarm_read:
+                    self._drain_alarm()
+                    self._report_ended()
+                elif not self._obey():
+                    os._exit(0)
+
+    def _obey(self):
+        """False when the other side has gone. In a new child this never returns."""
+        fds = array.array("i")
+        try:
+            message, ancillary, _, _ = self.control.recvmsg(_MESSAGE_BYTES_MAX, socket.CMSG_SPACE(4 * fds.itemsize))
+        except InterruptedError:
+            return True
+        if not message:
+            return False
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        order = json.loads(message)
+        pid = os.fork()
+        if pid == 0:
+            self._leave()
+            self.give_birth(order, list(fds))
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        self._tell({"born": order["number"], "pid": pid})
+        return True
+
+    def _leave(self):
+        """In the child: nothing of the parent's stays open, and it dies with its parent."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.control.close()
+        os.close(self.alarm_read)
+        os.close(self.alarm_write)
+        die_with_parent()
+
+    def _tell(self, fact):
+        self.control.send(json.dumps(fact).encode())
+
+    def _drain_alarm(self):
+        try:
+            while os.read(self.alarm_read, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    def _report_ended(self):
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._tell({"ended": pid, "status": status})
+
+
+def die_with_parent():
+    import ctypes
+
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # It died before we asked.
+        os._exit(0)
+
+
+def preload(layer):
+    """What most functions import. A failure costs speed only: the function will say what it misses itself."""
+    import base64, calendar, collections, concurrent.futures, contextlib, copy, csv, ctypes, dataclasses  # noqa
+    import datetime, decimal, email.message, enum, functools, hashlib, hmac, html, http.client, http.cookies  # noqa
+    import importlib, inspect, io, ipaddress, itertools, logging, logging.config, math, operator, pathlib  # noqa
+    import pickle, platform, queue, random, re, secrets, shutil, ssl, string, struct, subprocess, tempfile  # noqa
+    import textwrap, threading, time, traceback, types, typing, unicodedata, urllib.parse, urllib.request  # noqa
+    import uuid, xml.etree.ElementTree, zipfile, zlib  # noqa
+
+    if layer:
+        sys.path.append(layer)
+        try:
+            import boto3  # noqa
+            import botocore.auth, botocore.client, botocore.endpoint, botocore.session, botocore.signers  # noqa
+            import botocore.httpsession, botocore.parsers, botocore.paginate, botocore.retries.adaptive  # noqa
+            import boto3.dynamodb.conditions, boto3.dynamodb.types, boto3.resources.factory, s3transfer  # noqa
+
+            warm = botocore.session.get_session()  # Its loader caches the files that every client reads.
+            for part in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+                warm.get_component("data_loader").load_data(part)
+        except ImportError:
+            pass
+
+
+def main():
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    import aws_lambda
+
+    del sys.path[0]
+    control = socket.socket(fileno=int(sys.argv[1]))
+    preload(sys.argv[2])
+    gc.collect()
+    gc.freeze()
+    control.send(b'{"ready": true}')
+    Zygote(control, aws_lambda.live).serve()
+
+
+if __name__ == "__main__":
+    main()

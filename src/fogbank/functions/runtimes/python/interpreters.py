@@ -1,0 +1,83 @@
+"""Which Python runs a function, and the folder of SDK packages that it finds beside its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_NAME = re.compile(r"python(\d+\.\d+)")
+# What Lambda's Python runtimes include: Developer Guide, "Runtime-included SDK versions".
+_SDK = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    path: str
+    version: str  # "3.12"
+    wanted: str  # The version that the runtime's name asks for.
+
+
+@cache
+def find(runtime: str) -> Interpreter:
+    """The interpreter for "python3.12": of that version if this machine has it, else the one that runs fogbank."""
+    found = _NAME.match(runtime)
+    wanted = found[1] if found else ""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if wanted == own:
+        return Interpreter(_base(), own, wanted)
+    for path in _candidates(wanted):
+        if _version(path) == wanted:
+            return Interpreter(path, wanted, wanted)
+    return Interpreter(_base(), own, wanted)
+
+
+def _base() -> str:
+    """The interpreter itself, not the virtual environment's: functions must not see what fogbank has installed."""
+    return getattr(sys, "_base_executable", "") or sys.executable
+
+
+def _candidates(version: str) -> list[str]:
+    on_path = shutil.which(f"python{version}")
+    roots = [Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions", Path("/opt/python")]
+    below = [
+        str(path) for root in roots if root.is_dir() for path in sorted(root.glob(f"{version}*/bin/python{version}"))
+    ]
+    return ([on_path] if on_path else []) + below
+
+
+def _version(path: str) -> str:
+    command = [path, "-I", "-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def sdk_layer(cache_dir: Path) -> Path:
+    """A folder with boto3 and what it needs, copied once from fogbank's own environment."""
+    versions = [importlib.metadata.version(name) for name in _SDK]
+    layer = cache_dir / "python" / f"boto3-{versions[0]}-{versions[1]}"
+    if layer.is_dir():
+        return layer
+    building = layer.with_name(f"{layer.name}.{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    for name in _SDK:
+        distribution = importlib.metadata.distribution(name)
+        for file in distribution.files or ():
+            if ".." in file.parts or file.suffix == ".pyc":
+                continue
+            target = building / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(distribution.locate_file(file)), target)
+    try:
+        building.rename(layer)
+    except OSError:  # Another fogbank was quicker.
+        shutil.rmtree(building, ignore_errors=True)
+    return layer
