@@ -274,6 +274,7 @@ def _new_index(
     name = wanted["IndexName"]
     if name in indexes:
         raise refuse(f"Attempting to create an index which already exists: Index: {name}")
+    definitions.check_name(name, "globalSecondaryIndexUpdates.1.member.create.indexName")
     definitions.check_key(wanted["KeySchema"], defined, several=True)
     definitions.check_projection(wanted["Projection"])
     definitions.check_index_throughput(wanted, table.billing)

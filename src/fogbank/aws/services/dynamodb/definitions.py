@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.aws.services.dynamodb.values import refuse
@@ -9,6 +10,8 @@ from fogbank.aws.services.dynamodb.values import refuse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+NAME_MIN, NAME_MAX = 3, 255  # "Quotas in Amazon DynamoDB", naming rules.
+_is_name = re.compile(r"[a-zA-Z0-9_.-]+").fullmatch
 _INVALID: Final = "One or more parameter values were invalid: "
 LOCAL_INDEXES_MAX, GLOBAL_INDEXES_MAX = 5, 20  # "Quotas in Amazon DynamoDB", secondary indexes per table.
 PROJECTED_MAX: Final = 100  # The same, projected secondary index attributes per table.
@@ -19,8 +22,7 @@ UNITS_MAX: Final = 1_000_000_000_000
 def check_key(elements: Sequence[Mapping[str, str]], defined: Sequence[str], *, several: bool = False) -> None:
     """`several`: the key of a global index, which may have up to four attributes of each kind."""
     names = [element["AttributeName"] for element in elements]
-    missing = [name for name in names if name not in defined]
-    if missing:
+    if any(name not in defined for name in names):
         raise refuse(
             f"{_INVALID}Some index key attributes are not defined in AttributeDefinitions. "
             f"Keys: [{', '.join(names)}], AttributeDefinitions: [{', '.join(defined)}]"
@@ -44,6 +46,27 @@ def check_key(elements: Sequence[Mapping[str, str]], defined: Sequence[str], *, 
         )
 
 
+def _check_table_key(key: Sequence[Mapping[str, str]], defined: Sequence[str]) -> None:
+    names = [element["AttributeName"] for element in key]
+    undefined = any(name not in defined for name in names)
+    if len(names) == 2 and (undefined or (names[0] == names[1] and len(defined) == 1)):  # Hash, range.
+        raise refuse("Invalid KeySchema: Some index key attribute have no definition")
+    check_key(key, defined)
+
+
+def check_name(name: str, where: str) -> None:
+    """Of a table or an index."""
+    fault = ""
+    if not _is_name(name):
+        fault = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+    elif len(name) < NAME_MIN:
+        fault = f"Member must have length greater than or equal to {NAME_MIN}"
+    elif len(name) > NAME_MAX:
+        fault = f"Member must have length less than or equal to {NAME_MAX}"
+    if fault:
+        raise refuse(f"1 validation error detected: Value '{name}' at '{where}' failed to satisfy constraint: {fault}")
+
+
 def _shown(elements: Sequence[Mapping[str, str]]) -> str:
     shown = (f"KeySchemaElement(attributeName={each['AttributeName']}, keyType={each['KeyType']})" for each in elements)
     return f"[{', '.join(shown)}]"
@@ -57,7 +80,7 @@ def check_table(request: Mapping[str, Any]) -> None:
     defined = [each["AttributeName"] for each in attributes]
     if len(set(defined)) != len(defined):
         raise refuse(f"{_INVALID}Duplicate AttributeName in AttributeDefinitions")
-    check_key(key, defined)
+    _check_table_key(key, defined)
     local, global_ = request.get("LocalSecondaryIndexes"), request.get("GlobalSecondaryIndexes")
     for title, indexes in (("LocalSecondaryIndexes", local), ("GlobalSecondaryIndexes", global_)):
         if indexes is not None and not indexes:
@@ -65,10 +88,10 @@ def check_table(request: Mapping[str, Any]) -> None:
     names: set[str] = set()
     for index in local or ():
         _check_local(index, key, defined)
-        _check_name_and_projection(index, names)
+        _check_name_and_projection(index, names, "localSecondaryIndexes")
     for index in global_ or ():
         check_key(index["KeySchema"], defined, several=True)
-        _check_name_and_projection(index, names)
+        _check_name_and_projection(index, names, "globalSecondaryIndexes")
     check_counts(len(local or ()), len(global_ or ()))
     check_projected([*(local or ()), *(global_ or ())])
     check_all_used(key, [*(local or ()), *(global_ or ())], defined)
@@ -92,7 +115,8 @@ def _check_local(index: Mapping[str, Any], table_key: Sequence[Mapping[str, str]
         )
 
 
-def _check_name_and_projection(index: Mapping[str, Any], names: set[str]) -> None:
+def _check_name_and_projection(index: Mapping[str, Any], names: set[str], where: str) -> None:
+    check_name(index["IndexName"], f"{where}.{len(names) + 1}.member.indexName")
     check_projection(index["Projection"])
     if index["IndexName"] in names:
         raise refuse(f"{_INVALID}Duplicate index name: {index['IndexName']}")

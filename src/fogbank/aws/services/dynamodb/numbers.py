@@ -75,10 +75,13 @@ def sortable(text: str) -> bytes:
 
 
 def size_bytes(text: str) -> int:
-    """ "DynamoDB item sizes and formats": about one byte per two significant digits, plus one, and one for a sign. The
-    digits are paired from the decimal point, so an odd exponent may need half a byte more."""
+    """ "DynamoDB item sizes and formats": one byte per two significant digits, plus one. The digits are paired from the
+    decimal point on both sides, each side rounded up, and a minus sign costs one more."""
     if text == "0":
         return 1
-    negative, exponent, digits = _scientific(text)
-    count = len(digits)
-    return 1 + (count + 1) // 2 + (0 if count % 2 or exponent % 2 else 1) + negative
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if not fraction:
+        whole = whole.rstrip("0")
+    elif whole == "0":
+        whole, fraction = "", fraction.lstrip("0")
+    return 1 + (len(whole) + 1) // 2 + (len(fraction) + 1) // 2 + (text[0] == "-")

@@ -173,23 +173,28 @@ def query_span(key: KeySchema, tests: Mapping[str, KeyTest]) -> documents.Span:
 
 
 def check_tests(key: KeySchema, tests: Mapping[str, KeyTest]) -> None:
-    if len(tests) > max(2, len(key.names)):
-        raise refuse("Conditions can be of length 1 or 2 only")
-    if not key.range and len(tests) > len(key.hash):
-        raise refuse(_NOT_SUPPORTED)
-    left = len(tests)
-    open_ended = ""
-    for name in key.names:
-        test = tests.get(name)
-        if test is None:
-            if name in key.hash or left:
-                raise refuse(f"Query condition missed key schema element: {name}")
-            return
-        left -= 1
-        if open_ended or (name in key.hash and test.test != "="):
+    if len(tests) > len(key.names):
+        raise refuse(
+            f"The number of query conditions ({len(tests)}) exceeds the number of key attributes defined in the schema "
+            f"({len(key.names)})"
+        )
+    for name in key.hash:
+        if name not in tests:
+            raise refuse(f"Query condition missed key schema element: {name}")
+        if tests[name].test != "=":
             raise refuse(_NOT_SUPPORTED)
+    named = [position for position, name in enumerate(key.range) if name in tests]
+    if len(named) + len(key.hash) < len(tests):
+        missed = next((name for name in key.range if name not in tests), "")
+        raise refuse(f"Query condition missed key schema element: {missed}" if missed else _NOT_SUPPORTED)
+    for name in key.range[: named[-1]] if named else ():
+        if name not in tests or tests[name].test != "=":
+            raise refuse(
+                f"RANGE key attributes {name} must have equality conditions specified in the query because a condition "
+                f"is present on key attribute {key.range[named[-1]]}"
+            )
+    for test in tests.values():
         _check_values(key, test)
-        open_ended = "" if test.test == "=" else name
 
 
 def _check_values(key: KeySchema, test: KeyTest) -> None:

@@ -115,7 +115,7 @@ def _policy(given: Properties) -> str:
 
 
 def _creation(wanted: Properties) -> dict[str, Any]:
-    request = {name: wanted[name] for name in _AS_THEY_ARE if name in wanted}
+    request: dict[str, Any] = {name: wanted[name] for name in _AS_THEY_ARE if name in wanted}
     request |= _throughputs(wanted)
     if "GlobalSecondaryIndexes" in wanted:
         request["GlobalSecondaryIndexes"] = [_index(index) for index in wanted["GlobalSecondaryIndexes"]]
@@ -212,23 +212,23 @@ def _billing(wanted: Properties, old: Properties) -> list[dict[str, Any]]:
         if name in before and not _is_other(index, before[name]) and _throughputs(index) != _throughputs(before[name])
         if _throughputs(index)
     ]
-    request: dict[str, Any] = {"GlobalSecondaryIndexUpdates": moved} if moved else {}
+    units, units_before = _throughputs(wanted), _throughputs(old)
+    request = {name: value for name, value in units.items() if mode != was or value != units_before.get(name)}
     if mode != was:
         request["BillingMode"] = mode
-    for name, value in _throughputs(wanted).items():
-        if mode != was or value != _throughputs(old).get(name):
-            request[name] = value
+    if moved:
+        request["GlobalSecondaryIndexUpdates"] = moved
     return [request] if request else []
 
 
 async def _settle(ask: Ask, table: str, arn: str, wanted: Properties, old: Properties) -> None:
     """What has operations of its own: time to live, recovery and, after creation, the policy."""
     await _set_ttl(ask, table, wanted.get("TimeToLiveSpecification", {}), old.get("TimeToLiveSpecification", {}))
-    recovery, was = wanted.get("PointInTimeRecoverySpecification"), old.get("PointInTimeRecoverySpecification")
-    if recovery != was:
-        enabled = _true((recovery or {}).get("PointInTimeRecoveryEnabled", False))
+    recovery = wanted.get("PointInTimeRecoverySpecification", {})
+    if recovery != old.get("PointInTimeRecoverySpecification", {}):
+        enabled = _true(recovery.get("PointInTimeRecoveryEnabled", False))
         given: dict[str, Any] = {"PointInTimeRecoveryEnabled": enabled}
-        if enabled and recovery and "RecoveryPeriodInDays" in recovery:
+        if enabled and "RecoveryPeriodInDays" in recovery:
             given["RecoveryPeriodInDays"] = int(recovery["RecoveryPeriodInDays"])
         await ask("dynamodb", "UpdateContinuousBackups", TableName=table, PointInTimeRecoverySpecification=given)
     if old and _policy(wanted) != _policy(old):
@@ -270,7 +270,7 @@ def _as_table(given: Properties) -> Properties:
     replica = replicas[0]
     same = (*_AS_THEY_ARE[:-1], "TableName", "StreamSpecification", "TimeToLiveSpecification", "WarmThroughput")
     of_replica = ("TableClass", "DeletionProtectionEnabled", "Tags", "PointInTimeRecoverySpecification")
-    table = {name: given[name] for name in same if name in given}
+    table: dict[str, Any] = {name: given[name] for name in same if name in given}
     table |= {name: replica[name] for name in (*of_replica, "ResourcePolicy") if name in replica}
     if "SSESpecification" in given:
         table["SSESpecification"] = {**given["SSESpecification"], **replica.get("SSESpecification", {})}
@@ -293,11 +293,15 @@ def _as_table(given: Properties) -> Properties:
     return table
 
 
+def _part(given: Properties, name: str) -> Properties:
+    return dict(given.get(name, {}))
+
+
 def _provisioned(writes: Properties, reads: Properties) -> dict[str, int]:
     """Units where they are fixed, the least that auto scaling may set where they are not."""
-    write = writes.get("WriteProvisionedThroughputSettings", {}).get("WriteCapacityAutoScalingSettings", {})
-    read = reads.get("ReadProvisionedThroughputSettings", writes.get("ReadProvisionedThroughputSettings", {}))
-    scaled = read.get("ReadCapacityAutoScalingSettings", {})
+    write = _part(_part(writes, "WriteProvisionedThroughputSettings"), "WriteCapacityAutoScalingSettings")
+    read = _part(reads, "ReadProvisionedThroughputSettings") or _part(writes, "ReadProvisionedThroughputSettings")
+    scaled = _part(read, "ReadCapacityAutoScalingSettings")
     return {
         "ReadCapacityUnits": int(read.get("ReadCapacityUnits", scaled.get("MinCapacity", 1))),
         "WriteCapacityUnits": int(write.get("SeedCapacity", write.get("MinCapacity", 1))),

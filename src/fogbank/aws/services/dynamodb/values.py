@@ -1,10 +1,12 @@
 """Attribute values in the wire's form, `{"S": "text"}`: valid or not, normal, how large, equal, ordered.
 
-Items keep the wire's form everywhere; nothing is decoded to Python values and back.
+Items keep the wire's form everywhere; nothing is decoded to Python values and back. In the normal form numbers have one
+text and sets are sorted (as GetItem gives them back), so that two values are equal if their dictionaries are.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,48 +85,52 @@ def _null(_value: Value, content: bool, _level: int) -> int:  # noqa: FBT001  # 
     return 1
 
 
-def _strings(_value: Value, content: list[str], _level: int) -> int:
+def _strings(value: Value, content: list[str], _level: int) -> int:
     if not content:
         raise InvalidValue(_INVALID + "An string set  may not be empty")
-    if "" in content:
-        raise InvalidValue(_INVALID + "An string set may not have a empty string as a member")
     if len(set(content)) != len(content):
         raise InvalidValue(_INVALID + f"Input collection [{', '.join(content)}] contains duplicates.")
+    value["SS"] = sorted(content)  # By code points, which is by the bytes of their UTF-8.
     return sum(len(text.encode()) for text in content)
 
 
 def _numbers(value: Value, content: list[str], _level: int) -> int:
     if not content:
         raise InvalidValue(_INVALID + "An number set  may not be empty")
-    value["NS"] = normal = [numbers.normalize(text) for text in content]
+    value["NS"] = normal = sorted(map(numbers.normalize, content), key=numbers.sortable)
     if len(set(normal)) != len(normal):
         raise InvalidValue("Input collection contains duplicates")
     return sum(map(numbers.size_bytes, normal))
 
 
-def _binaries(_value: Value, content: list[bytes], _level: int) -> int:
+def _binaries(value: Value, content: list[bytes], _level: int) -> int:
     if not content:
         raise InvalidValue(_INVALID + "Binary sets should not be empty")
-    if b"" in content:
-        raise InvalidValue(_INVALID + "Binary sets may not contain null or empty values")
     if len(set(content)) != len(content):
-        raise InvalidValue(_INVALID + "Input collection of type BS contains duplicates.")
+        shown = ", ".join(b64encode(member).decode() for member in content)
+        raise InvalidValue(f"{_INVALID}Input collection [{shown}]of type BS contains duplicates.")
+    value["BS"] = sorted(content)
     return sum(map(len, content))
 
 
 def _list(_value: Value, content: list[Value], level: int) -> int:
-    _check_level(level)
+    if content:
+        _check_level(level + 1)
     return 3 + len(content) + sum(measure(each, level + 1) for each in content)
 
 
 def _map(_value: Value, content: Item, level: int) -> int:
-    _check_level(level)
+    if content:
+        _check_level(level + 1)
     return 3 + len(content) + measure_item(content, level + 1)
 
 
 def _check_level(level: int) -> None:
     if level > LEVELS_MAX:
-        raise InvalidValue("Nesting Levels have exceeded supported limits")
+        raise InvalidValue(
+            "Nesting Levels have exceeded supported limits: "
+            "Attributes in the item have nested levels beyond supported limit"
+        )
 
 
 _SIZES: Final[dict[str, Callable[[Value, Any, int], int]]] = {
@@ -139,31 +145,11 @@ _SIZES: Final[dict[str, Callable[[Value, Any, int], int]]] = {
 }
 
 
-# Equality and order --------------------------------------------------------------------------------------------------
+# Order ---------------------------------------------------------------------------------------------------------------
 
 
 def kind_of(value: Value) -> str:
     return next(iter(value))
-
-
-def equal(one: Value, other: Value) -> bool:
-    """Numbers are in normal form, so their text decides; sets have no order, also inside lists and maps."""
-    if one == other:
-        return True
-    kind = kind_of(one)
-    if kind != kind_of(other) or kind not in _DEEP:
-        return False
-    mine, theirs = one[kind], other[kind]
-    if len(mine) != len(theirs):
-        return False
-    if kind == "L":
-        return all(map(equal, mine, theirs))
-    if kind == "M":
-        return mine.keys() == theirs.keys() and all(equal(value, theirs[name]) for name, value in mine.items())
-    return set(mine) == set(theirs)
-
-
-_DEEP = SETS | {"L", "M"}
 
 
 def sort_key(value: Value) -> tuple[str, Any] | None:

@@ -1,7 +1,7 @@
 """One write of one item, from what was asked to what is stored: alone, in a batch or in a transaction.
 
-`prepare` checks the request, `decide` reads the item that is there, tests the condition and makes the new one,
-`commit` stores it with its index entries, its expiry and its stream record.
+`prepare` checks the request and finds its place (`check`, then `place`), `decide` reads the item that is there, tests
+the condition and makes the new item, `commit` stores it with its index entries, its expiry and its stream record.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodb import legacy, state, stored
 from fogbank.aws.services.dynamodb.expressions import request as expressions
-from fogbank.aws.services.dynamodb.values import Item, check_item, equal, measure_item, refuse
+from fogbank.aws.services.dynamodb.values import Item, check_item, measure_item, refuse
 from fogbank.primitives import documents, streams
 
 if TYPE_CHECKING:
@@ -51,14 +51,22 @@ class ConditionFailed(ServiceError):
 
 
 @dataclass(slots=True)
-class Asked:
+class Checked:
+    """A request that is right in itself; no table was looked at yet."""
+
     verb: str
-    schema: Schema
-    key: DocumentKey
     request: Mapping[str, Any]
     size: int = 0  # Of the item to put.
     expressions: dict[str, Compiled] = field(default_factory=dict)
     expected: Callable[[Item], bool] | None = None
+
+
+@dataclass(slots=True)
+class Asked(Checked):
+    """A request for an item of a table."""
+
+    schema: Schema = field(kw_only=True)
+    key: DocumentKey = field(kw_only=True)
 
 
 @dataclass(slots=True)
@@ -82,7 +90,7 @@ class Done:
 # Asking --------------------------------------------------------------------------------------------------------------
 
 
-def prepare(tx: Tx, call: Call, verb: str, request: Mapping[str, Any]) -> Asked:
+def check(verb: str, request: Mapping[str, Any]) -> Checked:
     found = _expressions(verb, request)
     size, expected = 0, None
     if verb == "Put":
@@ -97,11 +105,20 @@ def prepare(tx: Tx, call: Call, verb: str, request: Mapping[str, Any]) -> Asked:
         raise refuse("ConditionalOperator cannot be used without Filter or Expected")
     if "AttributeUpdates" in request:
         legacy.check_updates(request["AttributeUpdates"])
+    return Checked(verb, request, size, found, expected)
+
+
+def place(tx: Tx, call: Call, checked: Checked) -> Asked:
+    verb, request = checked.verb, checked.request
     schema = state.find(tx, call, request["TableName"])
     key = schema.key_of_item(request["Item"]) if verb == "Put" else schema.key_of_key(request["Key"])
     if verb == "Update":
-        _check_key_untouched(schema, request, found)
-    return Asked(verb, schema, key, request, size, found, expected)
+        _check_key_untouched(schema, request, checked.expressions)
+    return Asked(verb, request, checked.size, checked.expressions, checked.expected, schema=schema, key=key)
+
+
+def prepare(tx: Tx, call: Call, verb: str, request: Mapping[str, Any]) -> Asked:
+    return place(tx, call, check(verb, request))
 
 
 def _expressions(verb: str, request: Mapping[str, Any]) -> dict[str, Compiled]:
@@ -227,7 +244,7 @@ def _same(old_raw: bytes | None, old: Item | None, new_raw: bytes | None, new: I
     does not write a stream record for that operation." """
     if old is None or new is None:
         return old is new
-    return old_raw == new_raw or equal({"M": old}, {"M": new})
+    return old_raw == new_raw or old == new
 
 
 def _change(

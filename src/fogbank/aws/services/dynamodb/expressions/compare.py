@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.aws.services.dynamodb.values import Value, equal, kind_of, sort_key
+from fogbank.aws.services.dynamodb.values import Value, kind_of, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +13,7 @@ Operand = Value | None  # None: the item has no such attribute.
 
 
 def equals(one: Operand, other: Operand) -> bool:
-    return one is not None and other is not None and equal(one, other)
+    return one is not None and one == other
 
 
 def differs(one: Operand, other: Operand) -> bool:
@@ -76,7 +76,7 @@ def contains(one: Operand, wanted: Operand) -> bool:
     kind, content = next(iter(one.items()))
     wanted_kind = kind_of(wanted)
     if kind == "L":
-        return any(equal(element, wanted) for element in content)
+        return wanted in content
     if kind in {"S", "B"}:
         return kind == wanted_kind and wanted[kind] in content
     return kind == wanted_kind + "S" and wanted[wanted_kind] in content

@@ -125,6 +125,12 @@ def _negated(reader: Reader, depth: int) -> Node:
 
 
 def _relation(reader: Reader, depth: int) -> Node:
+    node = _one_relation(reader, depth)
+    reader.clause += 1
+    return node
+
+
+def _one_relation(reader: Reader, depth: int) -> Node:
     left = _primary(reader, depth)
     if reader.at(*COMPARATORS):
         name = reader.take().text
@@ -226,20 +232,17 @@ def _check_relation(reader: Reader, node: Node) -> None:
     if node.kind == "between" or node.name in {"<", "<=", ">", ">="}:
         for arg in node.args:
             if arg.kind == "value":
-                type_check(TYPES, reader, arg.name, _ORDERED, _not_ordered(node.name))
-
-
-def _not_ordered(operator: str) -> Callable[[str], str]:
-    return lambda kind: f"Incorrect operand type for operator or function; operator: {operator}, operand type: {kind}"
+                type_check(reader, arg.name, _ORDERED, wrong_type(node.name))
 
 
 def _check_bounds(reader: Reader, low: Node, high: Node) -> None:
     if low.kind != "value" or high.kind != "value":
         return
 
-    def check(values: Mapping[str, Value]) -> str | None:
+    def test(values: Mapping[str, Value]) -> str | None:
         lower, upper = values[low.name], values[high.name]
-        bounds = f"lower bound operand: AttributeValue: {_shown(lower)}, upper bound operand: AttributeValue: {_shown(upper)}"
+        shown = [f"bound operand: AttributeValue: {_shown(bound)}" for bound in (lower, upper)]
+        bounds = f"lower {shown[0]}, upper {shown[1]}"
         if kind_of(lower) != kind_of(upper):
             return f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}"
         first, last = sort_key(lower), sort_key(upper)
@@ -247,7 +250,7 @@ def _check_bounds(reader: Reader, low: Node, high: Node) -> None:
             return f"The BETWEEN operator requires upper bound to be greater than or equal to lower bound; {bounds}"
         return None
 
-    reader.checks.append((TYPES, check))
+    reader.check(TYPES, (low.name, high.name), test)
 
 
 def _shown(value: Value) -> str:
@@ -282,7 +285,7 @@ def _check_call(reader: Reader, node: Node) -> None:
 
 def _check_type(reader: Reader, function: str, arg: Node, allowed: frozenset[str]) -> None:
     if arg.kind == "value":
-        type_check(TYPES, reader, arg.name, allowed, wrong_type(function))
+        type_check(reader, arg.name, allowed, wrong_type(function))
     elif arg.kind == "call" and "N" not in allowed:
         reader.problem(TYPES, wrong_type(function)("N"))
 
@@ -291,15 +294,15 @@ def _check_type_name(reader: Reader, arg: Node) -> None:
     if arg.kind != "value":
         reader.problem(TYPES, wrong_type("attribute_type")("{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"))
         return
-    type_check(TYPES, reader, arg.name, frozenset("S"), wrong_type("attribute_type"))
+    type_check(reader, arg.name, frozenset("S"), wrong_type("attribute_type"))
 
-    def check(values: Mapping[str, Value]) -> str | None:
+    def test(values: Mapping[str, Value]) -> str | None:
         named = values[arg.name].get("S")
         if named is None or named in _TYPE_NAMES:
             return None
         return f"Invalid attribute type name found; type: {named}, valid types: {{{','.join(_TYPE_NAMES)}}}"
 
-    reader.checks.append((TYPES, check))
+    reader.check(TYPES, (arg.name,), test)
 
 
 # Running -------------------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def _gather(node: Node, found: dict[str, Any]) -> None:
     if not attribute:
         raise refuse(f"{_INVALID}No key attribute specified")
     if attribute in found:
-        raise refuse("KeyConditionExpressions must only contain one condition per key")
+        raise refuse("Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key")
     test = _MIRRORED[node.name] if position else node.name
     values = tuple(arg.name for index, arg in enumerate(node.args) if index != position)
     found[attribute] = (attribute, test, values)

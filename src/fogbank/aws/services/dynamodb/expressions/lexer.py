@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Path = tuple[str | int, ...]
-Values = "Mapping[str, Value]"
 Rank = tuple[int, ...]
 
 EXPRESSION_BYTES_MAX: Final = 4096  # "Expression parameters": maximum length of an expression string, 4 KB.
@@ -50,6 +49,15 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What must hold of the values behind some placeholders: the message if it does not."""
+
+    rank: Rank
+    names: tuple[str, ...]
+    test: Callable[[Mapping[str, Value]], str | None]
+
+
 @dataclass(slots=True)
 class Compiled:
     """An expression ready to run: `run(item, values)`, or `paths` for a projection."""
@@ -57,32 +65,28 @@ class Compiled:
     run: Any = None
     paths: list[Path] = field(default_factory=list)
     names: frozenset[str] = frozenset()  # The placeholders it uses.
-    values: tuple[str, ...] = ()
+    values: dict[str, Rank] = field(default_factory=dict)  # Those of values, with the rank of a missing one.
     heads: frozenset[str] = frozenset()  # The top-level attributes it speaks of.
     nested: frozenset[str] = frozenset()  # Those of which it speaks of something inside.
     problems: list[tuple[Rank, str]] = field(default_factory=list)
-    checks: list[tuple[Rank, Callable[[Values], str | None]]] = field(default_factory=list)  # type: ignore[valid-type]  # Named above as text.
+    checks: list[Check] = field(default_factory=list)
 
     def verify(self, values: Mapping[str, Value]) -> None:
         """Raises `BadExpression` for the most basic of all that is wrong with it and these values."""
-        problems = self.problems
-        for name in self.values:
+        problems = list(self.problems)
+        for name, rank in self.values.items():
             if name not in values:
                 message = f"An expression attribute value used in expression is not defined; attribute value: {name}"
-                problems = [*problems, (UNDEFINED, message)]
-                break
-        else:
-            for rank, check in self.checks:
-                message_or_none = check(values)
-                if message_or_none is not None:
-                    problems = [*problems, (rank, message_or_none)]
+                problems.append((rank, message))
+        for check in self.checks:
+            found = check.test(values) if all(name in values for name in check.names) else None
+            if found is not None:
+                problems.append((check.rank, found))
         if problems:
             raise BadExpression(min(problems, key=lambda problem: problem[0])[1])
 
 
-PARENS, FUNCTION_NAME, MISUSED, RESERVED, SECTION, UNDEFINED, OVERLAP, CONFLICT, OPERANDS, DISTINCT, TYPES = (
-    (rank,) for rank in range(11)
-)
+PARENS, FUNCTION_NAME, MISUSED, RESERVED, SECTION, UNDEFINED, OVERLAP, CONFLICT, OPERANDS, DISTINCT, TYPES = range(11)
 
 
 class Reader:
@@ -93,11 +97,12 @@ class Reader:
         self._tokens = tokens(text)
         self.operators = 0
         self.used_names: set[str] = set()
-        self.used_values: dict[str, None] = {}
+        self.used_values: dict[str, Rank] = {}
+        self.clause = 0  # Of a condition: what is wrong with the first is told first.
         self.heads: set[str] = set()
         self.nested: set[str] = set()
         self.problems: list[tuple[Rank, str]] = []
-        self.checks: list[tuple[Rank, Callable[[Any], str | None]]] = []
+        self.checks: list[Check] = []
         if len(text.encode()) > EXPRESSION_BYTES_MAX:
             size = len(text.encode())
             raise BadExpression(f"Expression size has exceeded the maximum allowed size; expression size: {size}")
@@ -141,8 +146,14 @@ class Reader:
             end = self._tokens[max(0, index - 1)].end
         return BadExpression(f'Syntax error; token: "{token.text}", near: "{self.text[start:end]}"')
 
-    def problem(self, rank: Rank, message: str) -> None:
-        self.problems.append((rank, message))
+    def rank(self, kind: int) -> Rank:
+        return (kind,) if kind < UNDEFINED else (UNDEFINED, self.clause, kind)
+
+    def problem(self, kind: int, message: str) -> None:
+        self.problems.append((self.rank(kind), message))
+
+    def check(self, kind: int, names: tuple[str, ...], test: Callable[[Mapping[str, Value]], str | None]) -> None:
+        self.checks.append(Check(self.rank(kind), names, test))
 
     def operator(self) -> None:
         self.operators += 1
@@ -194,13 +205,13 @@ class Reader:
         token = self.take()
         if token.kind != ":":
             raise self.syntax_error(token)
-        self.used_values[token.text] = None
+        self.used_values.setdefault(token.text, self.rank(UNDEFINED))
         return token.text
 
     def compiled(self, **facts: Any) -> Compiled:
         return Compiled(
             names=frozenset(self.used_names),
-            values=tuple(self.used_values),
+            values=self.used_values,
             heads=frozenset(self.heads),
             nested=frozenset(self.nested),
             problems=self.problems,
@@ -209,14 +220,14 @@ class Reader:
         )
 
 
-def type_check(rank: Rank, reader: Reader, name: str, allowed: frozenset[str], message: Callable[[str], str]) -> None:
+def type_check(reader: Reader, name: str, allowed: frozenset[str], message: Callable[[str], str]) -> None:
     """The value behind a placeholder must be of an allowed type."""
 
-    def check(values: Mapping[str, Value]) -> str | None:
+    def test(values: Mapping[str, Value]) -> str | None:
         kind = kind_of(values[name])
         return None if kind in allowed else message(kind)
 
-    reader.checks.append((rank, check))
+    reader.check(TYPES, (name,), test)
 
 
 def wrong_type(function: str) -> Callable[[str], str]:

@@ -82,7 +82,6 @@ def _action(reader: Reader, section: str) -> Action:
         return Action(section, path)
     name = reader.value()
     type_check(
-        TYPES,
         reader,
         name,
         SETS | {"N"} if section == "ADD" else SETS,
@@ -103,7 +102,7 @@ def _sum(reader: Reader) -> Callable[[Item, Mapping[str, Value]], Value]:
     right, right_name = _operand(reader)
     for name in (left_name, right_name):
         if name:
-            type_check(TYPES, reader, name, frozenset("N"), wrong_type(sign))
+            type_check(reader, name, frozenset("N"), wrong_type(sign))
     compute = numbers.add if sign == "+" else numbers.subtract
 
     def run(item: Item, values: Mapping[str, Value]) -> Value:
@@ -176,7 +175,7 @@ def _call(reader: Reader, depth: int) -> Callable[[Item, Mapping[str, Value]], V
     else:
         for _, placeholder in args:
             if placeholder:
-                type_check(TYPES, reader, placeholder, frozenset("L"), wrong_type(name))
+                type_check(reader, placeholder, frozenset("L"), wrong_type(name))
         return _list_append(args[0][0], args[1][0])
     return lambda _item, _values: {}
 

@@ -30,7 +30,8 @@ class Tables(Operations):
         )
 
     def create_table(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        name = request["TableName"]
+        name = state.name_of(request["TableName"])
+        definitions.check_name(name, "tableName")
         changes.refuse_unserved(request)
         billing = definitions.check_billing(request)
         definitions.check_table(request)

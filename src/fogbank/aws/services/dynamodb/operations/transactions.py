@@ -22,7 +22,6 @@ BYTES_MAX: Final = 4 << 20  # "The aggregate size of the items in the transactio
 TOKEN_MS: Final = 600_000  # "Idempotency": a client token is valid for 10 minutes.
 _FACTOR: Final = 2  # "Capacity management": two reads or writes of each item.
 _REPORTS: Final = ("INDEXES", "TOTAL")
-_VERBS: Final = ("ConditionCheck", "Put", "Delete", "Update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +95,18 @@ class Transactions(Operations):
 
 
 def _prepare(tx: Tx, call: Call, items: list[dict[str, Any]]) -> list[writes.Asked]:
+    """What is wrong in a request itself is told before any table is looked at, whichever action has it."""
+    checked: list[writes.Checked] = []
+    for item in items:
+        if len(item) != 1:
+            raise refuse("TransactItems can only contain one of Check, Put, Update or Delete")
+        [(verb, request)] = item.items()
+        checked.append(writes.check(verb, request))
     asked: list[writes.Asked] = []
     reasons: list[dict[str, Any]] = []
-    for item in items:
-        if len(item) != 1 or next(iter(item)) not in _VERBS:
-            raise refuse(
-                "TransactItems can only contain one of Check, Put, Update or Delete",
-            )
-        [(verb, request)] = item.items()
+    for each in checked:
         try:
-            asked.append(writes.prepare(tx, call, verb, request))
+            asked.append(writes.place(tx, call, each))
             reasons.append({"Code": "None"})
         except KeyMismatch as error:
             reasons.append(_reason(error))
