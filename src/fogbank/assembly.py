@@ -7,6 +7,7 @@ one changes nothing here.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ import fogbank.aws.services
 from fogbank import __version__, control
 from fogbank.aws.protocol.door import Door
 from fogbank.aws.service import House, Operations
+from fogbank.aws.services.lambda_.dialect import LambdaDialect
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.gateway import Gateway, Limits, Routes
@@ -65,8 +67,9 @@ class Server:
         await control.restore_clock(self.store, self.clock)
         logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(
-            config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, endpoint=lambda: self.url
-        )
+            config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, self.ids,
+            endpoint=lambda: self.url, dialects={"aws": LambdaDialect()},
+        )  # fmt: skip
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
             config, self.store, self.clock, self.ids, self.signals, Blobs(config.blobs_dir), self.engine,
@@ -78,7 +81,7 @@ class Server:
         self.gateway = Gateway(
             Routes(routes, self.door.answer).answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir
         )
-        self.port = await self.gateway.start(config.host, config.port)
+        self.port = self.door.port = await self.gateway.start(config.host, config.port)
         self.supervisor.start("logs: write behind", logs.run)
         for service in self.services:
             for background in service.backgrounds():
@@ -106,6 +109,8 @@ class Server:
 def _operations() -> Iterator[type[Operations]]:
     """Every class of operations of every service, in the order of the folders."""
     for service in _modules(fogbank.aws.services):
+        if importlib.util.find_spec(f"{service}.operations") is None:
+            continue
         for module in _modules_below(f"{service}.operations"):
             for value in vars(module).values():
                 if isinstance(value, type) and issubclass(value, Operations) and value.__module__ == module.__name__:

@@ -49,6 +49,13 @@ class Log:
         os.set_blocking(fd, False)
         asyncio.get_running_loop().add_reader(fd, self.drain)
 
+    def follow(self, fd: int) -> None:
+        """Read from this pipe instead: of a process that had its output before it had a function."""
+        self.close()
+        self._fd = fd
+        os.set_blocking(fd, False)
+        asyncio.get_running_loop().add_reader(fd, self.drain)
+
     def drain(self) -> None:
         """Take all that is there now."""
         while self._fd >= 0:

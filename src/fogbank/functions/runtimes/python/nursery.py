@@ -218,7 +218,7 @@ class PythonRuntime:
             start_new_session=True,
         )  # fmt: skip
         theirs.close()
-        parent = Parent(ours, lambda _: process.poll())
+        parent = Parent(ours, lambda _: None)
         await asyncio.wait_for(parent.ready, 60)
         return _Zygote(parent, process)
 

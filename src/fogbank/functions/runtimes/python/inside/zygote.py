@@ -109,20 +109,20 @@ def die_with_parent():
 
 def preload(layer):
     """What most functions import. A failure costs speed only: the function will say what it misses itself."""
-    import base64, calendar, collections, concurrent.futures, contextlib, copy, csv, ctypes, dataclasses  # noqa
-    import datetime, decimal, email.message, enum, functools, hashlib, hmac, html, http.client, http.cookies  # noqa
-    import importlib, inspect, io, ipaddress, itertools, logging, logging.config, math, operator, pathlib  # noqa
-    import pickle, platform, queue, random, re, secrets, shutil, ssl, string, struct, subprocess, tempfile  # noqa
-    import textwrap, threading, time, traceback, types, typing, unicodedata, urllib.parse, urllib.request  # noqa
-    import uuid, xml.etree.ElementTree, zipfile, zlib  # noqa
+    import base64, calendar, collections, concurrent.futures, contextlib, copy, csv, ctypes, dataclasses
+    import datetime, decimal, email.message, enum, functools, hashlib, hmac, html, http.client, http.cookies
+    import importlib, inspect, io, ipaddress, itertools, logging, logging.config, math, operator, pathlib
+    import pickle, platform, queue, random, re, secrets, shutil, ssl, string, struct, subprocess, tempfile
+    import textwrap, threading, time, traceback, types, typing, unicodedata, urllib.parse, urllib.request
+    import uuid, xml.etree.ElementTree, zipfile, zlib
 
     if layer:
         sys.path.append(layer)
         try:
-            import boto3  # noqa
-            import botocore.auth, botocore.client, botocore.endpoint, botocore.session, botocore.signers  # noqa
-            import botocore.httpsession, botocore.parsers, botocore.paginate, botocore.retries.adaptive  # noqa
-            import boto3.dynamodb.conditions, boto3.dynamodb.types, boto3.resources.factory, s3transfer  # noqa
+            import boto3
+            import botocore.auth, botocore.client, botocore.endpoint, botocore.session, botocore.signers
+            import botocore.httpsession, botocore.parsers, botocore.paginate, botocore.retries.adaptive
+            import boto3.dynamodb.conditions, boto3.dynamodb.types, boto3.resources.factory, s3transfer
 
             warm = botocore.session.get_session()  # Its loader caches the files that every client reads.
             for part in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):

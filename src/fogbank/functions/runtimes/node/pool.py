@@ -1,0 +1,150 @@
+"""The server's side of Node: a few warm processes waiting, one claimed and told its function for each instance."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from fogbank.functions.runtimes.node import sdk
+
+if TYPE_CHECKING:
+    from fogbank.functions.instances import Instance
+    from fogbank.functions.model import Version
+    from fogbank.kernel.telemetry import Telemetry
+
+_INSIDE = Path(__file__).parent / "inside"
+_SPARES = 2
+_MAJOR = re.compile(r"nodejs(\d+)\.x")
+_LAST_WITH_V2 = 16
+
+
+@dataclass(slots=True)
+class _Spare:
+    """A process that waits. Its output is a pipe of its own, joined to the instance's log when it is claimed."""
+
+    process: subprocess.Popen[bytes]
+    end: socket.socket
+    output: int
+
+
+class NodeRuntime:
+    def __init__(self, cache_dir: Path, telemetry: Telemetry) -> None:
+        self._cache_dir, self._telemetry = cache_dir, telemetry
+        self._spares: list[_Spare] = []
+        self._living: set[subprocess.Popen[bytes]] = set()
+        self._refill: asyncio.Task[None] | None = None
+        self._installing = asyncio.Lock()
+        self._major = 0
+        self._warned: set[str] = set()
+
+    async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
+        node_path = await self._node_path(version, instance)
+        spare = self._spares.pop() if self._spares else await asyncio.to_thread(self._start)
+        self._refill = self._refill or asyncio.get_running_loop().create_task(self._fill())
+        os.close(log_end)
+        instance.log.follow(spare.output)
+        instance.pid = spare.process.pid
+        self._living.add(spare.process)
+        asyncio.get_running_loop().create_task(self._wait(spare.process, instance))
+        await instance.open(spare.end)
+        order = {
+            "handler": version.handler,
+            "code": str(version.code),
+            "layers": [str(layer) for layer in version.layers],
+            "environment": environment,
+            "node_path": node_path,
+        }
+        instance.send(orjson.dumps(order))
+
+    def retire(self, version_id: str) -> None:
+        """Nothing is kept of a version but its instances."""
+
+    async def close(self) -> None:
+        if self._refill is not None:
+            self._refill.cancel()
+        for spare in self._spares:
+            spare.process.kill()
+            spare.end.close()
+            os.close(spare.output)
+            await asyncio.to_thread(spare.process.wait)
+        for process in list(self._living):
+            process.kill()
+
+    async def _wait(self, process: subprocess.Popen[bytes], instance: Instance) -> None:
+        code = await asyncio.to_thread(process.wait)
+        self._living.discard(process)
+        instance.ended(-code if code < 0 else code << 8)
+
+    async def _fill(self) -> None:
+        while len(self._spares) < _SPARES:
+            self._spares.append(await asyncio.to_thread(self._start))
+        self._refill = None
+
+    def _start(self) -> _Spare:
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        node = shutil.which("node")
+        if node is None:
+            raise sdk.SdkError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
+        command = [node, "--require", str(_INSIDE / "redirect_sdk_v2.js"), str(_INSIDE / "bootstrap.js")]
+        process = subprocess.Popen(
+            [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,
+            start_new_session=True, env={"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8"},
+        )  # fmt: skip
+        theirs.close()
+        os.close(write_end)
+        ours.setblocking(False)
+        return _Spare(process, ours, read_end)
+
+    async def _node_path(self, version: Version, instance: Instance) -> list[str]:
+        """Where `require` looks after the function's own packages: the SDK of its generation, then the other one."""
+        found = _MAJOR.match(version.runtime)
+        asked = int(found[1]) if found else 0
+        generation = "v2" if asked <= _LAST_WITH_V2 or _uses_v2(version.code) else "v3"
+        if generation == "v2" and asked > _LAST_WITH_V2:
+            self._say_once(instance, f"{version.runtime} has no `aws-sdk` v2 in Lambda; here the function is given it")
+        await self._check_major(asked, version, instance)
+        async with self._installing:
+            try:
+                return [str(await asyncio.to_thread(sdk.folder, self._cache_dir, generation))]
+            except sdk.SdkError as error:  # The function may do without: it will say what it misses.
+                self._say_once(instance, str(error))
+                return []
+
+    async def _check_major(self, asked: int, version: Version, instance: Instance) -> None:
+        if not self._major:
+            self._major = await asyncio.to_thread(_installed_major)
+        if self._major and asked and self._major != asked:
+            self._say_once(instance, f"this machine has no {version.runtime}; Node.js {self._major} runs it instead")
+
+    def _say_once(self, instance: Instance, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            instance.log.say([f"fogbank: {text}\n"])
+
+
+def _installed_major() -> int:
+    node = shutil.which("node")
+    if node is None:
+        return 0
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    return int(said.lstrip("v").partition(".")[0] or 0)
+
+
+def _uses_v2(code: Path) -> bool:
+    """Does the bundle ask for `aws-sdk` v2 without bringing it? Looks at its own sources only."""
+    if (code / "node_modules" / "aws-sdk").is_dir():
+        return False
+    sources = (path for pattern in ("*.js", "*/*.js", "*.cjs") for path in code.glob(pattern))
+    wanted = re.compile(rb"""require\(\s*['"]aws-sdk(/|['"])""")
+    return any(wanted.search(path.read_bytes()) for path in sources if "node_modules" not in path.parts)
