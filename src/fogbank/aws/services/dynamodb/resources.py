@@ -303,6 +303,6 @@ def _provisioned(writes: Properties, reads: Properties) -> dict[str, int]:
     read = _part(reads, "ReadProvisionedThroughputSettings") or _part(writes, "ReadProvisionedThroughputSettings")
     scaled = _part(read, "ReadCapacityAutoScalingSettings")
     return {
-        "ReadCapacityUnits": int(read.get("ReadCapacityUnits", scaled.get("MinCapacity", 1))),
-        "WriteCapacityUnits": int(write.get("SeedCapacity", write.get("MinCapacity", 1))),
+        "ReadCapacityUnits": int(read.get("ReadCapacityUnits") or scaled.get("MinCapacity") or 1),
+        "WriteCapacityUnits": int(write.get("SeedCapacity") or write.get("MinCapacity") or 1),
     }

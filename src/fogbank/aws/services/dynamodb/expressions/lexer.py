@@ -24,7 +24,7 @@ EXPRESSION_BYTES_MAX: Final = 4096  # "Expression parameters": maximum length of
 OPERATORS_MAX: Final = 300  # "Expression operators and operands": operators or functions in an UpdateExpression …
 DEPTH_MAX: Final = 60  # Deeper than any expression that is not redundant; keeps the parser off the interpreter's limit.
 _token = re.compile(
-    r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)|(#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|([0-9]+)|(<>|<=|>=|[=<>()\[\],.+-])|(.))"
+    r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)|(#[A-Za-z0-9_]+)|(:[A-Za-z0-9_]+)|([0-9]+)|(<>|<=|>=|[=<>()\[\],.+-])|(\S))"
 )
 _KINDS = ("name", "#", ":", "int", "op", "bad")
 

@@ -93,13 +93,13 @@ def _action(reader: Reader, section: str) -> Action:
     return Action(section, path, lambda _item, values: values[name])
 
 
-def _sum(reader: Reader) -> Callable[[Item, Mapping[str, Value]], Value]:
-    left, left_name = _operand(reader)
+def _sum(reader: Reader, depth: int = 0) -> Callable[[Item, Mapping[str, Value]], Value]:
+    left, left_name = _operand(reader, depth)
     if not reader.at("+", "-"):
         return left
     sign = reader.take().text
     reader.operator()
-    right, right_name = _operand(reader)
+    right, right_name = _operand(reader, depth)
     for name in (left_name, right_name):
         if name:
             type_check(reader, name, frozenset("N"), wrong_type(sign))
@@ -117,12 +117,12 @@ def _sum(reader: Reader) -> Callable[[Item, Mapping[str, Value]], Value]:
     return run
 
 
-def _operand(reader: Reader, depth: int = 0) -> tuple[Callable[[Item, Mapping[str, Value]], Value], str]:
+def _operand(reader: Reader, depth: int) -> tuple[Callable[[Item, Mapping[str, Value]], Value], str]:
     """How to get it, and its name if it is a placeholder's value."""
     if depth > 30:  # Deeper than functions make sense.
         raise BadExpression("The expression is nested too deeply;")
     if reader.accept("("):
-        inner = _sum(reader)
+        inner = _sum(reader, depth + 1)
         reader.expect(")")
         return inner, ""
     if reader.peek().kind == ":":
