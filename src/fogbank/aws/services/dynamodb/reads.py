@@ -256,4 +256,4 @@ def before(key: DocumentKey, bound: Key) -> bool:
             return True
         if mine != theirs:
             return bool(mine < theirs)  # type: ignore[operator]  # Parts at one place are of one type.
-    return False
+    return len(key) < len(bound)
