@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import fogbank.aws.links
 import fogbank.aws.services
 from fogbank import __version__, control
-from fogbank.aws.protocol.door import Door
+from fogbank.aws.protocol.door import Asker, Door
 from fogbank.aws.service import House, Operations
 from fogbank.aws.services.lambda_.dialect import LambdaDialect
 from fogbank.functions.dispatch import InstanceEngine
@@ -99,9 +99,11 @@ class Server:
     def health(self) -> dict[str, Any]:
         return {"version": __version__, "services": sorted({service.service for service in self.services})}
 
-    def caller(self, account: str, region: str, principal: str) -> Ask:
+    def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask:
+        who = Asker(account, region, principal, source_arn)
+
         async def ask(service: str, operation: str, /, **request: Any) -> dict[str, Any]:
-            return await self.door.ask(account, region, principal, service, operation, **request)
+            return await self.door.ask(who, service, operation, **request)
 
         return ask
 

@@ -12,7 +12,8 @@ a word of Python's, so that folder is `lambda_`.)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from fogbank.primitives.blobs import Blobs
 
 
+S = TypeVar("S")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """Who asks, where and when. Time and new names come with the call, so an operation can be run again."""
@@ -40,7 +44,13 @@ class Call:
     trace_id: str
     new_id: Callable[[], str]
     access_key: str = ""
+    source_arn: str = ""  # Of a service that calls on behalf of something of its own: the rule, the API's method.
     host: str = ""  # "127.0.0.1:4566": where the caller reached us, for URLs that must work for it.
+
+    @property
+    def sender(self) -> str:
+        """The caller's unique id, as messages carry it: made of the ARN, as there may be no such user on record."""
+        return f"AIDA{sha256(self.principal.encode()).hexdigest()[:17].upper()}"
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
@@ -65,9 +75,12 @@ class Ask(Protocol):
 
 
 class Caller(Protocol):
-    """Makes an `Ask` that acts as somebody, somewhere: `house.caller(account, region, principal)`."""
+    """Makes an `Ask` that acts as somebody, somewhere: `house.caller(account, region, principal)`.
 
-    def __call__(self, account: str, region: str, principal: str, /) -> Ask: ...
+    `source_arn` is what a service principal acts for: function policies ask for it.
+    """
+
+    def __call__(self, account: str, region: str, principal: str, /, *, source_arn: str = "") -> Ask: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,13 @@ class House:
     telemetry: Telemetry
     caller: Caller
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
+    _shared: dict[type, Any] = field(default_factory=dict)
+
+    def share(self, part: Callable[[House], S]) -> S:
+        """The one `part(house)` of this server, made when it is first asked for: what a service's classes share."""
+        if part not in self._shared:
+            self._shared[part] = part(self)  # type: ignore[index]  # A class, which is a callable too.
+        return self._shared[part]  # type: ignore[index,no-any-return]
 
 
 class Operations:

@@ -16,7 +16,7 @@ from fogbank import __version__
 from fogbank.cli.support.problems import Problem
 
 if TYPE_CHECKING:
-    import click
+    from typer._click import Command, Context
 
 _COMMANDS = sorted(
     found.name
@@ -26,10 +26,10 @@ _COMMANDS = sorted(
 
 
 class _Commands(typer.core.TyperGroup):
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         return [name.replace("_", "-").rstrip("-") for name in _COMMANDS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         for name in (cmd_name.replace("-", "_"), f"{cmd_name}_"):  # `exec_.py`: "exec" is a word of Python's.
             if name in _COMMANDS:
                 command = typer.main.get_command(importlib.import_module(f"fogbank.cli.{name}").app)
@@ -49,7 +49,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  # The form that Typer 
 
 @app.callback()
 def fogbank(
-    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),  # noqa: FBT001, FBT003
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),  # noqa: FBT001
 ) -> None:
     """Run serverless apps for AWS on this machine: real functions, real triggers, durable state."""
 

@@ -37,6 +37,16 @@ class Identity:
     principal: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who calls from inside, where, and for what."""
+
+    account: str
+    region: str
+    principal: str
+    source_arn: str = ""
+
+
 class Door:
     def __init__(self, config: Config, clock: Clock, ids: Ids, telemetry: Telemetry, store: Store) -> None:
         self._config, self._clock, self._ids, self._telemetry, self._store = config, clock, ids, telemetry, store
@@ -98,9 +108,16 @@ class Door:
     async def _call(self, where: Destination, request_id: str, request: Request) -> Call:
         who = await self._who(where.access_key)
         return Call(
-            who.account, where.region or self._config.region, who.principal, self._clock.now_ms(), request_id,
-            request.trace_id, self._ids.new, where.access_key, request.headers.get("host", ""),
-        )  # fmt: skip
+            account=who.account,
+            region=where.region or self._config.region,
+            principal=who.principal,
+            now_ms=self._clock.now_ms(),
+            request_id=request_id,
+            trace_id=request.trace_id,
+            new_id=self._ids.new,
+            access_key=where.access_key,
+            host=request.headers.get("host", ""),
+        )
 
     async def _who(self, access_key: str) -> Identity:
         """Keys that IAM or STS gave are theirs; twelve digits are an account; anything else is the default account."""
@@ -113,9 +130,7 @@ class Door:
 
     # -- from inside ------------------------------------------------------------------------------------------------
 
-    async def ask(
-        self, account: str, region: str, principal: str, service: str, operation_name: str, /, **parameters: Any
-    ) -> dict[str, Any]:
+    async def ask(self, who: Asker, service: str, operation_name: str, /, **parameters: Any) -> dict[str, Any]:
         """As `answer`, for parameters that are Python values already. Raises `ServiceError`."""
         model = self._wire(service).model
         operation = model.operations.get(operation_name)
@@ -134,13 +149,14 @@ class Door:
             raise ServiceError("SerializationException", str(error)) from error
         host = f"{self._config.host}:{self.port}"
         call = Call(
-            account,
-            region,
-            principal,
+            who.account,
+            who.region,
+            who.principal,
             self._clock.now_ms(),
             self._ids.new(),
             current_trace.get(),
             self._ids.new,
+            source_arn=who.source_arn,
             host=host,
         )
         result = await method(call, parameters) if waits else await self._store.transact(method, call, parameters)

@@ -25,14 +25,14 @@ class Records(Generic[T]):
 
     def __init__(self, row_type: type[T], *prefix: str) -> None:
         self.prefix = prefix
-        self._decode = msgspec.msgpack.Decoder(row_type).decode
+        self.decode = msgspec.msgpack.Decoder(row_type).decode
 
     def key(self, *parts: str | int | bytes) -> Key:
         return (*self.prefix, *parts)
 
     def get(self, tx: Tx, *parts: str | int | bytes, lock: bool = False) -> T | None:
         raw = tx.get((*self.prefix, *parts), lock=lock)
-        return None if raw is None else self._decode(raw)
+        return None if raw is None else self.decode(raw)
 
     def put(self, tx: Tx, *parts: str | int | bytes, row: T) -> None:
         tx.put((*self.prefix, *parts), _encode(row))
@@ -54,7 +54,7 @@ class Records(Generic[T]):
         if after is not None:
             first, last = (first, after) if reverse else ((*after, b""), last)
         for key, raw in tx.scan(first, last, limit=limit, reverse=reverse):
-            yield key, self._decode(raw)
+            yield key, self.decode(raw)
 
     def all(self, tx: Tx, *parts: str | int | bytes) -> list[T]:
         return [row for _, row in self.scan(tx, *parts)]

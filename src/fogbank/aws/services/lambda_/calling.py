@@ -1,0 +1,118 @@
+"""The direct door to a function, for whoever calls often (API Gateway, triggers, Invoke itself): resolve, then run.
+
+Resolving reads one row; what the engine needs is made of it once for each revision and kept in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fogbank.aws.service import ServiceError
+from fogbank.aws.services.lambda_ import layers, permissions, state
+from fogbank.functions.engine import Throttled
+from fogbank.functions.model import Invocation, Outcome, Version
+
+if TYPE_CHECKING:
+    from fogbank.aws.service import House
+    from fogbank.kernel.store import Tx
+
+ACCOUNT_CONCURRENCY = 1000  # Lambda quotas: concurrent executions, the default.
+_KEPT_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    version: Version
+    function: state.Function
+    published: state.Published
+    arn: str  # As invoked, with the qualifier where one was given.
+
+
+class Caller:
+    """Resolves and runs. One for each server: it holds what was made of the rows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._versions: dict[str, Version] = {}
+        self._running: dict[str, int] = {}  # By function id: all versions share a reserved limit.
+        self._chance = random.Random()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    def retire_later(self, version_id: str) -> None:
+        """The version is no longer what callers get: its instances end once they are idle."""
+        self._versions.pop(version_id, None)
+        retiring = asyncio.get_running_loop().create_task(self._house.engine.retire(version_id))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    def resolve(self, tx: Tx, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
+        """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""
+        function = state.find(tx, who)
+        if principal.endswith(".amazonaws.com"):
+            permissions.check(tx, function, who, principal, source_arn)
+        one = state.pick(tx, function, who, self._chance.random())
+        return Target(self.version(tx, function, one), function, one, who.arn)
+
+    def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
+        key = state.version_id(function, one)
+        found = self._versions.get(key)
+        if found is None:
+            if len(self._versions) > _KEPT_MAX:
+                self._versions.clear()
+            found = self._versions[key] = self._make(tx, key, function, one)
+        return found
+
+    def _make(self, tx: Tx, key: str, function: state.Function, one: state.Published) -> Version:
+        chosen = one.settings
+        group = chosen["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}")
+        folders = tuple(layers.folder(tx, self._house.config, arn) for arn in chosen.get("Layers", ()))
+        return Version(
+            id=key, name=f"{function.name}:{one.version}", runtime=chosen["Runtime"], handler=chosen["Handler"],
+            code=self._house.config.code_dir.absolute() / one.code.digest, layers=folders,
+            environment=dict(chosen.get("Environment", {}).get("Variables", {})),
+            timeout_ms=chosen["Timeout"] * 1000, memory_mb=chosen["MemorySize"],
+            ephemeral_mb=chosen["EphemeralStorage"]["Size"], log_group=group, log_stream_prefix=f"[{one.version}]",
+            log_owner=f"{function.account}/{function.region}",
+        )  # fmt: skip
+
+    async def run(self, target: Target, invocation: Invocation) -> Outcome:
+        """Raises TooManyRequestsException where a limit is reached."""
+        function = target.function
+        reserved = function.reserved
+        limit = ACCOUNT_CONCURRENCY if reserved is None else reserved
+        running = self._running.get(function.id, 0)
+        if running >= limit or (reserved is None and sum(self._running.values()) >= ACCOUNT_CONCURRENCY):
+            raise throttled(reserved)
+        self._running[function.id] = running + 1
+        try:
+            return await self._house.engine.invoke(target.version, invocation)
+        except Throttled as error:
+            raise throttled(reserved) from error
+        finally:
+            left = self._running[function.id] - 1
+            if left:
+                self._running[function.id] = left
+            else:
+                del self._running[function.id]
+
+    async def call(
+        self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
+        trace_header: str = "", client_context: str = "",
+    ) -> tuple[Target, Outcome]:  # fmt: skip
+        """Resolve and run in one."""
+        target = await self._house.store.transact(self.resolve, who, principal, source_arn)
+        invocation = Invocation(
+            request_id, payload, function_arn=target.arn, trace_header=trace_header, client_context=client_context
+        )
+        return target, await self.run(target, invocation)
+
+
+def throttled(reserved: int | None) -> ServiceError:
+    reason = "ConcurrentInvocationLimitExceeded"
+    if reserved is not None:
+        reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+    fields: dict[str, Any] = {"Reason": reason, "Type": "User"}
+    return ServiceError("TooManyRequestsException", "Rate Exceeded.", status=429, fields=fields)

@@ -1,0 +1,243 @@
+"""Functions: created, changed, read, listed, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.services.lambda_ import code, settings, state
+from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.kernel.gateway.messages import Request, Response, Route
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+_PAGE_MAX = 50  # ListFunctions: "Lambda returns up to 50 functions in a single response".
+_DOWNLOAD = re.compile(r"/_fogbank-lambda-code/([0-9a-f]{64})\.zip")
+
+
+class Functions(Operations):
+    service: ClassVar = "lambda"
+
+    def routes(self) -> list[Route]:
+        return [Route(self._download, path=_DOWNLOAD)]
+
+    async def create_function(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"])
+        if request.get("PackageType") == "Image" or "ImageUri" in request["Code"]:
+            raise ServiceError(
+                "InvalidParameterValueException",
+                "Container images are not served by fogbank, which has no container engine; use a .zip package.",
+            )
+        if not request.get("Handler"):
+            raise ServiceError(
+                "InvalidParameterValueException",
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+            )
+        chosen = settings.chosen(request)
+        kept = await self._keep(call, request["Code"])
+        return await self.house.store.transact(self._create, call, who, request, chosen, kept)
+
+    def _create(
+        self, tx: Tx, call: Call, who: state.Named, request: dict[str, Any], chosen: dict[str, Any], kept: state.Code
+    ) -> dict[str, Any]:
+        if state.FUNCTIONS.get(tx, who.account, who.region, who.name) is not None:
+            raise ServiceError(
+                "ResourceConflictException", f"Function already exist: {who.name}", status=409, fields={"Type": "User"}
+            )
+        latest = state.Published(
+            state.LATEST, chosen, kept, call.new_id(), call.now_ms, description=request.get("Description", "")
+        )
+        function = state.Function(
+            call.new_id(), who.account, who.region, who.name, latest, tags=request.get("Tags", {})
+        )
+        self.house.share(Caller).version(tx, function, latest)  # Its layers must exist.
+        one = latest
+        if request.get("Publish"):
+            function, one = publish(tx, call, function, latest.description)
+        state.put(tx, function)
+        return settings.configuration(function, one, qualified=one is not latest)
+
+    async def update_function_code(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"])
+        if "ImageUri" in request:
+            raise ServiceError("InvalidParameterValueException", "Please do not provide ImageUri when updating a function with packageType Zip.")  # fmt: skip  # noqa: E501
+        await self.house.store.transact(state.find, who)
+        kept = await self._keep(call, request)
+        return await self.house.store.transact(self._update_code, call, who, request, kept)
+
+    def _update_code(
+        self, tx: Tx, call: Call, who: state.Named, request: dict[str, Any], kept: state.Code
+    ) -> dict[str, Any]:
+        function = state.find(tx, who)
+        state.check_revision(request.get("RevisionId"), function.latest.revision)
+        latest = replace(function.latest, code=kept, revision=call.new_id(), modified_ms=call.now_ms)
+        if "Architectures" in request:
+            latest = replace(latest, settings=latest.settings | {"Architectures": request["Architectures"]})
+        if request.get("DryRun"):
+            return settings.configuration(replace(function, latest=latest), latest, qualified=False)
+        return self._change(tx, call, function, latest, publish_too=bool(request.get("Publish")))
+
+    def update_function_configuration(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        state.check_revision(request.get("RevisionId"), function.latest.revision)
+        latest = replace(
+            function.latest,
+            settings=settings.chosen(request, function.latest.settings),
+            description=request.get("Description", function.latest.description),
+            revision=call.new_id(),
+            modified_ms=call.now_ms,
+        )
+        return self._change(tx, call, function, latest, publish_too=False)
+
+    def _change(
+        self, tx: Tx, call: Call, function: state.Function, latest: state.Published, *, publish_too: bool
+    ) -> dict[str, Any]:
+        """Put a new $LATEST; instances of the old one end when they are idle."""
+        old, function = state.version_id(function, function.latest), replace(function, latest=latest)
+        self.house.share(Caller).version(tx, function, latest)
+        one = latest
+        if publish_too:
+            function, one = publish(tx, call, function, latest.description)
+        state.put(tx, function)
+        self.house.share(Caller).retire_later(old)
+        return settings.configuration(function, one, qualified=one is not latest)
+
+    def get_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        function = state.find(tx, who)
+        one = state.published(tx, function, who)
+        host = call.host or f"{self.house.config.host}:{self.house.config.port}"
+        answer: dict[str, Any] = {
+            "Configuration": _configuration(function, one, who),
+            "Code": {"RepositoryType": "S3", "Location": f"http://{host}/_fogbank-lambda-code/{one.code.digest}.zip"},
+        }
+        if function.tags:
+            answer["Tags"] = function.tags
+        if function.reserved is not None:
+            answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
+        return answer
+
+    def get_function_configuration(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        function = state.find(tx, who)
+        return _configuration(function, state.published(tx, function, who), who)
+
+    def list_functions(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        limit = min(request.get("MaxItems", _PAGE_MAX), _PAGE_MAX)
+        after, last = request.get("Marker", ""), ""
+        rows: list[dict[str, Any]] = []
+        for function in state.FUNCTIONS.all(tx, call.account, call.region):
+            if function.name <= after:
+                continue
+            if len(rows) >= limit:
+                return {"Functions": rows, "NextMarker": last}
+            rows.append(settings.configuration(function, function.latest, qualified=False))
+            if request.get("FunctionVersion") == "ALL":
+                rows += [settings.configuration(function, one) for one in state.VERSIONS.all(tx, function.id)]
+            last = function.name
+        return {"Functions": rows}
+
+    def delete_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        function = state.find(tx, who)
+        caller = self.house.share(Caller)
+        if not who.qualifier:
+            for version_id in state.forget(tx, function):
+                caller.retire_later(version_id)
+            return
+        if not who.qualifier.isdigit():
+            raise ServiceError(
+                "InvalidParameterValueException", "$LATEST version cannot be deleted without deleting the function."
+            )
+        one = state.published(tx, function, who)
+        using = [alias.name for alias in state.ALIASES.all(tx, function.id) if alias.version == one.version]
+        if using:
+            raise ServiceError(
+                "ResourceConflictException",
+                "Version deletion failed because the version is referenced by the following aliases: "
+                f"[{', '.join(using)}].",
+                status=409,
+            )
+        state.VERSIONS.delete(tx, function.id, int(one.version))
+        caller.retire_later(state.version_id(function, one))
+
+    def list_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return {"Tags": state.find(tx, state.named(call, request["Resource"])).tags}
+
+    def tag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        function = state.find(tx, state.named(call, request["Resource"]))
+        state.put(tx, replace(function, tags=function.tags | request["Tags"]))
+
+    def untag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        function = state.find(tx, state.named(call, request["Resource"]))
+        gone = set(request["TagKeys"])
+        state.put(tx, replace(function, tags={k: v for k, v in function.tags.items() if k not in gone}))
+
+    # -- code --
+
+    async def _keep(self, call: Call, given: dict[str, Any]) -> state.Code:
+        """The zip of a request: kept as it came, and unpacked."""
+        content = bytes(given["ZipFile"]) if "ZipFile" in given else await self._fetch(call, given)
+        if len(content) > code.ZIPPED_BYTES_MAX and "ZipFile" in given:
+            raise ServiceError(
+                "RequestEntityTooLargeException",
+                f"Request must be smaller than {code.ZIPPED_BYTES_MAX} bytes",
+                status=413,
+            )
+        kept = code.describe(content)
+        await asyncio.to_thread(code.unpack, content, self.house.config.code_dir / kept.digest)
+        await self.house.blobs.put(content)
+        return kept
+
+    async def _fetch(self, call: Call, given: dict[str, Any]) -> bytes:
+        if "S3Bucket" not in given or "S3Key" not in given:
+            raise ServiceError("InvalidParameterValueException", "Please provide a source for function code.")
+        version = {"VersionId": given["S3ObjectVersion"]} if "S3ObjectVersion" in given else {}
+        ask = self.house.caller(call.account, call.region, "lambda.amazonaws.com")
+        try:
+            found = await ask("s3", "GetObject", Bucket=given["S3Bucket"], Key=given["S3Key"], **version)
+        except ServiceError as error:
+            raise ServiceError(
+                "InvalidParameterValueException",
+                f"Error occurred while GetObject. S3 Error Code: {error.code}. S3 Error Message: {error.message}",
+            ) from error
+        return await asyncio.to_thread(_whole, found["Body"])
+
+    async def _download(self, request: Request) -> Response:
+        """Where GetFunction's Code.Location leads."""
+        found = _DOWNLOAD.match(request.path)
+        assert found is not None
+        path = self.house.blobs.path(found[1])
+        if not path.is_file():
+            return Response(404, [("content-type", "text/plain")], b"no such code\n")
+        return Response(200, [("content-type", "application/zip")], path)
+
+
+def publish(tx: Tx, call: Call, function: state.Function, description: str) -> tuple[state.Function, state.Published]:
+    """The next number for what $LATEST is now; the one before if nothing has changed since."""
+    latest = function.latest
+    if function.last_version:
+        before = state.VERSIONS.get(tx, function.id, function.last_version)
+        if before is not None and (before.code, before.settings) == (latest.code, latest.settings):
+            return function, before
+    number = function.last_version + 1
+    one = replace(latest, version=str(number), description=description, revision=call.new_id(), modified_ms=call.now_ms)
+    state.VERSIONS.put(tx, function.id, number, row=one)
+    function = replace(function, last_version=number)
+    state.put(tx, function)
+    return function, one
+
+
+def _configuration(function: state.Function, one: state.Published, who: state.Named) -> dict[str, Any]:
+    shown = settings.configuration(function, one, qualified=bool(who.qualifier))
+    return shown | {"FunctionArn": f"{function.arn}:{who.qualifier}"} if who.qualifier else shown
+
+
+def _whole(body: Any) -> bytes:
+    """Of S3's answer in process: bytes, or a response that names a file."""
+    content = getattr(body, "body", body)
+    return bytes(content) if isinstance(content, bytes | memoryview) else content.read_bytes()

@@ -1,0 +1,154 @@
+"""Invoking: now, later, or only asking whether one might; and what becomes of those done later."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from fogbank.aws.service import Background, Call, Operations, ServiceError
+from fogbank.aws.services.lambda_ import events, permissions, state
+from fogbank.aws.services.lambda_.calling import Caller
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+_SYNC_BYTES_MAX = 6 * 1024 * 1024  # Lambda quotas: "Invocation payload (request and response)".
+_ASYNC_BYTES_MAX = 1024 * 1024
+
+
+class Invocations(Operations):
+    service: ClassVar = "lambda"
+
+    def backgrounds(self) -> list[Background]:
+        return [Background("lambda: asynchronous invocations", self.house.share(events.EventQueue).run)]
+
+    async def invoke(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        kind = request.get("InvocationType", "RequestResponse")
+        payload = bytes(request.get("Payload") or b"") or b"{}"
+        _check(payload, kind)
+        if kind == "Event":
+            await self.house.store.transact(self._accept, call, who, payload)
+            return {"StatusCode": 202}
+        caller = self.house.share(Caller)
+        if kind == "DryRun":
+            await self.house.store.transact(caller.resolve, who, call.principal)
+            return {"StatusCode": 204}
+        client = b64decode(request["ClientContext"]).decode() if "ClientContext" in request else ""
+        target, outcome = await caller.call(
+            who, payload, call.request_id, principal=call.principal, trace_header=_trace(call), client_context=client
+        )
+        answer: dict[str, Any] = {
+            "StatusCode": 200,
+            "ExecutedVersion": target.published.version,
+            "Payload": outcome.payload,
+        }
+        if outcome.error:
+            answer["FunctionError"] = outcome.error
+        if request.get("LogType") == "Tail":
+            answer["LogResult"] = b64encode(outcome.log_tail).decode()
+        return answer
+
+    def _accept(self, tx: Tx, call: Call, who: state.Named, payload: bytes) -> None:
+        function = state.find(tx, who)
+        state.published(tx, function, who)
+        if call.principal.endswith(".amazonaws.com") and call.principal != "lambda.amazonaws.com":
+            permissions.check(tx, function, who, call.principal, call.source_arn)
+        events.enqueue(tx, call, function, who, payload.decode())
+
+    # -- what becomes of asynchronous ones --
+
+    def put_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._configure(tx, call, request, events.EventConfig(call.now_ms))
+
+    def update_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        _, _, before = self._find(tx, call, request)
+        return self._configure(tx, call, request, before)
+
+    def get_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who, _, config = self._find(tx, call, request)
+        return _shown(who, config)
+
+    def delete_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        who, function, _ = self._find(tx, call, request)
+        events.CONFIGS.delete(tx, function.id, who.qualifier)
+
+    def list_function_event_invoke_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"])
+        function = state.find(tx, who)
+        rows = events.CONFIGS.scan(tx, function.id)
+        named = [(state.Named(who.account, who.region, who.name, str(key[-1])), config) for key, config in rows]
+        return {"FunctionEventInvokeConfigs": [_shown(one, config) for one, config in named]}
+
+    def _configure(self, tx: Tx, call: Call, request: dict[str, Any], before: events.EventConfig) -> dict[str, Any]:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        function = state.find(tx, who)
+        state.published(tx, function, who)
+        given = request.get("DestinationConfig", {})
+        config = events.EventConfig(
+            call.now_ms,
+            request.get("MaximumRetryAttempts", before.retries),
+            request.get("MaximumEventAgeInSeconds", before.age_max_s),
+            given.get("OnSuccess", {}).get("Destination", before.on_success),
+            given.get("OnFailure", {}).get("Destination", before.on_failure),
+        )
+        for arn in filter(None, (config.on_success, config.on_failure)):
+            if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
+                raise ServiceError(
+                    "InvalidParameterValueException",
+                    f"The destination ARN {arn} is of a service that is not served here.",
+                )
+        events.CONFIGS.put(tx, function.id, who.qualifier, row=config)
+        return _shown(who, config)
+
+    def _find(
+        self, tx: Tx, call: Call, request: dict[str, Any]
+    ) -> tuple[state.Named, state.Function, events.EventConfig]:
+        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+        function = state.find(tx, who)
+        config = events.CONFIGS.get(tx, function.id, who.qualifier)
+        if config is None:
+            arn = who.arn if who.qualifier else f"{who.arn}:{state.LATEST}"
+            raise ServiceError(
+                "ResourceNotFoundException",
+                f"The function {arn} doesn't have an EventInvokeConfig",
+                fields={"Type": "User"},
+            )
+        return who, function, config
+
+
+def _check(payload: bytes, kind: str) -> None:
+    limit = _ASYNC_BYTES_MAX if kind == "Event" else _SYNC_BYTES_MAX
+    if len(payload) > limit:
+        raise ServiceError(
+            "RequestTooLargeException",
+            f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            status=413,
+            fields={"Type": "User"},
+        )
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise ServiceError(
+            "InvalidRequestContentException",
+            f"Could not parse request body into json: {error}",
+            fields={"Type": "User"},
+        ) from error
+
+
+def _trace(call: Call) -> str:
+    trace = call.trace_id
+    return f"Root=1-{trace[:8]}-{trace[8:32]};Sampled=0" if len(trace) == 32 else ""
+
+
+def _shown(who: state.Named, config: events.EventConfig) -> dict[str, Any]:
+    destinations = {"OnSuccess": config.on_success, "OnFailure": config.on_failure}
+    optional = {"MaximumRetryAttempts": config.retries, "MaximumEventAgeInSeconds": config.age_max_s}
+    return {
+        "FunctionArn": who.arn if who.qualifier else f"{who.arn}:{state.LATEST}",
+        "LastModified": config.modified_ms / 1000,
+        **{name: value for name, value in optional.items() if value is not None},
+        "DestinationConfig": {name: {"Destination": arn} if arn else {} for name, arn in destinations.items()},
+    }

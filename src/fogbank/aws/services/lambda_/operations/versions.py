@@ -1,0 +1,107 @@
+"""Versions and aliases: names for what a function was at a moment, and for which of them callers get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.services.lambda_ import settings, state
+from fogbank.aws.services.lambda_.operations.functions import publish
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+
+class Versions(Operations):
+    service: ClassVar = "lambda"
+
+    def publish_version(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        state.check_revision(request.get("RevisionId"), function.latest.revision)
+        given, kept = request.get("CodeSha256"), function.latest.code.sha256
+        if given and given != kept:
+            raise ServiceError(
+                "InvalidParameterValueException",
+                f"CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({kept}). "
+                "Please try again with the CodeSHA256 in $LATEST.",
+            )
+        function, one = publish(tx, call, function, request.get("Description", function.latest.description))
+        return settings.configuration(function, one)
+
+    def list_versions_by_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        every = [function.latest, *state.VERSIONS.all(tx, function.id)]
+        return {"Versions": [settings.configuration(function, one) for one in every]}
+
+    def create_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        name = request["Name"]
+        if state.ALIASES.get(tx, function.id, name) is not None:
+            raise ServiceError(
+                "ResourceConflictException",
+                f"Alias already exists: {function.arn}:{name}",
+                status=409,
+                fields={"Type": "User"},
+            )
+        made = state.Alias(
+            name, request["FunctionVersion"], request.get("Description", ""), call.new_id(), _weights(request)
+        )
+        self._check(tx, function, made)
+        state.ALIASES.put(tx, function.id, name, row=made)
+        return described(function, made)
+
+    def update_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        before = state.alias(tx, function, request["Name"])
+        state.check_revision(request.get("RevisionId"), before.revision)
+        made = replace(
+            before,
+            version=request.get("FunctionVersion", before.version),
+            description=request.get("Description", before.description),
+            weights=_weights(request) if "RoutingConfig" in request else before.weights,
+            revision=call.new_id(),
+        )
+        self._check(tx, function, made)
+        state.ALIASES.put(tx, function.id, made.name, row=made)
+        tx.emit("lambda.provisioned")
+        return described(function, made)
+
+    def get_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        return described(function, state.alias(tx, function, request["Name"]))
+
+    def list_aliases(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        wanted = request.get("FunctionVersion")
+        every = [alias for alias in state.ALIASES.all(tx, function.id) if wanted in (None, alias.version)]
+        return {"Aliases": [described(function, alias) for alias in every]}
+
+    def delete_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        function = state.find(tx, state.named(call, request["FunctionName"]))
+        state.ALIASES.delete(tx, function.id, request["Name"])
+        state.POLICIES.delete(tx, function.id, request["Name"])
+        tx.emit("lambda.provisioned")
+
+    def _check(self, tx: Tx, function: state.Function, made: state.Alias) -> None:
+        who = state.Named(function.account, function.region, function.name)
+        for version in (made.version, *made.weights):
+            state.published(tx, function, replace(who, qualifier=version))
+        if made.weights and (made.version == state.LATEST or state.LATEST in made.weights):
+            raise ServiceError("InvalidParameterValueException", "$LATEST is not supported for an alias pointing to more than 1 version")  # fmt: skip  # noqa: E501
+
+
+def _weights(request: dict[str, Any]) -> dict[str, float]:
+    return dict(request.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}))
+
+
+def described(function: state.Function, alias: state.Alias) -> dict[str, Any]:
+    routing = {"RoutingConfig": {"AdditionalVersionWeights": alias.weights}} if alias.weights else {}
+    return {
+        "AliasArn": f"{function.arn}:{alias.name}",
+        "Name": alias.name,
+        "FunctionVersion": alias.version,
+        "Description": alias.description,
+        "RevisionId": alias.revision,
+        **routing,
+    }

@@ -1,0 +1,82 @@
+"""Who may call a function: the resource-based policy, and what it says of a service that calls.
+
+Lambda Developer Guide, "Viewing resource-based IAM policies in Lambda".
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from fogbank.aws.service import ServiceError
+from fogbank.aws.services.lambda_ import state
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+_ARN_CONDITIONS = ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
+
+
+def check(tx: Tx, function: state.Function, who: state.Named, principal: str, source_arn: str) -> None:
+    """Raises AccessDeniedException unless a statement of the policy lets the service call from there."""
+    policy = state.POLICIES.get(tx, function.id, who.qualifier)
+    for statement in policy.statements if policy else ():
+        if _allows(statement, principal, source_arn):
+            return
+    raise ServiceError(
+        "AccessDeniedException",
+        f"User: {principal} is not authorized to perform: lambda:InvokeFunction on resource: {who.arn} because no "
+        "resource-based policy allows the lambda:InvokeFunction action",
+        status=403,
+    )
+
+
+def _allows(statement: dict[str, Any], principal: str, source_arn: str) -> bool:
+    allowed = statement["Principal"]
+    named = allowed == "*" or (isinstance(allowed, dict) and principal in (allowed.get("Service"), allowed.get("AWS")))
+    if not named or statement["Effect"] != "Allow":
+        return False
+    if not fnmatch.fnmatchcase("lambda:InvokeFunction", statement["Action"]):
+        return False
+    return all(_holds(kind, wanted, source_arn) for kind, wanted in statement.get("Condition", {}).items())
+
+
+def _holds(kind: str, wanted: dict[str, str], source_arn: str) -> bool:
+    account = source_arn.split(":")[4] if source_arn.count(":") >= 5 else ""
+    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
+    for name, pattern in wanted.items():
+        value = known.get(name.lower())
+        if value is None or kind not in _ARN_CONDITIONS:
+            return False
+        if name.lower() == "aws:sourceaccount" and not account:
+            continue  # S3's ARNs carry no account: the account of the bucket is ours, as there is no other here.
+        if not fnmatch.fnmatchcase(value, pattern):
+            return False
+    return True
+
+
+def statement(request: dict[str, Any], arn: str) -> dict[str, Any]:
+    """Of a policy, from AddPermission's parameters."""
+    principal = request["Principal"]
+    service = principal.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    made: dict[str, Any] = {
+        "Sid": request["StatementId"],
+        "Effect": "Allow",
+        "Principal": "*" if principal == "*" else {"Service" if service else "AWS": _who(principal)},
+        "Action": request["Action"],
+        "Resource": arn,
+    }
+    conditions: dict[str, dict[str, str]] = {}
+    if "SourceArn" in request:
+        conditions.setdefault("ArnLike", {})["AWS:SourceArn"] = request["SourceArn"]
+    if "SourceAccount" in request:
+        conditions.setdefault("StringEquals", {})["AWS:SourceAccount"] = request["SourceAccount"]
+    if "FunctionUrlAuthType" in request:
+        conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
+    if conditions:
+        made["Condition"] = conditions
+    return made
+
+
+def _who(principal: str) -> str:
+    return f"arn:aws:iam::{principal}:root" if principal.isdigit() and len(principal) == 12 else principal

@@ -1,0 +1,121 @@
+"""A function's settings: what may be chosen, what holds where nothing was, and how they are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fogbank.aws.service import ServiceError
+from fogbank.aws.services.lambda_ import runtimes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fogbank.aws.services.lambda_.state import Function, Published
+
+# Members of Create- and UpdateFunctionConfiguration that are kept as they are given.
+CHOSEN = (
+    "Role", "Handler", "Runtime", "Timeout", "MemorySize", "Environment", "DeadLetterConfig", "TracingConfig",
+    "VpcConfig", "FileSystemConfigs", "EphemeralStorage", "SnapStart", "LoggingConfig", "KMSKeyArn", "Layers",
+    "Architectures", "ImageConfig",
+)  # fmt: skip
+_DEFAULTS: dict[str, Any] = {
+    "Timeout": 3,
+    "MemorySize": 128,
+    "EphemeralStorage": {"Size": 512},
+    "TracingConfig": {"Mode": "PassThrough"},
+    "Architectures": ["x86_64"],
+    "SnapStart": {"ApplyOn": "None"},
+}
+_ENVIRONMENT_BYTES_MAX = 4096  # Lambda quotas: "Function environment variables", total size.
+# Developer Guide, "Defined runtime environment variables": reserved ones cannot be set.
+_RESERVED = frozenset(
+    [
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    ]
+)
+
+
+def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings after a request: what it gives, else what was, else the default. Raises what Lambda raises."""
+    settings = {**_DEFAULTS, **(before or {})}
+    settings.update({name: request[name] for name in CHOSEN if name in request})
+    if "LoggingConfig" not in settings:
+        settings["LoggingConfig"] = {"LogFormat": "Text"}
+    runtimes.check(settings.get("Runtime"))
+    _check_environment(settings.get("Environment", {}).get("Variables", {}))
+    if settings["LoggingConfig"].get("LogFormat") == "JSON":
+        raise ServiceError(
+            "InvalidParameterValueException", "The JSON log format is not served here; use LogFormat Text."
+        )
+    return settings
+
+
+def _check_environment(variables: Mapping[str, str]) -> None:
+    reserved = sorted(_RESERVED & variables.keys())
+    if reserved:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            f"provided contains reserved keys that are currently not supported for modification. Reserved keys used "
+            f"in this request: {', '.join(reserved)}",
+        )
+    size = len(orjson.dumps(dict(variables)))
+    if size > _ENVIRONMENT_BYTES_MAX:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            f"provided exceeded the 4KB limit. String measured: {orjson.dumps(dict(variables)).decode()}",
+        )
+
+
+def iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
+
+
+def configuration(function: Function, one: Published, *, qualified: bool = True) -> dict[str, Any]:
+    """FunctionConfiguration."""
+    shown = {name: value for name, value in one.settings.items() if name != "Layers"}
+    shown["LoggingConfig"] = {
+        **one.settings["LoggingConfig"],
+        "LogGroup": one.settings["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}"),
+    }
+    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "Off"}
+    if one.settings.get("Layers"):
+        shown["Layers"] = [{"Arn": arn, "CodeSize": 0} for arn in one.settings["Layers"]]
+    return {
+        **shown,
+        "FunctionName": function.name,
+        "FunctionArn": f"{function.arn}:{one.version}" if qualified else function.arn,
+        "Description": one.description,
+        "CodeSize": one.code.size,
+        "CodeSha256": one.code.sha256,
+        "LastModified": iso(one.modified_ms),
+        "Version": one.version,
+        "RevisionId": one.revision,
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "PackageType": "Zip",
+        "RuntimeVersionConfig": {
+            "RuntimeVersionArn": f"arn:aws:lambda:{function.region}::runtime:{one.settings['Runtime']}"
+        },
+    }

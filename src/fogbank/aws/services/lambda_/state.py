@@ -1,0 +1,192 @@
+"""What Lambda remembers: functions, published versions, aliases, policies, concurrency. Functions of a transaction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from fogbank.aws.service import Call, ServiceError
+from fogbank.kernel.store.records import Records
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+LATEST = "$LATEST"
+# FunctionName: name, partial ARN (123456789012:function:name) or ARN, each with or without a qualifier.
+_NAME = re.compile(
+    r"(?:(?:arn:aws:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):)?(?:function:)?"
+    r"(?P<name>[a-zA-Z0-9-_]{1,140})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9-_]+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    digest: str  # SHA-256 of the zip in hex: names the blob and the unpacked folder.
+    sha256: str  # The same in base64: CodeSha256.
+    size: int  # Of the zip.
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """$LATEST or a version: settings and code together, as an instance needs them."""
+
+    version: str
+    settings: dict[str, Any]  # Members of FunctionConfiguration that the caller chose.
+    code: Code
+    revision: str  # New with every change.
+    modified_ms: int
+    description: str = ""
+    provisioned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    id: str  # A new one each time the name is used again.
+    account: str
+    region: str
+    name: str
+    latest: Published
+    last_version: int = 0
+    reserved: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    name: str
+    version: str
+    description: str
+    revision: str
+    weights: dict[str, float] = field(default_factory=dict)  # Of other versions; the rest goes to `version`.
+    provisioned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may call a function (or one version or alias of it)."""
+
+    revision: str
+    statements: list[dict[str, Any]] = field(default_factory=list)
+
+
+FUNCTIONS = Records(Function, "lambda", "function")  # (account, region, name)
+VERSIONS = Records(Published, "lambda", "version")  # (function id, number)
+ALIASES = Records(Alias, "lambda", "alias")  # (function id, name)
+POLICIES = Records(Policy, "lambda", "policy")  # (function id, qualifier or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A function as a request names it."""
+
+    account: str
+    region: str
+    name: str
+    qualifier: str = ""
+
+    @property
+    def arn(self) -> str:
+        end = f":{self.qualifier}" if self.qualifier else ""
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}{end}"
+
+
+def named(call: Call, text: str, qualifier: str | None = None) -> Named:
+    """From FunctionName and Qualifier; the two must not contradict each other."""
+    found = _NAME.fullmatch(text)
+    if found is None:
+        raise ServiceError(
+            "ValidationException",
+            f"1 validation error detected: Value '{text}' at 'functionName' failed to satisfy constraint: Member must "
+            "satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(-gov)?-[a-z]+-\\d{1}:)?"
+            "(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+        )
+    inside = found["qualifier"] or ""
+    if qualifier and inside and qualifier != inside:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            "The derived qualifier from the function name does not match the specified qualifier.",
+        )
+    account, region = found["account"] or call.account, found["region"] or call.region
+    return Named(account, region, found["name"], qualifier or inside)
+
+
+def find(tx: Tx, who: Named) -> Function:
+    found = FUNCTIONS.get(tx, who.account, who.region, who.name)
+    if found is None:
+        raise missing(who)
+    return found
+
+
+def missing(who: Named) -> ServiceError:
+    return ServiceError("ResourceNotFoundException", f"Function not found: {who.arn}", fields={"Type": "User"})
+
+
+def put(tx: Tx, function: Function) -> None:
+    FUNCTIONS.put(tx, function.account, function.region, function.name, row=function)
+
+
+def published(tx: Tx, function: Function, who: Named) -> Published:
+    """The version that a qualifier means: an alias' main version is taken, its weights are `pick`'s affair."""
+    qualifier = who.qualifier
+    if qualifier in ("", LATEST):
+        return function.latest
+    if qualifier.isdigit():
+        found = VERSIONS.get(tx, function.id, int(qualifier))
+    else:
+        alias = ALIASES.get(tx, function.id, qualifier)
+        if alias is None:
+            raise missing(who)
+        found = function.latest if alias.version == LATEST else VERSIONS.get(tx, function.id, int(alias.version))
+    if found is None:
+        raise missing(who)
+    return found
+
+
+def alias(tx: Tx, function: Function, name: str) -> Alias:
+    found = ALIASES.get(tx, function.id, name)
+    if found is None:
+        raise ServiceError(
+            "ResourceNotFoundException", f"Cannot find alias arn: {function.arn}:{name}", fields={"Type": "User"}
+        )
+    return found
+
+
+def pick(tx: Tx, function: Function, who: Named, chance: float) -> Published:
+    """As `published`, with the alias' weights honoured: `chance` in [0, 1) decides."""
+    if who.qualifier and who.qualifier != LATEST and not who.qualifier.isdigit():
+        found = ALIASES.get(tx, function.id, who.qualifier)
+        for version, weight in found.weights.items() if found else ():
+            if chance < weight:
+                return published(tx, function, replace(who, qualifier=version))
+            chance -= weight
+    return published(tx, function, who)
+
+
+def forget(tx: Tx, function: Function) -> list[str]:
+    """Drop the function with all of it; the answer is the ids of the versions that instances may run."""
+    ids = [version_id(function, function.latest)]
+    ids += [version_id(function, one) for one in VERSIONS.all(tx, function.id)]
+    for records in (VERSIONS, ALIASES, POLICIES):
+        records.clear(tx, function.id)
+    FUNCTIONS.delete(tx, function.account, function.region, function.name)
+    return ids
+
+
+def version_id(function: Function, one: Published) -> str:
+    """What the engine knows a version by: changes with its code and its settings."""
+    return f"{function.id}:{one.version}:{one.revision}"
+
+
+def check_revision(given: str | None, current: str) -> None:
+    if given is not None and given != current:
+        raise ServiceError(
+            "PreconditionFailedException",
+            "The RevisionId provided does not match the latest RevisionId. Call the GetFunction/GetAlias API to "
+            "retrieve the latest RevisionId for your resource.",
+            status=412,
+        )

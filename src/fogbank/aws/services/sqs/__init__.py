@@ -1,0 +1,1 @@
+"""Amazon SQS: queues that lend messages until they are deleted."""

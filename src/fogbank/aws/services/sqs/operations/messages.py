@@ -1,0 +1,262 @@
+"""Messages: sent, received, hidden longer, deleted; one at a time or ten."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.services.sqs import attributes, message, state
+from fogbank.primitives import queues
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fogbank.kernel.store import Tx
+
+_BATCH_MAX = 10
+_DEDUPLICATION_MS = 300_000  # Developer Guide, "Exactly-once processing": the five-minute interval.
+_VISIBILITY_MAX_S = 43_200
+
+
+class Messages(Operations):
+    service: ClassVar = "sqs"
+
+    # -- sending --
+
+    def send_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._send(tx, call, state.find(tx, call, request["QueueUrl"]), request)
+
+    def send_message_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
+        _check_entries(entries)
+        total = sum(message.size(entry["MessageBody"], entry.get("MessageAttributes", {})) for entry in entries)
+        if total > message.BYTES_MAX:
+            raise ServiceError(
+                "BatchRequestTooLong",
+                f"Batch requests cannot be longer than {message.BYTES_MAX} bytes. You have sent {total} bytes.",
+            )
+        return _each(entries, lambda entry: self._send(tx, call, queue, entry))
+
+    def _send(self, tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any]) -> dict[str, Any]:
+        body, own = request["MessageBody"], request.get("MessageAttributes", {})
+        message.check_body(body)
+        message.check_attributes(own)
+        limit = queue.number("MaximumMessageSize")
+        if message.size(body, own) > limit:
+            told = f"One or more parameters are invalid. Reason: Message must be shorter than {limit} bytes."
+            raise ServiceError("InvalidParameterValue", told)
+        answer: dict[str, Any] = {"MD5OfMessageBody": message.md5_of(body)}
+        if own:
+            answer["MD5OfMessageAttributes"] = message.md5_of_attributes(own)
+        given = request.get("MessageSystemAttributes", {})
+        if given:
+            answer["MD5OfMessageSystemAttributes"] = message.md5_of_attributes(given)
+        system = {name: value["StringValue"] for name, value in given.items()} | {"SenderId": call.sender}
+        group = request.get("MessageGroupId", "")
+        if queue.fifo:
+            sent = self._deduplicate(tx, call, queue, request, system)
+            if sent is not None:
+                return {**answer, "MessageId": sent.message_id, "SequenceNumber": sent.sequence}
+        elif "MessageDeduplicationId" in request:
+            told = f"Value {request['MessageDeduplicationId']} for parameter MessageDeduplicationId is invalid. Reason: The request includes a parameter that is not valid for this queue type."  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
+        message_id = call.new_id()
+        if queue.fifo:
+            system["SequenceNumber"] = answer["SequenceNumber"] = state.next_sequence(tx, queue)
+            scope = group if queue.attributes.get("DeduplicationScope") == "messageGroup" else ""
+            kept = state.Sent(message_id, system["SequenceNumber"], call.now_ms + _DEDUPLICATION_MS)
+            state.SENT.put(tx, queue.id, scope, system["MessageDeduplicationId"], row=kept)
+        elif group:
+            system["MessageGroupId"] = group
+        made = queues.Message(
+            message_id, body, due_ms=call.now_ms + 1000 * self._delay_s(queue, request), sent_ms=call.now_ms,
+            expires_ms=call.now_ms + queue.retention_ms, group=group if queue.fifo else "",
+            notes={"system": system, **({"attributes": own} if own else {})},
+        )  # fmt: skip
+        queues.send(tx, queue.id, made)
+        return {**answer, "MessageId": message_id}
+
+    def _delay_s(self, queue: state.Queue, request: dict[str, Any]) -> int:
+        delay_s = request.get("DelaySeconds")
+        if delay_s is None:
+            return queue.number("DelaySeconds")
+        if queue.fifo and delay_s:
+            told = f"Value {delay_s} for parameter DelaySeconds is invalid. Reason: The request include parameter that is not valid for this queue type."  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
+        if not 0 <= delay_s <= 900:
+            told = (
+                f"Value {delay_s} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
+            )
+            raise ServiceError("InvalidParameterValue", told)
+        return int(delay_s)
+
+    def _deduplicate(
+        self, tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any], system: dict[str, str]
+    ) -> state.Sent | None:
+        """The message that was sent under this deduplication id already, within five minutes."""
+        group = request.get("MessageGroupId", "")
+        if not group:
+            raise ServiceError("MissingParameter", "The request must contain the parameter MessageGroupId.")
+        given = request.get("MessageDeduplicationId", "")
+        if not given and queue.attributes.get("ContentBasedDeduplication", "false").lower() == "true":
+            given = hashlib.sha256(request["MessageBody"].encode()).hexdigest()
+        if not given:
+            told = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
+        system["MessageDeduplicationId"] = given
+        scope = group if queue.attributes.get("DeduplicationScope") == "messageGroup" else ""
+        sent = state.SENT.get(tx, queue.id, scope, given, lock=True)
+        return sent if sent is not None and sent.until_ms > call.now_ms else None
+
+    # -- receiving --
+
+    async def receive_message(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        store, clock = self.house.store, self.house.clock
+        queue = await store.transact(state.find, call, request["QueueUrl"])
+        _check_receive(request)
+        wait_s = request.get("WaitTimeSeconds")
+        until_ms = call.now_ms + 1000 * (queue.number("ReceiveMessageWaitTimeSeconds") if wait_s is None else wait_s)
+        with self.house.signals.watch(queues.DUE, (queue.id,)) as watch:
+            while True:
+                now_ms = clock.now_ms()
+                lent, next_ms = await store.transact(receive, queue, request, now_ms)
+                if lent or now_ms >= until_ms:
+                    break
+                await watch.wait(min(until_ms, next_ms) if next_ms is not None and next_ms > now_ms else until_ms)
+        system = [*request.get("AttributeNames", ()), *request.get("MessageSystemAttributeNames", ())]
+        wanted = request.get("MessageAttributeNames", ())
+        shown = [message.on_wire(one, handle(one), system, wanted) for one in lent]
+        return {"Messages": shown} if shown else {}
+
+    def delete_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        queue = state.find(tx, call, request["QueueUrl"])
+        queues.delete(tx, queue.id, receipt(request["ReceiptHandle"]))
+
+    def delete_message_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
+        _check_entries(entries)
+
+        def one(entry: dict[str, Any]) -> dict[str, Any]:
+            queues.delete(tx, queue.id, receipt(entry["ReceiptHandle"]))
+            return {}
+
+        return _each(entries, one)
+
+    def change_message_visibility(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        _change_visibility(tx, call, state.find(tx, call, request["QueueUrl"]), request)
+
+    def change_message_visibility_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
+        _check_entries(entries)
+        return _each(entries, lambda entry: _change_visibility(tx, call, queue, entry))
+
+
+def receive(
+    tx: Tx, queue: state.Queue, request: dict[str, Any], now_ms: int
+) -> tuple[list[queues.Message], int | None]:
+    """Lend what is due; the second part is when more will be."""
+    visibility_s = request.get("VisibilityTimeout")
+    lend_ms = 1000 * (queue.number("VisibilityTimeout") if visibility_s is None else visibility_s)
+    dead, on_dead = dead_letters(tx, queue, now_ms)
+    lent = queues.receive(
+        tx,
+        queue.id,
+        limit=request.get("MaxNumberOfMessages", 1),
+        now_ms=now_ms,
+        lend_ms=lend_ms,
+        dead=dead,
+        on_dead=on_dead,
+    )
+    return lent, None if lent else queues.next_due_ms(tx, queue.id)
+
+
+def dead_letters(
+    tx: Tx, queue: state.Queue, now_ms: int
+) -> tuple[Callable[[queues.Message], bool] | None, Callable[[Tx, queues.Message], None] | None]:
+    """When a message has been received too often, and where it goes then: with its id and its time of sending."""
+    redrive = attributes.redrive(queue.attributes)
+    if redrive is None:
+        return None, None
+    arn, receives_max = redrive
+    try:
+        target = state.by_arn(tx, arn)
+    except ServiceError:  # It was deleted: messages stay where they are, as on AWS.
+        return None, None
+
+    def on_dead(tx: Tx, one: queues.Message) -> None:
+        system = {**one.notes.get("system", {}), "DeadLetterQueueSourceArn": queue.arn}
+        expires_ms = (one.sent_ms if not target.fifo else now_ms) + target.retention_ms
+        moved = queues.Message(
+            one.id, one.body, due_ms=now_ms, sent_ms=one.sent_ms, expires_ms=expires_ms, group=one.group,
+            receive_count=0, notes={**one.notes, "system": system},
+        )  # fmt: skip
+        queues.send(tx, target.id, moved)
+
+    return lambda one: one.receive_count >= receives_max, on_dead
+
+
+def handle(one: queues.Message) -> str:
+    return b64encode(one.receipt.encode()).decode()
+
+
+def receipt(given: str) -> str:
+    """Raises ReceiptHandleIsInvalid for what SQS never gave."""
+    try:
+        text = b64decode(given, validate=True).decode()
+        _, count, due_ms = text.rsplit(":", 2)
+        int(count), int(due_ms)
+    except ValueError as error:
+        told = f'The input receipt handle "{given}" is not a valid receipt handle.'
+        raise ServiceError("ReceiptHandleIsInvalid", told) from error
+    return text
+
+
+def _change_visibility(tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any]) -> dict[str, Any]:
+    timeout_s = request.get("VisibilityTimeout", queue.number("VisibilityTimeout"))
+    if not 0 <= timeout_s <= _VISIBILITY_MAX_S:
+        told = f"Value {timeout_s} for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+    due_ms = call.now_ms + 1000 * timeout_s
+    if not queues.hide(tx, queue.id, receipt(request["ReceiptHandle"]), due_ms=due_ms, now_ms=call.now_ms):
+        told = f"Value {request['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change."  # noqa: E501
+        raise ServiceError("MessageNotInflight", told)
+    return {}
+
+
+def _check_receive(request: dict[str, Any]) -> None:
+    limits = {"MaxNumberOfMessages": (1, 10), "WaitTimeSeconds": (0, 20), "VisibilityTimeout": (0, _VISIBILITY_MAX_S)}
+    for name, (low, high) in limits.items():
+        if name in request and not low <= request[name] <= high:
+            told = f"Value {request[name]} for parameter {name} is invalid. Reason: Must be between {low} and {high}, if provided."  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
+
+
+def _check_entries(entries: list[dict[str, Any]]) -> None:
+    if not entries:
+        raise ServiceError(
+            "EmptyBatchRequest", "There should be at least one SendMessageBatchRequestEntry in the request."
+        )
+    if len(entries) > _BATCH_MAX:
+        told = f"Maximum number of entries per request are {_BATCH_MAX}. You have sent {len(entries)}."
+        raise ServiceError("TooManyEntriesInBatchRequest", told)
+    ids = [entry["Id"] for entry in entries]
+    for given in ids:
+        if not (0 < len(given) <= 80 and all(c.isascii() and (c.isalnum() or c in "-_") for c in given)):
+            told = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long."  # noqa: E501
+            raise ServiceError("InvalidBatchEntryId", told)
+    twice = next((given for given in ids if ids.count(given) > 1), None)
+    if twice is not None:
+        raise ServiceError("BatchEntryIdsNotDistinct", f"Id {twice} repeated.")
+
+
+def _each(entries: list[dict[str, Any]], work: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """What can be done is done; what cannot is told entry by entry."""
+    done, failed = [], []
+    for entry in entries:
+        try:
+            done.append({"Id": entry["Id"], **work(entry)})
+        except ServiceError as error:
+            failed.append({"Id": entry["Id"], "SenderFault": True, "Code": error.code, "Message": error.message})
+    return {"Successful": done, **({"Failed": failed} if failed else {})}
