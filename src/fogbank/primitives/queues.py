@@ -17,11 +17,12 @@ from fogbank.kernel.store import END
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fogbank.kernel.store import Tx
 
 DUE = "queue.due"  # The signal: something of this queue is due, or will be sooner than was known.
+_BATCH_MAX = 10
 _LOOK_AHEAD = 512  # How far a receive looks past messages whose group is held.
 
 
@@ -51,7 +52,7 @@ class Counts:
 
 MESSAGES = Records(Message, "queue", "due")  # (queue, due_ms, id)
 MOVED = Records(int, "queue", "moved")  # (queue, id) → due_ms, where a holder has changed it
-HELD = Records(str, "queue", "held")  # (queue, group) → id of the message that is lent
+GROUPED = Records(int, "queue", "grouped")  # (queue, group, id) → due_ms: the order inside a group
 LENT = Records(int, "queue", "lent")  # (queue, id) → due_ms: what is in flight
 
 
@@ -69,32 +70,48 @@ def receive(
     One that is `dead` (it has been lent too often) is taken out and handed to `on_dead` instead.
     """
     lent: list[Message] = []
-    passed: set[str] = set()
-    first, last = MESSAGES.key(queue), MESSAGES.key(queue, now_ms + 1)
-    for key, row in tx.claim(first, last, limit=limit + _LOOK_AHEAD if _has_groups(tx, queue) else limit):
+    groups: set[str] = set()
+    look = limit + _LOOK_AHEAD if _has_groups(tx, queue) else limit
+    for _, row in tx.claim(MESSAGES.key(queue), MESSAGES.key(queue, now_ms + 1), limit=look):
         if len(lent) == limit:
             break
-        message = MESSAGES.decode(row)
-        if 0 < message.expires_ms <= now_ms:
-            _forget(tx, queue, message, key)
-        elif message.group and _waits(tx, queue, message, passed):
-            passed.add(message.group)
-        elif dead is not None and dead(message):
-            _forget(tx, queue, message, key)
-            if on_dead is not None:
-                on_dead(tx, message)
-        else:
-            tx.delete(key)
-            taken = replace(
-                message, due_ms=now_ms + lend_ms, receive_count=message.receive_count + 1,
-                first_received_ms=message.first_received_ms or now_ms,
-            )  # fmt: skip
-            _place(tx, queue, taken)
-            LENT.put(tx, queue, message.id, row=taken.due_ms)
-            if message.group:
-                HELD.put(tx, queue, message.group, row=message.id)
-            lent.append(taken)
+        found = MESSAGES.decode(row)
+        if found.group in groups:
+            continue
+        groups |= {found.group} - {""}
+        for message in _next_of_group(tx, queue, found.group, now_ms) if found.group else (found,):
+            if len(lent) == limit:
+                break
+            if 0 < message.expires_ms <= now_ms:
+                _forget(tx, queue, message)
+            elif dead is not None and dead(message):
+                _forget(tx, queue, message)
+                if on_dead is not None:
+                    on_dead(tx, message)
+            else:
+                lent.append(_lend(tx, queue, message, now_ms, lend_ms))
     return lent
+
+
+def _next_of_group(tx: Tx, queue: str, group: str, now_ms: int) -> Iterator[Message]:
+    """The messages of a group in the order of sending, as long as nothing before them is lent or delayed."""
+    for key, due_ms in list(GROUPED.scan(tx, queue, group, limit=_BATCH_MAX)):
+        if due_ms > now_ms:
+            return
+        message = MESSAGES.get(tx, queue, due_ms, str(key[-1]), lock=True)
+        if message is not None:
+            yield message
+
+
+def _lend(tx: Tx, queue: str, message: Message, now_ms: int, lend_ms: int) -> Message:
+    MESSAGES.delete(tx, queue, message.due_ms, message.id)
+    taken = replace(
+        message, due_ms=now_ms + lend_ms, receive_count=message.receive_count + 1,
+        first_received_ms=message.first_received_ms or now_ms,
+    )  # fmt: skip
+    _place(tx, queue, taken)
+    LENT.put(tx, queue, message.id, row=taken.due_ms)
+    return taken
 
 
 def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool | None:
@@ -109,8 +126,6 @@ def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool 
     _place(tx, queue, replace(message, due_ms=due_ms))
     MOVED.put(tx, queue, message.id, row=due_ms)  # A receipt tells where it was lent to, not this.
     LENT.put(tx, queue, message.id, row=due_ms)
-    if due_ms <= now_ms:
-        _let_go(tx, queue, message)
     tx.emit(DUE, (queue,))
     return True
 
@@ -120,7 +135,7 @@ def delete(tx: Tx, queue: str, receipt: str) -> bool:
     message = _find(tx, queue, receipt)
     if message is None:
         return False
-    _forget(tx, queue, message, MESSAGES.key(queue, message.due_ms, message.id))
+    _forget(tx, queue, message)
     if message.group:
         tx.emit(DUE, (queue,))
     return True
@@ -143,35 +158,27 @@ def counts(tx: Tx, queue: str, now_ms: int) -> Counts:
 def expire(tx: Tx, queue: str, now_ms: int, limit: int = 1000) -> int:
     """Forget what is older than the queue keeps; how many."""
     gone = 0
-    for key, message in list(MESSAGES.scan(tx, queue, limit=limit)):
+    for _, message in list(MESSAGES.scan(tx, queue, limit=limit)):
         if 0 < message.expires_ms <= now_ms:
-            _forget(tx, queue, message, key)
+            _forget(tx, queue, message)
             gone += 1
     return gone
 
 
 def drop(tx: Tx, queue: str) -> None:
     """Forget the whole queue (or all that is in it)."""
-    for records in (MESSAGES, MOVED, HELD, LENT):
+    for records in (MESSAGES, MOVED, GROUPED, LENT):
         records.clear(tx, queue)
 
 
 def _place(tx: Tx, queue: str, message: Message) -> None:
     MESSAGES.put(tx, queue, message.due_ms, message.id, row=message)
-    if message.group and message.receive_count == 0:
-        tx.put(("queue", "grouped", queue), b"")
+    if message.group:
+        GROUPED.put(tx, queue, message.group, message.id, row=message.due_ms)
 
 
 def _has_groups(tx: Tx, queue: str) -> bool:
-    return tx.get(("queue", "grouped", queue)) is not None
-
-
-def _waits(tx: Tx, queue: str, message: Message, passed: set[str]) -> bool:
-    """Is another message of its group lent, or passed over a moment ago?"""
-    if message.group in passed:
-        return True
-    holder = HELD.get(tx, queue, message.group, lock=True)
-    return holder is not None and holder != message.id and LENT.get(tx, queue, holder) is not None
+    return any(True for _ in GROUPED.scan(tx, queue, limit=1))
 
 
 def _find(tx: Tx, queue: str, receipt: str) -> Message | None:
@@ -184,14 +191,10 @@ def _find(tx: Tx, queue: str, receipt: str) -> Message | None:
     return None
 
 
-def _forget(tx: Tx, queue: str, message: Message, key: Any) -> None:
-    tx.delete(key)
+def _forget(tx: Tx, queue: str, message: Message) -> None:
+    MESSAGES.delete(tx, queue, message.due_ms, message.id)
     if message.receive_count:
         MOVED.delete(tx, queue, message.id)
         LENT.delete(tx, queue, message.id)
-    _let_go(tx, queue, message)
-
-
-def _let_go(tx: Tx, queue: str, message: Message) -> None:
-    if message.group and HELD.get(tx, queue, message.group) == message.id:
-        HELD.delete(tx, queue, message.group)
+    if message.group:
+        GROUPED.delete(tx, queue, message.group, message.id)

@@ -11,13 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from fogbank.kernel.store import END
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fogbank.kernel.store import Tx
+    from fogbank.kernel.store import Key, Tx
 
 APPENDED: Final = "stream.records"  # The signal; its key is (stream, shard).
 FIRST_POSITION: Final = 1
@@ -55,6 +57,7 @@ _heads = Records(_Head, "stream", "head")
 _streams = Records(Stream, "stream", "about")
 _names = Records(str, "stream", "name")
 _owners = Records(str, "stream", "owner")
+_decode_id = msgspec.msgpack.Decoder(str).decode
 
 
 # The log itself ------------------------------------------------------------------------------------------------------
@@ -147,20 +150,16 @@ def find(tx: Tx, name: str) -> Stream | None:
 
 
 def owned(tx: Tx, owner: str, *, after: str = "", limit: int | None = None) -> list[Stream]:
-    """Streams whose owner begins with `owner`, by owner and name, those behind the stream named `after`."""
-    found: list[Stream] = []
-    beginning = after == ""
-    for _, stream in _owners.scan(tx):
-        about = _streams.get(tx, stream)
-        if about is None or not about.owner.startswith(owner):
-            continue
-        if not beginning:
-            beginning = about.name == after
-            continue
-        found.append(about)
-        if limit is not None and len(found) == limit:
-            break
-    return found
+    """Streams whose owner begins with `owner`, by owner and name; those behind the stream named `after`."""
+    first: Key = _owners.key(owner)
+    last: Key = _owners.key(owner[:-1] + chr(ord(owner[-1]) + 1))
+    if after:
+        begin = find(tx, after)
+        if begin is None:
+            return []
+        first = (*_owners.key(begin.owner, begin.name), END)
+    found = [_streams.get(tx, _decode_id(raw)) for _, raw in tx.scan(first, last, limit=limit)]
+    return [stream for stream in found if stream is not None]
 
 
 def every(tx: Tx) -> list[Stream]:

@@ -1,0 +1,100 @@
+"""Whatever the order of events, a message is in the queue exactly once, until its newest receipt deletes it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from fogbank.kernel.store.sqlite import SqliteStore
+from fogbank.primitives import queues
+
+MILLISECONDS = st.integers(0, 60)
+
+
+class AQueue(RuleBasedStateMachine):
+    """Groups "a" and "b" are ordered; messages without a group are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store, self.now_ms, self.sent = SqliteStore(":memory:"), 0, 0
+        self.due_ms: dict[str, int] = {}  # The model: when each living message is due.
+        self.group: dict[str, str] = {}
+        self.receipts: dict[str, str] = {}  # The newest receipt of each that was ever lent.
+        self.stale: list[str] = []
+
+    def do(self, work: Any, *args: Any, **options: Any) -> Any:
+        return asyncio.run(self.store.transact(work, "orders", *args, **options))
+
+    def any_receipt(self, data: st.DataObject) -> tuple[str, str]:
+        message_id = data.draw(st.sampled_from(sorted(self.receipts)))
+        return message_id, self.receipts[message_id]
+
+    def blocked(self, message_id: str) -> bool:
+        """Something of its group was sent before it and is not due."""
+        group = self.group[message_id]
+        earlier = (m for m in self.due_ms if m < message_id and self.group[m] == group)
+        return bool(group) and any(self.due_ms[m] > self.now_ms for m in earlier)
+
+    @rule(delay_ms=MILLISECONDS, group=st.sampled_from(["", "", "a", "b"]))
+    def send(self, delay_ms: int, group: str) -> None:
+        self.sent += 1
+        message = queues.Message(f"{self.sent:06}", "body", self.now_ms + delay_ms, group=group)
+        self.do(queues.send, message)
+        self.due_ms[message.id], self.group[message.id] = message.due_ms, group
+
+    @rule(limit=st.integers(1, 10), lend_ms=st.integers(1, 50))
+    def receive(self, limit: int, lend_ms: int) -> None:
+        free = {m for m, at_ms in self.due_ms.items() if at_ms <= self.now_ms and not self.blocked(m)}
+        lent = self.do(queues.receive, limit=limit, now_ms=self.now_ms, lend_ms=lend_ms)
+        ids = [message.id for message in lent]
+        assert set(ids) <= free
+        assert len(ids) == min(limit, len(free))
+        for group in ("a", "b"):
+            assert [m for m in ids if self.group[m] == group] == sorted(m for m in ids if self.group[m] == group)
+        for message in lent:
+            if message.id in self.receipts:
+                self.stale.append(self.receipts[message.id])
+            self.due_ms[message.id] = self.now_ms + lend_ms
+            self.receipts[message.id] = message.receipt
+
+    @rule(wait_ms=MILLISECONDS)
+    def wait(self, wait_ms: int) -> None:
+        self.now_ms += wait_ms
+
+    @precondition(lambda self: self.receipts)
+    @rule(data=st.data(), more_ms=MILLISECONDS)
+    def hide(self, data: st.DataObject, more_ms: int) -> None:
+        message_id, receipt = self.any_receipt(data)
+        in_flight = self.due_ms[message_id] > self.now_ms
+        assert self.do(queues.hide, receipt, due_ms=self.now_ms + more_ms, now_ms=self.now_ms) is in_flight
+        if in_flight:
+            self.due_ms[message_id] = self.now_ms + more_ms
+
+    @precondition(lambda self: self.receipts)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        message_id, receipt = self.any_receipt(data)
+        assert self.do(queues.delete, receipt)
+        del self.receipts[message_id], self.due_ms[message_id], self.group[message_id]
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data())
+    def delete_with_an_old_receipt(self, data: st.DataObject) -> None:
+        assert not self.do(queues.delete, data.draw(st.sampled_from(self.stale)))
+
+    @invariant()
+    def nothing_is_lost_or_doubled(self) -> None:
+        rows = self.do(lambda tx, queue: [key[-2:] for key, _ in queues.MESSAGES.scan(tx, queue)])
+        assert rows == sorted((at_ms, message_id) for message_id, at_ms in self.due_ms.items())
+
+    @invariant()
+    def the_counts_add_up(self) -> None:
+        counts = self.do(queues.counts, self.now_ms)
+        assert counts.visible == sum(1 for at_ms in self.due_ms.values() if at_ms <= self.now_ms)
+        assert counts.visible + counts.in_flight + counts.delayed == len(self.due_ms)
+
+
+TestAQueue = AQueue.TestCase
