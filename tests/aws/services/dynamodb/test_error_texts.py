@@ -1,7 +1,7 @@
 """Texts of errors as Amazon DynamoDB was seen to give them, told through boto3: the list to compare others by.
 
-Sources: the API Reference's and Developer Guide's sections named beside the lines, and answers of the service recorded in
-public test suites of emulators. Where regions word one thing in two ways, the one without the envelope "1 validation
+Sources: the API Reference's and Developer Guide's sections named beside the lines, and answers of the service that
+public test suites have on record. Where regions word one thing in two ways, the one without the envelope "1 validation
 error detected: " stands here.
 """
 
@@ -153,8 +153,8 @@ P, N1 = {"S": "p"}, {"N": "1"}
         (
             "id = :p AND :b >= sk",
             {":p": P, ":b": {"BOOL": True}},
-            "Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator or function: >=, "
-            "operand type: BOOL",
+            "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
+            "operator or function: >=, operand type: BOOL",
         ),
         (
             "id = :p AND sk > :n AND sk < :m",

@@ -283,7 +283,7 @@ def test_there_are_573_reserved_words_and_none_may_stand_bare_in_any_case() -> N
         ("a1", 'Syntax error; token: "<EOF>", near: "a1"'),
         ("a-b", 'Syntax error; token: "-", near: "a-b"'),
         ("a1 = ", 'Syntax error; token: "<EOF>", near: "="'),
-        ("attribute_exists(a1) attribute_exists(b1)", 'Syntax error; token: "attribute_exists", near: ") attribute_exists("'),
+        ("size(a1) size(b1)", 'Syntax error; token: "size", near: ") size("'),
         ("attribute_not_exists(", 'Syntax error; token: "<EOF>", near: "("'),
         ("!!!", 'Syntax error; token: "!", near: "!!"'),
         ("a1 IN ()", 'Syntax error; token: ")", near: "()"'),

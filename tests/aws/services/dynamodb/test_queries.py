@@ -277,8 +277,8 @@ def test_a_global_index_may_have_a_key_of_several_attributes(dynamodb: Any) -> N
     page = dynamodb.query(**request("h = :h AND a = :a", Limit=2))
     assert sorted(page["LastEvaluatedKey"]) == ["a", "b", "c", "d", "h", "pk"]
     assert found("h = :h AND a = :a", ExclusiveStartKey=page["LastEvaluatedKey"]) == ["p2", "p1"]
-    for condition, given in (("h = :h AND a = :a AND c = :c", "c"), ("h = :h AND a = :a AND b > :b AND c = :c", "c")):
+    for condition in ("h = :h AND a = :a AND c = :c", "h = :h AND a = :a AND b > :b AND c = :c"):
         assert reason(dynamodb.query, **request(condition)) == (
-            "RANGE key attributes b must have equality conditions specified in the query because a condition is present "
-            f"on key attribute {given}"
+            "RANGE key attributes b must have equality conditions specified in the query because a condition is "
+            "present on key attribute c"
         )
