@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodb import definitions, state, stored
 from fogbank.aws.services.dynamodb.schema import enters
-from fogbank.aws.services.dynamodb.state import IndexRecord, Table, Throughput
+from fogbank.aws.services.dynamodb.table import IndexRecord, Table, Throughput
 from fogbank.aws.services.dynamodb.values import refuse
 from fogbank.primitives import documents, streams
 

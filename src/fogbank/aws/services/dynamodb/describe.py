@@ -9,7 +9,7 @@ from fogbank.primitives import documents
 
 if TYPE_CHECKING:
     from fogbank.aws.services.dynamodb.schema import Schema
-    from fogbank.aws.services.dynamodb.state import IndexRecord, Table, Throughput
+    from fogbank.aws.services.dynamodb.table import IndexRecord, Table, Throughput
     from fogbank.kernel.store import Tx
 
 SAMPLE: Final = 2_000  # Items that a table's size is told from; AWS tells it some six hours late.

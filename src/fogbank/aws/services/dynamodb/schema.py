@@ -17,7 +17,7 @@ from fogbank.primitives.documents import DocumentKey, Place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fogbank.aws.services.dynamodb.state import Table
+    from fogbank.aws.services.dynamodb.table import Table
 
 HASH_BYTES_MAX, RANGE_BYTES_MAX = 2048, 1024  # "Quotas in Amazon DynamoDB", partition and sort key length.
 PLACES: Final = 1 << 32  # Hash keys are spread over so many places; a scan goes through them in order.

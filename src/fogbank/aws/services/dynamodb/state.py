@@ -1,76 +1,20 @@
-"""What DynamoDB remembers of a table beside its items. Pure functions of a transaction."""
+"""Tables by name, by ARN and by id. Pure functions of a transaction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodb.schema import Index, KeySchema, Schema, key_schema
+from fogbank.aws.services.dynamodb.table import IndexRecord, Table
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Call
     from fogbank.kernel.store import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    read_units: int = 0
-    write_units: int = 0
-    increased_ms: int = 0
-    decreased_ms: int = 0
-    decreases_today: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRecord:
-    id: str  # A new one each time the name is used again, so an old index's entries stay gone.
-    name: str
-    key: list[dict[str, str]]
-    projection: dict[str, Any]
-    is_global: bool
-    throughput: Throughput = Throughput()
-    on_demand: dict[str, int] = field(default_factory=dict)
-    warm: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    id: str  # "TableId": a new one each time the name is used again, so an old table's items stay gone.
-    name: str
-    arn: str
-    created_ms: int
-    attributes: list[dict[str, str]]
-    key: list[dict[str, str]]
-    indexes: list[IndexRecord]
-    billing: str = "PROVISIONED"
-    on_demand_since_ms: int = 0
-    throughput: Throughput = Throughput()
-    on_demand: dict[str, int] = field(default_factory=dict)
-    warm: dict[str, int] = field(default_factory=dict)
-    stream: str = ""  # The open stream's id.
-    shard: str = ""  # Its one shard's.
-    stream_label: str = ""  # Of the latest stream, which may be closed.
-    view: str = ""
-    ttl: str = ""
-    ttl_changed_ms: int = 0
-    sse: dict[str, Any] = field(default_factory=dict)
-    table_class: str = ""
-    table_class_ms: int = 0
-    deletion_protected: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
-    recovery_days: int = 0  # Point-in-time recovery; 0: off.
-    recovery_since_ms: int = 0
-    policy: str = ""
-    policy_revision: str = ""
-
-    @property
-    def stream_arn(self) -> str:
-        return f"{self.arn}/stream/{self.stream_label}" if self.stream_label else ""
 
 
 tables = Records(Table, "dynamodb", "table")
@@ -162,7 +106,3 @@ def owner_of(table: Table) -> tuple[str, str]:
     """Account and region."""
     parts = table.arn.split(":")
     return parts[4], parts[3]
-
-
-def changed(table: Table, **changes: Any) -> Table:
-    return replace(table, **changes)

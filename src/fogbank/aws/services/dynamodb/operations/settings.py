@@ -12,7 +12,7 @@ from fogbank.primitives import documents
 
 if TYPE_CHECKING:
     from fogbank.aws.services.dynamodb.schema import Schema
-    from fogbank.aws.services.dynamodb.state import Table
+    from fogbank.aws.services.dynamodb.table import Table
     from fogbank.kernel.store import Tx
 
 TAGS_MAX: Final = 50  # "Tagging restrictions in DynamoDB".
