@@ -39,7 +39,7 @@ def test_a_batch_writes_to_several_tables(dynamodb: Any, table: str) -> None:
 def test_a_batch_that_is_wrong_anywhere_writes_nothing(dynamodb: Any, table: str) -> None:
     bad = [*puts("a"), {"PutRequest": {"Item": {"other": {"S": "x"}}}}]
     message = reason(dynamodb.batch_write_item, RequestItems={table: bad})
-    assert message == "One or more parameter values were invalid: Missing the key id in the item"
+    assert message == "The provided key element does not match the schema"
     assert dynamodb.scan(TableName=table)["Count"] == 0
 
 

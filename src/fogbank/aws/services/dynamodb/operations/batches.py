@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from fogbank.aws.service import Call, Operations
 from fogbank.aws.services.dynamodb import capacity, collections, state, stored, writes
 from fogbank.aws.services.dynamodb.operations.items import projection_of
+from fogbank.aws.services.dynamodb.schema import NO_MATCH, KeyMismatch
 from fogbank.aws.services.dynamodb.values import check_item, refuse
 from fogbank.primitives import documents
 
@@ -74,7 +75,10 @@ def _prepare(tx: Tx, call: Call, name: str, wanted: dict[str, Any]) -> writes.As
         )
     [(kind, each)] = wanted.items()
     verb = "Put" if kind == "PutRequest" else "Delete"
-    return writes.prepare(tx, call, verb, {"TableName": name, **each})
+    try:
+        return writes.prepare(tx, call, verb, {"TableName": name, **each})
+    except KeyMismatch:  # Seen on AWS: a batch does not tell what of the key is missing or wrong.
+        raise KeyMismatch(NO_MATCH) from None
 
 
 def _get(
