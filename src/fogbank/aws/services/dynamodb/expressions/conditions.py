@@ -80,6 +80,13 @@ def compile_condition(text: str, names: Mapping[str, str]) -> Compiled:
     return reader.compiled(run=_runner(tree))
 
 
+def compile_key_condition(text: str, names: Mapping[str, str]) -> Compiled:
+    """Only here are redundant parentheses taken (seen on AWS)."""
+    compiled = compile_condition(text, names)
+    compiled.problems = [problem for problem in compiled.problems if problem[0] != (PARENS,)]
+    return compiled
+
+
 # Parsing -------------------------------------------------------------------------------------------------------------
 
 

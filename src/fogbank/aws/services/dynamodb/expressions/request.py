@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.aws.services.dynamodb.expressions.conditions import compile_condition
+from fogbank.aws.services.dynamodb.expressions.conditions import compile_condition, compile_key_condition
 from fogbank.aws.services.dynamodb.expressions.lexer import BadExpression, Compiled
 from fogbank.aws.services.dynamodb.expressions.projections import compile_projection
 from fogbank.aws.services.dynamodb.expressions.updates import compile_update
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMPILERS: Final[dict[str, Callable[[str, Mapping[str, str]], Compiled]]] = {
     "ConditionExpression": compile_condition,
     "FilterExpression": compile_condition,
-    "KeyConditionExpression": compile_condition,
+    "KeyConditionExpression": compile_key_condition,
     "UpdateExpression": compile_update,
     "ProjectionExpression": compile_projection,
 }
