@@ -15,13 +15,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 import fogbank.aws.links
 import fogbank.aws.services
 from fogbank import __version__, control
 from fogbank.aws.protocol.door import Asker, Door
-from fogbank.aws.service import House, Operations
+from fogbank.aws.service import House, Operations, ServiceError
+from fogbank.aws.services.lambda_ import events as function_events
+from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
 from fogbank.aws.services.lambda_.dialect import LambdaDialect
+from fogbank.aws.services.lambda_.state import Named
 from fogbank.functions.dispatch import InstanceEngine
+from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.gateway import Gateway, Limits, Routes
 from fogbank.kernel.ids import Ids
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from fogbank.aws.service import Ask
+    from fogbank.functions.model import Outcome
     from fogbank.kernel.config import Config
 
 
@@ -83,6 +90,10 @@ class Server:
         )
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
         self.supervisor.start("logs: write behind", logs.run)
+        triggers = Triggers(
+            self.store, self.clock, self.signals, self.supervisor, self.house.links, self._feed, self._deliver
+        )
+        self.supervisor.start("triggers", triggers.run)
         for service in self.services:
             for background in service.backgrounds():
                 self.supervisor.start(background.name, background.run)
@@ -95,6 +106,23 @@ class Server:
         await self.store.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def _feed(self, function_arn: str, event: bytes) -> Outcome | None:
+        """A trigger's event for a function; None if it must wait."""
+        _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
+        who = Named(account, region, name, *qualifier)
+        try:
+            _, outcome = await self.house.share(FunctionCaller).call(who, event, self.ids.new())
+        except ServiceError as error:
+            if error.code == "TooManyRequestsException":
+                return None
+            raise
+        return outcome
+
+    async def _deliver(self, destination: str, document: dict[str, Any]) -> None:
+        _, _, _, region, account, _ = destination.split(":", 5)
+        ask = self.caller(account, region, "lambda.amazonaws.com")
+        await function_events.send(ask, destination, orjson.dumps(document).decode(), {})
 
     def health(self) -> dict[str, Any]:
         return {"version": __version__, "services": sorted({service.service for service in self.services})}

@@ -1,0 +1,125 @@
+"""Stream → function: records in order, a batch at a time; where it stands is kept, so nothing is skipped or lost.
+
+A batch that fails is tried again until it works, has been tried often enough, or is too old.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+from fogbank.functions.triggers.model import POSITIONS
+from fogbank.primitives import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fogbank.functions.triggers.model import Context, Trigger
+    from fogbank.kernel.store import Tx
+
+_SHARD = "0"
+_THROTTLED_MS = 500
+_RETRY_FIRST_MS = 200
+_RETRY_MAX_MS = 60_000
+
+
+class Link(Protocol):
+    """Pure functions; a module that has them is one."""
+
+    def encode(self, settings: dict[str, Any], stream: streams.Stream, batch: Sequence[streams.Record], /) -> Any: ...
+
+    def done_until(self, settings: dict[str, Any], batch: Sequence[streams.Record], reply: Any, /) -> int | None:
+        """The last position that is done with, where the reply says that only a part is; None: all of it."""
+        ...
+
+    def gave_up(
+        self,
+        settings: dict[str, Any],
+        function: str,
+        batch: Sequence[streams.Record],
+        why: str,
+        tries: int,
+        now_ms: int,
+        /,
+    ) -> tuple[str, dict[str, Any]] | None:
+        """Whom to tell of records that were given up, and what."""
+        ...
+
+
+async def run(context: Context, trigger: Trigger, link: Link) -> None:
+    position = await context.store.transact(_begin, trigger)
+    with context.signals.watch(streams.APPENDED, (trigger.source, _SHARD)) as watch:
+        while True:
+            stream, batch = await context.store.transact(_read, trigger, position)
+            if stream is None:
+                return  # It was deleted, and the trigger will be.
+            if len(batch) < trigger.batch_max and batch and trigger.window_ms:
+                await context.clock.sleep_until(batch[0].at_ms + trigger.window_ms)
+                stream, batch = await context.store.transact(_read, trigger, position)
+            if not batch:
+                await watch.wait()
+            elif stream is not None:
+                position = await _work(context, trigger, link, stream, batch)
+                await context.store.transact(_keep, trigger, position)
+
+
+def _begin(tx: Tx, trigger: Trigger) -> int:
+    """Behind which record to go on; decided once, when the trigger first runs, and kept."""
+    kept = POSITIONS.get(tx, trigger.id, _SHARD)
+    if kept is not None:
+        return kept
+    if trigger.begin == "LATEST":
+        position = streams.head(tx, trigger.source, _SHARD)
+    else:
+        since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" else 0
+        position = streams.tail(tx, trigger.source, _SHARD, since_ms=since_ms) - 1
+    POSITIONS.put(tx, trigger.id, _SHARD, row=position)
+    return position
+
+
+def _read(tx: Tx, trigger: Trigger, position: int) -> tuple[streams.Stream | None, list[streams.Record]]:
+    return streams.get(tx, trigger.source), streams.read(
+        tx, trigger.source, _SHARD, after=position, limit=trigger.batch_max
+    )
+
+
+def _keep(tx: Tx, trigger: Trigger, position: int) -> None:
+    POSITIONS.put(tx, trigger.id, _SHARD, row=position)
+
+
+async def _work(
+    context: Context, trigger: Trigger, link: Link, stream: streams.Stream, batch: list[streams.Record]
+) -> int:
+    """Run until this batch, or the beginning of it, is done with or given up; the answer is the position after."""
+    tries, wait_ms = 0, _RETRY_FIRST_MS
+    while True:
+        now_ms = context.clock.now_ms()
+        if 0 <= trigger.age_max_ms < now_ms - batch[0].at_ms:
+            return await _give_up(context, trigger, link, batch, "RecordAgeExceeded", tries)
+        outcome = await context.invoke(trigger.function, orjson.dumps(link.encode(trigger.settings, stream, batch)))
+        if outcome is None:
+            await context.clock.sleep(_THROTTLED_MS)
+            continue
+        tries += 1
+        if not outcome.error:
+            until = link.done_until(trigger.settings, batch, orjson.loads(outcome.payload or b"null"))
+            if until is None:
+                return batch[-1].position
+            if until >= batch[0].position:
+                return until
+        if 0 <= trigger.retries_max < tries:
+            return await _give_up(context, trigger, link, batch, "RetryAttemptsExhausted", tries)
+        if trigger.bisect and len(batch) > 1:
+            batch = batch[: len(batch) // 2]
+        await context.clock.sleep(wait_ms)
+        wait_ms = min(wait_ms * 2, _RETRY_MAX_MS)
+
+
+async def _give_up(
+    context: Context, trigger: Trigger, link: Link, batch: list[streams.Record], why: str, tries: int
+) -> int:
+    told = link.gave_up(trigger.settings, trigger.function, batch, why, tries, context.clock.now_ms())
+    if told is not None:
+        await context.deliver(*told)
+    return batch[-1].position
