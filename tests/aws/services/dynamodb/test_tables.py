@@ -207,6 +207,44 @@ def test_an_item_that_an_added_index_passed_over_can_still_be_written(dynamodb: 
     assert dynamodb.scan(TableName=table, IndexName="by-colour")["Count"] == 0
 
 
+def test_a_large_table_is_indexed_behind_the_request_while_writes_go_on(cloud: Cloud) -> None:
+    dynamodb = cloud.client("dynamodb")
+    table = make_table(dynamodb)
+    due_s = cloud.clock.now_ms() // 1000 + 100
+    for start in range(0, 1300, 25):
+        puts = [
+            {"PutRequest": {"Item": {"id": {"S": str(n)}, "colour": {"S": "red"}, "ttl": {"N": str(due_s)}}}}
+            for n in range(start, start + 25)
+        ]
+        dynamodb.batch_write_item(RequestItems={table: puts})
+    made = dynamodb.update_table(
+        TableName=table,
+        AttributeDefinitions=definition("id", "colour"),
+        GlobalSecondaryIndexUpdates=[{"Create": index("by-colour", "colour")}],
+    )["TableDescription"]
+    assert made["GlobalSecondaryIndexes"][0]["Backfilling"] is True
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "7"}, "colour": {"S": "blue"}})
+    dynamodb.delete_item(TableName=table, Key={"id": {"S": "8"}})
+    wait_until_active(dynamodb, table)
+    request = {"TableName": table, "IndexName": "by-colour", "Select": "COUNT"}
+    assert dynamodb.scan(**request)["Count"] == 1299
+    counted = dynamodb.query(
+        **request, KeyConditionExpression="colour = :c", ExpressionAttributeValues={":c": {"S": "red"}}
+    )
+    assert counted["Count"] == 1298
+    dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={"AttributeName": "ttl", "Enabled": True})
+    cloud.advance(seconds=200)
+    assert dynamodb.scan(TableName=table)["Items"] == [{"id": {"S": "7"}, "colour": {"S": "blue"}}]
+
+
+def wait_until_active(dynamodb: Any, table: str) -> None:
+    for _ in range(200):
+        [described] = dynamodb.describe_table(TableName=table)["Table"]["GlobalSecondaryIndexes"]
+        if described["IndexStatus"] == "ACTIVE":
+            return
+    raise AssertionError("the index was never built")
+
+
 def test_billing_and_throughput_change(dynamodb: Any) -> None:
     table = make_table(dynamodb, BillingMode="PROVISIONED", ProvisionedThroughput=UNITS)
     same = reason(dynamodb.update_table, TableName=table, ProvisionedThroughput=UNITS)

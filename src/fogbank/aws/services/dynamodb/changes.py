@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.dynamodb import definitions, state, stored
-from fogbank.aws.services.dynamodb.schema import enters
+from fogbank.aws.services.dynamodb import building, definitions, state
 from fogbank.aws.services.dynamodb.table import IndexRecord, Table, Throughput
 from fogbank.aws.services.dynamodb.values import refuse
 from fogbank.primitives import documents, streams
@@ -292,15 +291,11 @@ def _index_updated(call: Call, old: IndexRecord, wanted: Mapping[str, Any]) -> I
     )
 
 
-def backfill(tx: Tx, now: Schema, before: Schema) -> None:
-    """Enter the items that are there into the indexes that are new. One whose values cannot stand in an index stays
-    out of it ("Adding a global secondary index to an existing table")."""
+def build(tx: Tx, call: Call, now: Schema, before: Schema) -> None:
+    """Fill the indexes that are new; those that take longer are marked until they are done."""
     known = {index.id for index in before.indexes}
-    new = [index for index in now.indexes if index.id not in known]
-    if not new:
-        return
-    for key, raw in documents.scan(tx, now.table.id, documents.Span()):
-        item = stored.unpack(raw)
-        for index in new:
-            if enters(index, item):
-                documents.enter(tx, now.table.id, index.id, index.key.encode(item), key)
+    new = [index.id for index in now.indexes if index.id not in known]
+    late = {index for index in new if not building.start(tx, now, index, now_ms=call.now_ms)}
+    if late:
+        marked = [replace(each, building=True) if each.id in late else each for each in now.table.indexes]
+        state.save(tx, replace(now.table, indexes=marked))

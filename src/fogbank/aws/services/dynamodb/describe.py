@@ -88,6 +88,8 @@ def _index(tx: Tx, schema: Schema, record: IndexRecord, mean_size: float) -> dic
     }
     if record.is_global:
         answer |= {"IndexStatus": "ACTIVE", "ProvisionedThroughput": throughput(record.throughput)}
+        if record.building:
+            answer |= {"IndexStatus": "CREATING", "Backfilling": True}
         if record.on_demand:
             answer["OnDemandThroughput"] = record.on_demand
         if record.warm:

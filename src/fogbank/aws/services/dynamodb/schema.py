@@ -84,6 +84,7 @@ class Index:
     key: KeySchema
     is_global: bool
     projected: frozenset[str] | None  # None: all attributes.
+    building: bool = False
 
     def project(self, item: Item) -> Item:
         if self.projected is None:

@@ -47,7 +47,7 @@ def _index(record: IndexRecord, table_key: KeySchema, types: dict[str, str]) -> 
     kind = record.projection.get("ProjectionType")
     extra = record.projection.get("NonKeyAttributes", ()) if kind == "INCLUDE" else ()
     projected = None if kind == "ALL" else frozenset((*table_key.names, *key.names, *extra))
-    return Index(record.id, record.name, key, record.is_global, projected)
+    return Index(record.id, record.name, key, record.is_global, projected, record.building)
 
 
 def name_of(table: str) -> str:

@@ -25,6 +25,7 @@ class IndexRecord:
     throughput: Throughput = Throughput()
     on_demand: dict[str, int] = field(default_factory=dict)
     warm: dict[str, int] = field(default_factory=dict)
+    building: bool = False  # The items that were there are still being entered.
 
 
 @dataclass(frozen=True, slots=True)

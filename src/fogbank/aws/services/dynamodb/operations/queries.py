@@ -120,6 +120,8 @@ def _reading(
     accept = _accept(request, found, filter_name)
     schema = state.find(tx, call, request["TableName"])
     index = schema.index(request["IndexName"]) if "IndexName" in request else None
+    if index is not None and index.building:
+        raise refuse(f"Cannot read from backfilling global secondary index: {index.name}")
     consistent = request.get("ConsistentRead", False)
     if index is not None and index.is_global and consistent:
         raise refuse("Consistent reads are not supported on global secondary indexes")

@@ -6,12 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.dynamodb import state, stored
+from fogbank.aws.services.dynamodb import building, state
 from fogbank.aws.services.dynamodb.values import refuse
-from fogbank.primitives import documents
 
 if TYPE_CHECKING:
-    from fogbank.aws.services.dynamodb.schema import Schema
     from fogbank.aws.services.dynamodb.table import Table
     from fogbank.kernel.store import Tx
 
@@ -42,7 +40,7 @@ class Settings(Operations):
             if table.ttl:
                 raise refuse(f"TimeToLive is active on a different AttributeName: current AttributeName is {table.ttl}")
             state.save(tx, replace(table, ttl=wanted["AttributeName"], ttl_changed_ms=call.now_ms))
-            _enter_expiries(tx, call, state.find(tx, call, table.name))
+            building.start(tx, state.find(tx, call, table.name), building.EXPIRY, now_ms=call.now_ms)
         else:
             if not table.ttl:
                 raise refuse("TimeToLive is already disabled")
@@ -129,13 +127,6 @@ class Settings(Operations):
     def describe_endpoints(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         address = call.host or f"dynamodb.{call.region}.amazonaws.com"
         return {"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]}
-
-
-def _enter_expiries(tx: Tx, call: Call, schema: Schema) -> None:
-    for key, raw in documents.scan(tx, schema.table.id, documents.Span()):
-        due_ms = schema.due_ms(stored.unpack(raw), call.now_ms)
-        if due_ms:
-            documents.expire(tx, schema.table.id, key, due_ms=due_ms)
 
 
 def _by_arn(tx: Tx, call: Call, arn: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.dynamodb import changes, definitions, expiry, state
+from fogbank.aws.services.dynamodb import building, changes, definitions, expiry, state
 from fogbank.aws.services.dynamodb.describe import describe
 from fogbank.aws.services.dynamodb.values import refuse
 from fogbank.kernel.store import END
@@ -26,6 +26,7 @@ class Tables(Operations):
         house = self.house
         return (
             Background("dynamodb: expire items", lambda: expiry.run(house)),
+            Background("dynamodb: build indexes", lambda: building.run(house)),
             Background("dynamodb: sweep dropped tables", lambda: expiry.run_sweeper(house)),
         )
 
@@ -49,14 +50,14 @@ class Tables(Operations):
         schema = state.find_table(tx, call, request["TableName"])
         table = changes.updated(tx, call, schema.table, request)
         state.save(tx, table)
-        changes.backfill(tx, state.find(tx, call, table.name), schema)
+        changes.build(tx, call, state.find(tx, call, table.name), schema)
         description = describe(tx, state.find(tx, call, table.name), status="UPDATING")
         made = {
             each["Create"]["IndexName"] for each in request.get("GlobalSecondaryIndexUpdates", ()) if "Create" in each
         }
         for index in description.get("GlobalSecondaryIndexes", ()):
             if index["IndexName"] in made:
-                index |= {"IndexStatus": "CREATING", "Backfilling": False}
+                index |= {"IndexStatus": "CREATING", "Backfilling": index.get("Backfilling", False)}
         return {"TableDescription": description}
 
     def delete_table(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
