@@ -5,6 +5,7 @@ A batch that fails is tried again until it works, has been tried often enough, o
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from fogbank.functions.triggers.model import Context, Trigger
     from fogbank.kernel.store import Tx
 
-_SHARD = "0"
 _THROTTLED_MS = 500
 _RETRY_FIRST_MS = 200
 _RETRY_MAX_MS = 60_000
@@ -48,44 +48,46 @@ class Link(Protocol):
 
 
 async def run(context: Context, trigger: Trigger, link: Link) -> None:
-    position = await context.store.transact(_begin, trigger)
-    with context.signals.watch(streams.APPENDED, (trigger.source, _SHARD)) as watch:
+    stream = await context.store.transact(streams.get, trigger.source)
+    if stream is not None:
+        await asyncio.gather(*(_run_shard(context, trigger, link, stream, shard) for shard in stream.shards))
+
+
+async def _run_shard(context: Context, trigger: Trigger, link: Link, stream: streams.Stream, shard: str) -> None:
+    position = await context.store.transact(_begin, trigger, shard)
+    with context.signals.watch(streams.APPENDED, (trigger.source, shard)) as watch:
         while True:
-            stream, batch = await context.store.transact(_read, trigger, position)
-            if stream is None:
-                return  # It was deleted, and the trigger will be.
-            if len(batch) < trigger.batch_max and batch and trigger.window_ms:
+            batch = await context.store.transact(_read, trigger, shard, position)
+            if batch and trigger.window_ms and len(batch) < trigger.batch_max:
                 await context.clock.sleep_until(batch[0].at_ms + trigger.window_ms)
-                stream, batch = await context.store.transact(_read, trigger, position)
-            if not batch:
-                await watch.wait()
-            elif stream is not None:
+                batch = await context.store.transact(_read, trigger, shard, position)
+            if batch:
                 position = await _work(context, trigger, link, stream, batch)
-                await context.store.transact(_keep, trigger, position)
+                await context.store.transact(_keep, trigger, shard, position)
+            else:
+                await watch.wait()
 
 
-def _begin(tx: Tx, trigger: Trigger) -> int:
+def _begin(tx: Tx, trigger: Trigger, shard: str) -> int:
     """Behind which record to go on; decided once, when the trigger first runs, and kept."""
-    kept = POSITIONS.get(tx, trigger.id, _SHARD)
+    kept = POSITIONS.get(tx, trigger.id, shard)
     if kept is not None:
         return kept
     if trigger.begin == "LATEST":
-        position = streams.head(tx, trigger.source, _SHARD)
+        position = streams.head(tx, trigger.source, shard)
     else:
         since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" else 0
-        position = streams.tail(tx, trigger.source, _SHARD, since_ms=since_ms) - 1
-    POSITIONS.put(tx, trigger.id, _SHARD, row=position)
+        position = streams.tail(tx, trigger.source, shard, since_ms=since_ms) - 1
+    POSITIONS.put(tx, trigger.id, shard, row=position)
     return position
 
 
-def _read(tx: Tx, trigger: Trigger, position: int) -> tuple[streams.Stream | None, list[streams.Record]]:
-    return streams.get(tx, trigger.source), streams.read(
-        tx, trigger.source, _SHARD, after=position, limit=trigger.batch_max
-    )
+def _read(tx: Tx, trigger: Trigger, shard: str, position: int) -> list[streams.Record]:
+    return streams.read(tx, trigger.source, shard, after=position, limit=trigger.batch_max)
 
 
-def _keep(tx: Tx, trigger: Trigger, position: int) -> None:
-    POSITIONS.put(tx, trigger.id, _SHARD, row=position)
+def _keep(tx: Tx, trigger: Trigger, shard: str, position: int) -> None:
+    POSITIONS.put(tx, trigger.id, shard, row=position)
 
 
 async def _work(
