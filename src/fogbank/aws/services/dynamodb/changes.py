@@ -120,9 +120,7 @@ def _with_stream(tx: Tx, call: Call, table: Table, wanted: Mapping[str, Any]) ->
     label = stream_label(call.now_ms)
     if label == table.stream_label:  # Two streams of one table in one millisecond.
         label = stream_label(call.now_ms + 1)
-    stream_id = call.new_id()
-    shard = f"shardId-{call.now_ms:020}-{stream_id[-8:]}"
-    table = replace(table, stream=stream_id, shard=shard, view=view, stream_label=label)
+    table = replace(table, stream=call.new_id(), view=view, stream_label=label)
     account, region = state.owner_of(table)
     stream = streams.Stream(
         id=table.stream,
@@ -130,8 +128,13 @@ def _with_stream(tx: Tx, call: Call, table: Table, wanted: Mapping[str, Any]) ->
         owner=f"dynamodb/{account}/{region}/{table.name}/",
         created_ms=call.now_ms,
         keep_ms=_DAY_MS,
-        shards=(shard,),
-        notes={"table": table.name, "label": label, "view": view, "key": table.key},
+        notes={
+            "table": table.name,
+            "label": label,
+            "view": view,
+            "key": table.key,
+            "shard": f"shardId-{call.now_ms:020}-{table.stream[-8:]}",  # What its one shard is called.
+        },
     )
     streams.create(tx, stream)
     return table

@@ -100,7 +100,6 @@ class Schema:
     index_keys: frozenset[str]
     ttl: str  # The attribute that tells when an item expires; empty: none does.
     stream: str  # The id of the open stream; empty: none.
-    shard: str
     view: str
     bare: bool  # A write needs to know nothing of the item that was there.
     by_name: dict[str, Index] = field(default_factory=dict)

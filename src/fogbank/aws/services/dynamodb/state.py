@@ -35,7 +35,6 @@ def _schema(raw: bytes) -> Schema:
         index_keys=frozenset(name for index in indexes for name in index.key.names),
         ttl=table.ttl,
         stream=table.stream,
-        shard=table.shard,
         view=table.view,
         bare=not (indexes or table.ttl or table.stream),
         by_name={index.name: index for index in indexes},

@@ -43,7 +43,6 @@ class Table:
     on_demand: dict[str, int] = field(default_factory=dict)
     warm: dict[str, int] = field(default_factory=dict)
     stream: str = ""  # The open stream's id.
-    shard: str = ""  # Its one shard's.
     stream_label: str = ""  # Of the latest stream, which may be closed.
     view: str = ""
     ttl: str = ""

@@ -236,7 +236,7 @@ def store(
         documents.delete(tx, schema.table.id, key, was)
     if schema.stream and not _same(old_raw, old, new_raw, new):
         change = _change(schema, old_raw, old, new_raw, new, new_id(), by)
-        streams.append(tx, schema.stream, [documents.encode_change(change)], now_ms=now_ms, shard=schema.shard)
+        streams.append(tx, schema.stream, [documents.encode_change(change)], now_ms=now_ms)
 
 
 def _same(old_raw: bytes | None, old: Item | None, new_raw: bytes | None, new: Item | None) -> bool:

@@ -27,7 +27,6 @@ _TRIM_BATCH: Final = 1000
 
 class Iterator(msgspec.Struct, array_like=True, frozen=True):
     stream: str
-    shard: str
     after: int
     made_ms: int
 
@@ -59,7 +58,7 @@ class DynamoDBStreams(Operations):
 
     def describe_stream(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stream = _find(tx, call, request["StreamArn"])
-        shards = list(stream.shards)
+        shards = [stream.notes["shard"]]
         if "ExclusiveStartShardId" in request:
             shards = [shard for shard in shards if shard > request["ExclusiveStartShardId"]]
         if "ShardFilter" in request:
@@ -73,18 +72,18 @@ class DynamoDBStreams(Operations):
                 "CreationRequestDateTime": stream.created_ms / 1000,
                 "TableName": stream.notes["table"],
                 "KeySchema": stream.notes["key"],
-                "Shards": [_shard(tx, stream, shard) for shard in shards[: request.get("Limit", LIST_MAX)]],
+                "Shards": [_shard(tx, stream, shard) for shard in shards],
             }
         }
 
     def get_shard_iterator(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stream = _find(tx, call, request["StreamArn"])
         shard = request["ShardId"]
-        if shard not in stream.shards:
+        if shard != stream.notes["shard"]:
             message = f"Requested resource not found: Shard: {shard} in stream: {stream.name} not found"
             raise ServiceError("ResourceNotFoundException", message)
-        after = _begin(tx, call, stream, shard, request)
-        return {"ShardIterator": _iterator(call, stream, shard, after)}
+        after = _begin(tx, call, stream, request)
+        return {"ShardIterator": _iterator(call, stream, after)}
 
     def get_records(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         limit = request.get("Limit", RECORDS_MAX)
@@ -100,13 +99,15 @@ class DynamoDBStreams(Operations):
                 "ExpiredIteratorException", "Iterator expired. The iterator was created more than 15 minutes ago."
             )
         stream = _find(tx, call, arn)
-        if at.after + 1 < _tail(tx, call, stream, at.shard):
+        if at.stream != stream.id:
+            raise ServiceError("ValidationException", "Invalid ShardIterator")
+        if at.after + 1 < _tail(tx, call, stream):
             raise _trimmed()
-        found = streams.read(tx, stream.id, at.shard, after=at.after, limit=limit, bytes_max=BYTES_MAX)
+        found = streams.read(tx, stream.id, after=at.after, limit=limit, bytes_max=BYTES_MAX)
         after = found[-1].position if found else at.after
         answer: dict[str, Any] = {"Records": [api_record(stream, record) for record in found]}
-        if not stream.closed_ms or after < streams.head(tx, stream.id, at.shard):
-            answer["NextShardIterator"] = _iterator(call, stream, at.shard, after)
+        if not stream.closed_ms or after < streams.head(tx, stream.id):
+            answer["NextShardIterator"] = _iterator(call, stream, after)
         return answer
 
 
@@ -132,23 +133,23 @@ def _find(tx: Tx, call: Call, arn: str) -> Stream:
 def _shard(tx: Tx, stream: Stream, shard: str) -> dict[str, Any]:
     numbers = {"StartingSequenceNumber": sequence_number(streams.FIRST_POSITION)}
     if stream.closed_ms:
-        numbers["EndingSequenceNumber"] = sequence_number(max(streams.head(tx, stream.id, shard), 1))
+        numbers["EndingSequenceNumber"] = sequence_number(max(streams.head(tx, stream.id), 1))
     return {"ShardId": shard, "SequenceNumberRange": numbers}
 
 
-def _tail(tx: Tx, call: Call, stream: Stream, shard: str) -> int:
-    return streams.tail(tx, stream.id, shard, since_ms=call.now_ms - stream.keep_ms)
+def _tail(tx: Tx, call: Call, stream: Stream) -> int:
+    return streams.tail(tx, stream.id, since_ms=call.now_ms - stream.keep_ms)
 
 
 # Iterators -----------------------------------------------------------------------------------------------------------
 
 
-def _begin(tx: Tx, call: Call, stream: Stream, shard: str, request: dict[str, Any]) -> int:
+def _begin(tx: Tx, call: Call, stream: Stream, request: dict[str, Any]) -> int:
     """The position that reading begins behind."""
     kind = request["ShardIteratorType"]
     if kind == "LATEST":
-        return streams.head(tx, stream.id, shard)
-    tail = _tail(tx, call, stream, shard)
+        return streams.head(tx, stream.id)
+    tail = _tail(tx, call, stream)
     if kind == "TRIM_HORIZON":
         return tail - 1
     if kind == "AT_TIMESTAMP":
@@ -156,14 +157,14 @@ def _begin(tx: Tx, call: Call, stream: Stream, shard: str, request: dict[str, An
         if moment is None:
             raise ServiceError("ValidationException", "Timestamp is required for ShardIteratorType AT_TIMESTAMP")
         since_ms = max(int(moment.timestamp() * 1000), call.now_ms - stream.keep_ms)
-        return streams.tail(tx, stream.id, shard, since_ms=since_ms) - 1
+        return streams.tail(tx, stream.id, since_ms=since_ms) - 1
     sequence = request.get("SequenceNumber")
     if sequence is None:
         message = f"SequenceNumber is required for ShardIteratorType {kind}"
         raise ServiceError("ValidationException", message)
     position = position_of(sequence)
-    if position is None or position > streams.head(tx, stream.id, shard) + 1:
-        message = f"Invalid SequenceNumber: {sequence} is not within the range of shard {shard}"
+    if position is None or position > streams.head(tx, stream.id) + 1:
+        message = f"Invalid SequenceNumber: {sequence} is not within the range of the shard"
         raise ServiceError("ValidationException", message)
     after = position - 1 if kind == "AT_SEQUENCE_NUMBER" else position
     if after + 1 < tail:
@@ -171,8 +172,8 @@ def _begin(tx: Tx, call: Call, stream: Stream, shard: str, request: dict[str, An
     return after
 
 
-def _iterator(call: Call, stream: Stream, shard: str, after: int) -> str:
-    packed = _encode(Iterator(stream.id, shard, after, call.now_ms))
+def _iterator(call: Call, stream: Stream, after: int) -> str:
+    packed = _encode(Iterator(stream.id, after, call.now_ms))
     return f"{stream.name}|1|{urlsafe_b64encode(packed).decode()}"
 
 
