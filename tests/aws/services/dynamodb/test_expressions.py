@@ -89,17 +89,23 @@ def conditions(draw: st.DrawFn, depth: int = 3) -> tuple[str, Any, Item]:
     if kind in {"exists", "missing"}:
         function = "attribute_exists" if kind == "exists" else "attribute_not_exists"
         return f"{function}({name})", lambda item: (name in item) == (kind == "exists"), {}
-    placeholder = f":v{draw(st.integers(0, 10**9))}"
     if kind == "in":
         value = draw(SCALARS)
+        placeholder = named(value)
         return f"{name} IN ({placeholder})", lambda item: item.get(name) == value, {placeholder: value}
     operator = draw(st.sampled_from(["=", "<>", "<", "<=", ">", ">="]))
     wanted = draw(SCALARS if operator in {"=", "<>"} else ORDERED)
+    placeholder = named(wanted)
     return (
         f"{name} {operator} {placeholder}",
         lambda item: compare(operator, item.get(name), wanted),
         {placeholder: wanted},
     )
+
+
+def named(value: Item) -> str:
+    """A placeholder of its own for each value, and one for equal ones."""
+    return ":v" + repr(value).encode().hex()
 
 
 @settings(max_examples=200, deadline=None)

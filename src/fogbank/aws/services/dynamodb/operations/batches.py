@@ -98,7 +98,7 @@ def _get(
     keys = [schema.key_of_key(key) for key in wanted["Keys"]]
     if len(set(keys)) != len(keys):
         raise refuse("Provided list of item keys contains duplicates")
-    items = answer["Responses"].setdefault(schema.table.name if name.startswith("arn:") else name, [])
+    items = answer["Responses"].setdefault(name, [])  # "A map of table name or table ARN", as it was asked.
     for position, key in enumerate(keys):
         raw = documents.get(tx, schema.table.id, key)
         size = stored.size_of(raw) if raw else 0
