@@ -238,6 +238,14 @@ def test_index_keys_are_checked_on_every_write(dynamodb: Any) -> None:
         UpdateExpression="SET g = :g", ExpressionAttributeValues={":g": {"BOOL": True}},
     )  # fmt: skip
     assert "Type mismatch for Index Key g" in wrong
+    empty = reason(
+        dynamodb.update_item, TableName=table, Key={"id": {"S": "sparse"}},
+        UpdateExpression="SET g = :g", ExpressionAttributeValues={":g": {"S": ""}},
+    )  # fmt: skip
+    assert empty == (
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key "
+        "to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value."
+    )
 
 
 def test_numbers_that_are_equal_are_one_key(dynamodb: Any) -> None:

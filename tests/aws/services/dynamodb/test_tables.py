@@ -201,6 +201,8 @@ def test_an_item_that_an_added_index_passed_over_can_still_be_written(dynamodb: 
         AttributeDefinitions=definition("id", "colour"),
         GlobalSecondaryIndexUpdates=[{"Create": index("by-colour", "colour")}],
     )
+    dynamodb.update_item(TableName=table, Key={"id": {"S": "a"}}, UpdateExpression="SET seen = colour")
+    assert dynamodb.scan(TableName=table, IndexName="by-colour")["Count"] == 0
     dynamodb.put_item(TableName=table, Item={"id": {"S": "a"}, "colour": {"S": "red"}})
     assert dynamodb.scan(TableName=table, IndexName="by-colour")["Count"] == 1
     dynamodb.delete_item(TableName=table, Key={"id": {"S": "a"}})

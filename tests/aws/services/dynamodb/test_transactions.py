@@ -95,6 +95,8 @@ def test_an_index_key_that_does_not_fit_cancels_and_undoes(dynamodb: Any) -> Non
     message, reasons = cancelled(dynamodb, put(table, "a"), put(table, "b", g={"N": "1"}))
     assert message == CANCELLED + "[None, ValidationError]"
     assert "Type mismatch for Index Key g" in reasons[1]["Message"]
+    empty = reason(dynamodb.transact_write_items, TransactItems=[put(table, "a"), put(table, "b", g={"S": ""})])
+    assert empty.endswith("cannot contain an empty string value. IndexName: by-g, IndexKey: g")
     assert names(dynamodb, table) == set()
 
 

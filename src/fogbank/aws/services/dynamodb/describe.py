@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fogbank.aws.services.dynamodb.table import IndexRecord, Table, Throughput
     from fogbank.kernel.store import Tx
 
+ON_DEMAND_READS, ON_DEMAND_WRITES = 12_000, 4_000
 SAMPLE: Final = 2_000  # Items that a table's size is told from; AWS tells it some six hours late.
 
 
@@ -71,9 +72,15 @@ def _billing(table: Table) -> dict[str, Any]:
         }
     if table.on_demand:
         answer["OnDemandThroughput"] = table.on_demand
-    if table.warm:
-        answer["WarmThroughput"] = {**table.warm, "Status": "ACTIVE"}
+    answer["WarmThroughput"] = _warm(table.warm, table.throughput)
     return answer
+
+
+def _warm(wanted: dict[str, int], provisioned: Throughput) -> dict[str, Any]:
+    """ "Understanding DynamoDB warm throughput": what is provisioned, or 12,000 reads and 4,000 writes on demand."""
+    reads = provisioned.read_units or ON_DEMAND_READS
+    writes = provisioned.write_units or ON_DEMAND_WRITES
+    return {"ReadUnitsPerSecond": reads, "WriteUnitsPerSecond": writes, **wanted, "Status": "ACTIVE"}
 
 
 def _index(tx: Tx, schema: Schema, record: IndexRecord, mean_size: float) -> dict[str, Any]:
@@ -92,8 +99,7 @@ def _index(tx: Tx, schema: Schema, record: IndexRecord, mean_size: float) -> dic
             answer |= {"IndexStatus": "CREATING", "Backfilling": True}
         if record.on_demand:
             answer["OnDemandThroughput"] = record.on_demand
-        if record.warm:
-            answer["WarmThroughput"] = {**record.warm, "Status": "ACTIVE"}
+        answer["WarmThroughput"] = _warm(record.warm, record.throughput)
     return answer
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodb import numbers
-from fogbank.aws.services.dynamodb.values import Item, kind_of, refuse
+from fogbank.aws.services.dynamodb.values import Item, Value, kind_of, refuse
 from fogbank.primitives.documents import DocumentKey, Place
 
 if TYPE_CHECKING:
@@ -149,23 +149,20 @@ class Schema:
 
     # Indexes and expiry -----------------------------------------------------------------------------------------------
 
-    def place(self, item: Item, now_ms: int) -> Place:
-        """Where the item stands beside its table. Refuses an index key that cannot stand there."""
+    def place(self, item: Item, now_ms: int, updated: frozenset[str] | None = None) -> Place:
+        """Where the item stands beside its table. Refuses an index key that cannot stand there. `updated`: what an
+        update speaks of; a value that was there before the index, and is not touched, only keeps the item out of it."""
         entries: dict[str, DocumentKey] = {}
         for index in self.indexes:
-            types = index.key.types
             complete = True
-            for name, kind in types.items():
+            for name, kind in index.key.types.items():
                 value = item.get(name)
                 if value is None:
                     complete = False
-                elif kind not in value:
-                    raise refuse(
-                        f"{_INVALID}Type mismatch for Index Key {name} Expected: {kind} Actual: {kind_of(value)} "
-                        f"IndexName: {index.name}"
-                    )
-                elif not value[kind]:
-                    raise refuse(_empty_index_key(index, name, kind))
+                elif not value.get(kind):
+                    if updated is None or name in updated:
+                        raise _bad_index_key(index, name, value, update=updated is not None)
+                    complete = False
             if complete:
                 entries[index.id] = stored = index.key.encode(item)
                 if index.is_global:
@@ -200,12 +197,21 @@ def enters(index: Index, item: Item) -> bool:
     return True
 
 
-def _empty_index_key(index: Index, name: str, kind: str) -> str:
-    return (
-        f"{_EMPTY}A value specified for a secondary index key is not supported. The AttributeValue for a key attribute "
-        f"cannot contain an empty {'string' if kind == 'S' else 'binary'} value. "
-        f"IndexName: {index.name}, IndexKey: {name}"
+def _bad_index_key(index: Index, name: str, value: Value, *, update: bool) -> ServiceError:
+    kind = index.key.types[name]
+    if kind not in value:
+        return KeyMismatch(
+            f"{_INVALID}Type mismatch for Index Key {name} Expected: {kind} Actual: {kind_of(value)} "
+            f"IndexName: {index.name}"
+        )
+    empty = (
+        f"The AttributeValue for a key attribute cannot contain an empty {'string' if kind == 'S' else 'binary'} value."
     )
+    if update:
+        what = "The update expression attempted to update a secondary index key to a value that is not supported."
+        return refuse(f"{_EMPTY}{what} {empty}")
+    what = "A value specified for a secondary index key is not supported."
+    return refuse(f"{_EMPTY}{what} {empty} IndexName: {index.name}, IndexKey: {name}")
 
 
 def _check_sizes(stored: DocumentKey) -> None:

@@ -212,7 +212,11 @@ def commit(tx: Tx, call: Call, done: Done) -> None:
         else:
             documents.delete(tx, schema.table.id, done.key)
         return
-    store(tx, schema, done.key, done.old_raw, done.old, new_raw, new, now_ms=call.now_ms, new_id=call.new_id)
+    updated = frozenset(str(path[0]) for path in done.paths) if done.verb == "Update" else None
+    store(
+        tx, schema, done.key, done.old_raw, done.old, new_raw, new,
+        now_ms=call.now_ms, new_id=call.new_id, updated=updated,
+    )  # fmt: skip
 
 
 def store(
@@ -227,11 +231,12 @@ def store(
     now_ms: int,
     new_id: Callable[[], str],
     by: str = "",
+    updated: frozenset[str] | None = None,
 ) -> None:
     """Put or delete, with everything that hangs on the item."""
     was = documents.NOWHERE if old is None else schema.standing(old)
     if new is not None and new_raw is not None:
-        documents.put(tx, schema.table.id, key, new_raw, was, schema.place(new, now_ms))
+        documents.put(tx, schema.table.id, key, new_raw, was, schema.place(new, now_ms, updated))
     elif old is not None:
         documents.delete(tx, schema.table.id, key, was)
     if schema.stream and not _same(old_raw, old, new_raw, new):

@@ -139,7 +139,7 @@ def _decide(tx: Tx, asked: list[writes.Asked], *, see_old: bool) -> list[writes.
 def _commit(tx: Tx, call: Call, each: writes.Done, done: list[writes.Done]) -> None:
     try:
         writes.commit(tx, call, each)
-    except ServiceError as error:  # A value that cannot stand in an index.
+    except KeyMismatch as error:  # A value that cannot stand in an index.
         _cancel([_reason(error) if other is each else {"Code": "None"} for other in done])
 
 
