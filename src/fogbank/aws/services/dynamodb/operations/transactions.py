@@ -38,13 +38,14 @@ class Transactions(Operations):
     service: ClassVar = "dynamodb"
 
     def transact_write_items(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        token = request.get("ClientRequestToken")
-        digest = sha256(stored.encode({**request, "ReturnConsumedCapacity": ""})).digest() if token else b""
-        if token:
+        token, digest = request.get("ClientRequestToken"), b""
+        checked = _check(request["TransactItems"])
+        if token:  # All values are in their normal form now, so that a request has one digest however often it runs.
+            digest = sha256(stored.encode({**request, "ReturnConsumedCapacity": ""})).digest()
             earlier = _earlier(tx, call, token, digest)
             if earlier is not None:
                 return earlier
-        asked = _prepare(tx, call, request["TransactItems"])
+        asked = _place(tx, call, checked)
         done = _decide(tx, asked, see_old="ReturnConsumedCapacity" in request)
         for each in done:
             _commit(tx, call, each, done)
@@ -94,7 +95,7 @@ class Transactions(Operations):
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def _prepare(tx: Tx, call: Call, items: list[dict[str, Any]]) -> list[writes.Asked]:
+def _check(items: list[dict[str, Any]]) -> list[writes.Checked]:
     """What is wrong in a request itself is told before any table is looked at, whichever action has it."""
     checked: list[writes.Checked] = []
     for item in items:
@@ -102,6 +103,10 @@ def _prepare(tx: Tx, call: Call, items: list[dict[str, Any]]) -> list[writes.Ask
             raise refuse("TransactItems can only contain one of Check, Put, Update or Delete")
         [(verb, request)] = item.items()
         checked.append(writes.check(verb, request))
+    return checked
+
+
+def _place(tx: Tx, call: Call, checked: list[writes.Checked]) -> list[writes.Asked]:
     asked: list[writes.Asked] = []
     reasons: list[dict[str, Any]] = []
     for each in checked:
