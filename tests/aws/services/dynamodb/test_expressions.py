@@ -296,6 +296,8 @@ def test_there_are_573_reserved_words_and_none_may_stand_bare_in_any_case() -> N
         ("((a1 = b1))", "The expression has redundant parentheses;"),
         ("a1 = a1", "The first operand must be distinct from the remaining operands for this operator or function; "
          "operator: =, first operand: [a1]"),
+        ("a1 IN (b1, a1)", "The first operand must be distinct from the remaining operands for this operator or "
+         "function; operator: IN, first operand: [a1]"),
         ("nonsense(a1)", "Invalid function name; function: nonsense"),
         ("if_not_exists(a1, b1)", "Invalid function name; function: if_not_exists"),
         ("size(a1)", "The function is not allowed to be used this way in an expression; function: size"),

@@ -266,7 +266,9 @@ def test_a_stream_is_opened_and_closed(dynamodb: Any) -> None:
     on = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}}
     first = dynamodb.update_table(TableName=table, **on)["TableDescription"]["LatestStreamArn"]
     assert "already has an enabled stream" in reason(dynamodb.update_table, TableName=table, **on)
-    dynamodb.update_table(TableName=table, StreamSpecification={"StreamEnabled": False})
+    off = {"StreamSpecification": {"StreamEnabled": False}}
+    dynamodb.update_table(TableName=table, **off)
+    assert "no stream to disable" in reason(dynamodb.update_table, TableName=table, **off)
     described = dynamodb.describe_table(TableName=table)["Table"]
     assert "StreamSpecification" not in described
     assert described["LatestStreamArn"] == first
@@ -275,4 +277,6 @@ def test_a_stream_is_opened_and_closed(dynamodb: Any) -> None:
 
 
 def test_an_update_must_ask_for_something(dynamodb: Any) -> None:
-    assert reason(dynamodb.update_table, TableName=make_table(dynamodb)).startswith("At least one of ")
+    table = make_table(dynamodb)
+    for nothing in ({}, {"GlobalSecondaryIndexUpdates": []}, {"AttributeDefinitions": S_ID}):
+        assert reason(dynamodb.update_table, TableName=table, **nothing).startswith("At least one of ")

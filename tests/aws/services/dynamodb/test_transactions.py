@@ -165,13 +165,15 @@ def test_the_same_token_does_it_once_for_ten_minutes(cloud: Cloud) -> None:
 
 def test_gets_answer_in_their_order_with_gaps(dynamodb: Any, table: str) -> None:
     dynamodb.put_item(TableName=table, Item={"id": {"S": "b"}, "n": {"N": "1"}, "m": {"N": "2"}})
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "c"}})
     gets = [
         {"Get": {"TableName": table, "Key": {"id": {"S": "a"}}}},
         {"Get": {"TableName": table, "Key": {"id": {"S": "b"}}, "ProjectionExpression": "m"}},
+        {"Get": {"TableName": table, "Key": {"id": {"S": "c"}}, "ProjectionExpression": "absent"}},
     ]
     answer = dynamodb.transact_get_items(TransactItems=gets, ReturnConsumedCapacity="TOTAL")
-    assert answer["Responses"] == [{}, {"Item": {"m": {"N": "2"}}}]
-    assert answer["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 4.0, "ReadCapacityUnits": 4.0}]
+    assert answer["Responses"] == [{}, {"Item": {"m": {"N": "2"}}}, {}]
+    assert answer["ConsumedCapacity"] == [{"TableName": table, "CapacityUnits": 6.0, "ReadCapacityUnits": 6.0}]
 
 
 def test_items_of_a_transaction_have_4_mb_together(dynamodb: Any, table: str) -> None:

@@ -30,6 +30,16 @@ _UNSERVED: Final = (  # Refused by name rather than passed over.
     "GlobalTableWitnessUpdates",
     "DisassociationProtectionEnabled",
 )
+_CHANGES: Final = (
+    "ProvisionedThroughput",
+    "BillingMode",
+    "StreamSpecification",
+    "GlobalSecondaryIndexUpdates",
+    "SSESpecification",
+    "TableClass",
+    "OnDemandThroughput",
+    "WarmThroughput",
+)
 _DAY_MS: Final = 86_400_000
 
 
@@ -154,7 +164,10 @@ def close_stream(tx: Tx, call: Call, table: Table) -> None:
 
 
 def updated(tx: Tx, call: Call, table: Table, request: Mapping[str, Any]) -> Table:
-    if len(request) == 1:
+    if (
+        not any(value for name, value in request.items() if name in _CHANGES)
+        and "DeletionProtectionEnabled" not in request
+    ):
         raise refuse(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
             "SSESpecification or ReplicaUpdates is required"
@@ -163,7 +176,7 @@ def updated(tx: Tx, call: Call, table: Table, request: Mapping[str, Any]) -> Tab
     if "StreamSpecification" in request:
         wanted = request["StreamSpecification"]
         if not wanted["StreamEnabled"] and not table.stream:
-            raise refuse("Table is already without a stream: Stream is already disabled")
+            raise refuse(f"Table has no stream to disable: TableName: {table.name}")
         table = _with_stream(tx, call, table, wanted)
     if "SSESpecification" in request:
         table = replace(table, sse=_sse(call, request["SSESpecification"]))

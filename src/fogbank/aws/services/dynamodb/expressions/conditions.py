@@ -217,17 +217,18 @@ def _check_operands(reader: Reader, nodes: Sequence[Node]) -> None:
 
 
 def _check_distinct(reader: Reader, name: str, args: Sequence[Node]) -> None:
-    if len(args) == 2 and args[0].kind == "path" and args[0].path == args[1].path:  # Both sides.
+    first = args[0]
+    if first.kind == "path" and any(arg.path == first.path for arg in args[1:]):
         reader.problem(
             DISTINCT,
             "The first operand must be distinct from the remaining operands for this operator or function; "
-            f"operator: {name}, first operand: {path_text(args[0].path)}",
+            f"operator: {name}, first operand: {path_text(first.path)}",
         )
 
 
 def _check_relation(reader: Reader, node: Node) -> None:
     _check_operands(reader, node.args)
-    if node.kind == "compare":
+    if node.kind != "between":
         _check_distinct(reader, node.name, node.args)
     if node.kind == "between":
         _check_bounds(reader, *node.args[1:])

@@ -65,8 +65,8 @@ class Tables(Operations):
         table = schema.table
         if table.deletion_protected:
             raise refuse(
-                f"Resource cannot be deleted as it is currently protected against deletion. "
-                f"Disable deletion protection first: Table: {table.name}"
+                "Resource cannot be deleted as it is currently protected against deletion. "
+                "Disable deletion protection first."
             )
         description = describe(tx, schema, status="DELETING")
         for member in ("AttributeDefinitions", "KeySchema", "CreationDateTime"):

@@ -81,7 +81,7 @@ class Transactions(Operations):
             cost.table += _FACTOR * capacity.read_units(item_size, consistent=True)
             item = None if raw is None else stored.unpack(raw)
             shaped = item if item is None or projection is None else projection.run(item)
-            responses.append({} if shaped is None else {"Item": shaped})
+            responses.append({"Item": shaped} if shaped else {})
         _cancel(reasons)
         if size > BYTES_MAX:
             raise refuse("Transaction size exceeded: the aggregate size of the items cannot exceed 4 MB")
