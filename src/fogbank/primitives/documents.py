@@ -143,8 +143,8 @@ def expire(tx: Tx, table: str, key: DocumentKey, *, was_ms: int = 0, due_ms: int
 
 
 def expired(tx: Tx, *, now_ms: int, limit: int) -> list[tuple[int, str, DocumentKey]]:
-    """(due_ms, table, key) of documents whose time has come, the longest due first."""
-    rows = tx.scan(("doc-due",), ("doc-due", now_ms + 1), limit=limit)
+    """(due_ms, table, key) of documents whose time has come, the longest due first, claimed by this transaction."""
+    rows = tx.claim(("doc-due",), ("doc-due", now_ms + 1), limit=limit)
     return [(int(key[1]), str(key[2]), key[3:]) for key, _ in rows]  # type: ignore[arg-type, misc]  # As written above.
 
 

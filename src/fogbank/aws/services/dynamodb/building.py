@@ -77,7 +77,8 @@ def _enter_one(
 
 def step(tx: Tx, *, now_ms: int) -> bool:
     """Go on with one build; False when there is none."""
-    for _, build in _builds.scan(tx, limit=1):
+    for _, found in _builds.scan(tx, limit=1):
+        build = _builds.get(tx, found.table, found.index, lock=True) or found  # One node at a time.
         schema = state.find_by_id(tx, build.table)
         wanted = schema is not None and (
             bool(schema.ttl) if build.index == EXPIRY else any(each.id == build.index for each in schema.indexes)
