@@ -33,7 +33,7 @@ _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init p
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _REAP_EVERY_S = 30.0
 _WATCH_MEMORY_S = 0.05
-_BIRTHS_AT_ONCE = 16  # More forks at a time only wait for each other.
+_BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class _Pool:
     busy: int = 0
     provisioned: int = 0
     retired: bool = False
+    births: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BIRTHS_AT_ONCE))
 
 
 class InstanceEngine:
@@ -58,10 +59,13 @@ class InstanceEngine:
         self._clock, self._telemetry, self._log_sink, self._ids = clock, telemetry, log_sink, ids
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
-        self._births = asyncio.Semaphore(_BIRTHS_AT_ONCE)
+        self.init_s = _INIT_S
         self._python = PythonRuntime(cache_dir, telemetry)
         self._node = NodeRuntime(cache_dir, telemetry)
         self._reaper: asyncio.Task[None] | None = None
+        self._watched: set[Instance] = set()
+        self._looking = False
+        self._refilling: set[asyncio.Task[None]] = set()
 
     # -- the door --
 
@@ -88,12 +92,7 @@ class InstanceEngine:
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
         pool.provisioned = count
-        missing = count - len(pool.all)
-        if missing <= 0:
-            return
-        # The first alone: if its init fails, so would the others', and if it leaves a template they are quick.
-        await self._prepare_one(pool)
-        await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
+        await self._fill(pool)
 
     async def retire(self, version_id: str) -> None:
         pool = self._pools.get(version_id)
@@ -106,8 +105,9 @@ class InstanceEngine:
         return [instance.facts() for pool in self._pools.values() for instance in pool.all]
 
     async def close(self) -> None:
-        if self._reaper is not None:
-            self._reaper.cancel()
+        for task in (self._reaper, *self._refilling):
+            if task is not None:
+                task.cancel()
         for pool in list(self._pools.values()):
             self._forget(pool)
         await self._python.close()
@@ -156,62 +156,108 @@ class InstanceEngine:
         read_end, write_end = os.pipe()
         instance = Instance(version, Log(read_end, version, stream, self._log_sink, self._clock))
         pool.all.add(instance)
-        instance.on_end = lambda gone: pool.all.discard(gone)
+        instance.on_end = lambda gone: self._ended(pool, gone)
         runtime = self._python if version.runtime.startswith("python") else self._node
         try:
             await runtime.spawn(version, instance, environment, write_end)
         except BaseException:
             pool.all.discard(instance)
-            instance.close()
+            instance.kill()
             raise
         return instance
 
+    def _ended(self, pool: _Pool, instance: Instance) -> None:
+        pool.all.discard(instance)
+        if instance.events and len(pool.all) < pool.provisioned:  # Without an event it would only end again.
+            task = asyncio.get_running_loop().create_task(self._refill(pool))
+            self._refilling.add(task)
+            task.add_done_callback(self._refilling.discard)
+
+    async def _refill(self, pool: _Pool) -> None:
+        try:
+            await self._fill(pool)
+        except InitFailed as failed:
+            self._telemetry.error("provisioned instance failed", function=pool.version.name, error=str(failed))
+
+    async def _fill(self, pool: _Pool) -> None:
+        missing = pool.provisioned - len(pool.all)
+        if missing <= 0:
+            return
+        # The first alone: if its init fails, so would the others', and if it leaves a template they are quick.
+        await self._prepare_one(pool)
+        await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
+
     async def _prepare_one(self, pool: _Pool) -> None:
-        async with self._births:
+        async with pool.births:
             instance = await self._spawn(pool)
-            problem = await self._await_init(pool, instance)
+            try:
+                problem = await self._await_init(pool, instance, self.init_s)
+            except TimeoutError:
+                problem = _init_timed_out(self.init_s)
         if problem is not None:
             raise InitFailed(problem)
         self._give_back(pool, instance)
 
     async def _birth(self, pool: _Pool, invocation: Invocation) -> tuple[Instance | None, Outcome]:
         """A new instance whose init is done; or none, and the outcome that says why."""
-        async with self._births:
-            instance = await self._spawn(pool)
-            instance.log.begin()
-            problem = await self._await_init(pool, instance)
+        version = pool.version
+        dialect = self._dialects[version.dialect]
+        # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
+        # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
+        for limit_s in (self.init_s, version.timeout_ms / 1000):
+            try:
+                async with pool.births:
+                    instance = await self._spawn(pool)
+                    instance.log.begin()
+                    problem = await self._await_init(pool, instance, limit_s)
+                break
+            except TimeoutError:
+                continue
+        else:
+            lines, document = dialect.timed_out(version, invocation, self._clock.now_ms())
+            return None, self._stillborn(instance, invocation, document, lines, timed_out=True)
         if problem is None:
             return instance, Outcome(b"")
-        document = _with_request_id(problem, invocation.request_id)
-        dialect = self._dialects[pool.version.dialect]
-        instance.log.say(dialect.started(pool.version, invocation))
-        failed = Outcome(document, "Unhandled", cold=True, init_ms=instance.init_ms, max_memory_mb=instance.peak_mb)
-        instance.log.say(dialect.ended(pool.version, invocation, failed))
-        tail = instance.log.tail()
-        instance.kill()
-        return None, replace(failed, log_tail=tail)
+        return None, self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), [])
 
-    async def _await_init(self, pool: _Pool, instance: Instance) -> bytes | None:
-        """None once it is initialised; else the error document, with its log lines written."""
-        dialect, began, timed_out = self._dialects[pool.version.dialect], time.perf_counter(), False
+    def _stillborn(
+        self, instance: Instance, invocation: Invocation, document: bytes, lines: list[str], *, timed_out: bool = False
+    ) -> Outcome:
+        """What an event gets whose instance's init failed."""
+        version, log = instance.version, instance.log
+        dialect = self._dialects[version.dialect]
+        failed = Outcome(
+            document, "Unhandled", cold=True, timed_out=timed_out, init_ms=instance.init_ms,
+            max_memory_mb=instance.peak_mb,
+        )  # fmt: skip
+        log.say([*dialect.started(version, invocation), *lines, *dialect.ended(version, invocation, failed)])
+        tail = log.tail()
+        instance.kill()
+        return replace(failed, log_tail=tail)
+
+    async def _await_init(self, pool: _Pool, instance: Instance, limit_s: float) -> bytes | None:
+        """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
+        dialect, began = self._dialects[pool.version.dialect], time.perf_counter()
+        self._watch(instance)
+        timed_out = False
         try:
-            problem = await instance.ready(_INIT_S)
+            problem = await instance.ready(limit_s)
         except TimeoutError:
-            timed_out = True
-            seconds = f"{_INIT_S:.2f}"
-            problem = orjson.dumps(
-                {"errorType": "Sandbox.Timedout", "errorMessage": f"Error: Task timed out after {seconds} seconds"}
-            )
-            instance.kill()
+            timed_out, problem = True, _init_timed_out(limit_s)
+            instance.kill_process()
+            raise
         except Ended:
-            how = await instance.how()
-            problem = orjson.dumps(
-                {"errorType": "Runtime.ExitError", "errorMessage": f"Error: Runtime exited with error: {how}"}
-            )
-        if problem is None:
-            return None
-        instance.init_ms = (time.perf_counter() - began) * 1000
-        instance.log.say(dialect.init_failed(problem, instance.init_ms, timed_out=timed_out))
+            text = f"Error: Runtime exited with error: {await instance.how()}"
+            problem = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": text})
+        except BaseException:
+            problem = None
+            instance.kill()
+            raise
+        finally:
+            self._watched.discard(instance)
+            if problem is not None:
+                instance.init_ms = (time.perf_counter() - began) * 1000
+                instance.log.say(dialect.init_failed(problem, instance.init_ms, timed_out=timed_out))
         return problem
 
     # -- one event --
@@ -224,7 +270,7 @@ class InstanceEngine:
         if not cold:
             log.begin()
         log.say(dialect.started(version, invocation))
-        watch = asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._watch_memory, instance)
+        self._watch(instance)
         began = time.perf_counter()
         try:
             # The process reads the machine's clock, whatever the cloud's says.
@@ -241,21 +287,32 @@ class InstanceEngine:
             instance.close()
             took_ms = (time.perf_counter() - began) * 1000
             result = outcome(b"X", body, took_ms, instance, cold=cold)
+        except BaseException:  # Nobody waits for it any more, and it may answer late: it must not meet another event.
+            instance.kill()
+            raise
         finally:
-            watch.cancel()
+            self._watched.discard(instance)
         log.say([*lines, *dialect.ended(version, invocation, result)])
         return replace(result, log_tail=log.tail())
 
-    def _watch_memory(self, instance: Instance) -> None:
-        """While an event runs: an instance over its memory is ended, as the kernel would where it keeps the limit."""
-        if instance.state != "busy":
-            return
-        held_mb = instance.memory_mb()
-        instance.peak_mb = max(instance.peak_mb, min(held_mb, instance.version.memory_mb))
-        if held_mb > instance.version.memory_mb:
-            instance.kill_process()
-            return
-        asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._watch_memory, instance)
+    # -- memory --
+
+    def _watch(self, instance: Instance) -> None:
+        """Until it is discarded from `_watched`: if it holds too much it is ended, as the kernel would."""
+        self._watched.add(instance)
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._look_at_memory)
+
+    def _look_at_memory(self) -> None:
+        for instance in self._watched:
+            held_mb, limit_mb = instance.memory_mb(), instance.version.memory_mb
+            instance.peak_mb = max(instance.peak_mb, min(held_mb, limit_mb))
+            if held_mb > limit_mb:
+                instance.kill_process()
+        self._looking = bool(self._watched)
+        if self._looking:
+            asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._look_at_memory)
 
     async def _reap(self) -> None:
         """Let go of instances that nobody needed for a while, but for the provisioned ones."""
@@ -267,6 +324,11 @@ class InstanceEngine:
                 for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
                     pool.idle.remove(instance)
                     instance.kill()
+
+
+def _init_timed_out(limit_s: float) -> bytes:
+    text = f"Error: Task timed out after {limit_s:.2f} seconds"
+    return orjson.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text})
 
 
 def _with_request_id(document: bytes, request_id: str) -> bytes:

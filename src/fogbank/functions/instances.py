@@ -30,7 +30,6 @@ _READ_BYTES = 65536
 _LINE_BYTES_MAX = 256 * 1024  # CloudWatch Logs quotas: "Log event size".
 _TAIL_BYTES = 4096  # Invoke, LogType: "the last 4 KB of the execution log".
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
-_WATCH_S = 0.05
 
 
 class Ended(Exception):
@@ -99,7 +98,7 @@ class Log:
     def _take(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._add(line.decode("utf-8", "backslashreplace").replace("\r", "\n") + "\n")
+            self._add(line.decode("utf-8", "backslashreplace").rstrip("\r").replace("\r", "\n") + "\n")
         if len(self._rest) > _LINE_BYTES_MAX:
             self._add(self._rest[:_LINE_BYTES_MAX].decode("utf-8", "backslashreplace"))
             self._rest = self._rest[_LINE_BYTES_MAX:]

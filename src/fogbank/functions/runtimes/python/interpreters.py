@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+_LOWEST = re.compile(r">=\s*(\d+\.\d+)")
 _NAME = re.compile(r"python(\d+\.\d+)")
 # What Lambda's Python runtimes include: Developer Guide, "Runtime-included SDK versions".
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
@@ -22,6 +23,21 @@ class Interpreter:
     path: str
     version: str  # "3.12"
     wanted: str  # The version that the runtime's name asks for.
+
+    @property
+    def runs_sdk(self) -> bool:
+        return _numbers(self.version) >= _oldest_for_sdk()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+@cache
+def _oldest_for_sdk() -> tuple[int, ...]:
+    """The Python that every package of our SDK runs in, by their own metadata ("Requires-Python: >=3.10")."""
+    told = [importlib.metadata.metadata(name)["Requires-Python"] or "" for name in _SDK]
+    return max(_numbers(found[1]) for text in told if (found := _LOWEST.search(text)))
 
 
 @cache

@@ -127,19 +127,23 @@ class PythonRuntime:
 
     async def _order(self, version: Version, instance: Instance, environment: dict[str, str], fds: list[int]) -> None:
         family = self._families.setdefault(version.id, _Family())
-        if family.founding is not None:  # Its first init is under way: a template will follow, or not.
+        zygote = await self._zygote(version, instance.log)
+        while family.founding is not None:  # Its first init is under way: a template will follow, or not.
             await asyncio.wait([family.founding])
         if family.template is not None and not family.template.closed:
             own = {"own_environment": {"AWS_LAMBDA_LOG_STREAM_NAME": instance.log.stream}}
-            family.template.order(instance, own, fds)
-            return
-        zygote = await self._zygote(version, instance.log)
+            try:
+                family.template.order(instance, own, fds)
+                return
+            except OSError:  # It has just died.
+                family.template.close()
         settings = {
             "handler": version.handler,
             "code": str(version.code),
             "layers": [str(layer) for layer in version.layers],
             "environment": environment,
             "memory_mb": version.memory_mb,
+            "sdk": str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, instance.log) else "",
         }
         if family.unsafe:
             zygote.order(instance, settings, fds)
@@ -195,15 +199,28 @@ class PythonRuntime:
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
             log.say([f"fogbank: this machine has no {version.runtime}; Python {interpreter.version} runs it instead\n"])
-        key = (interpreter.path, not _brings_sdk(version))
+        key = (interpreter.path, self._lends_sdk(version, log))
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes or self._zygotes[key].parent.closed:
                 self._zygotes[key] = await self._start(*key)
             return self._zygotes[key].parent
 
+    def _lends_sdk(self, version: Version, log: Log) -> bool:
+        interpreter = interpreters.find(version.runtime)
+        if _brings_sdk(version):
+            return False
+        if interpreter.runs_sdk:
+            return True
+        if interpreter.path not in self._warned:
+            self._warned.add(interpreter.path)
+            text = f"the boto3 that fogbank has needs a newer Python than {interpreter.version}"
+            log.say([f"fogbank: {text}: a function of {version.runtime} that uses boto3 must bundle one\n"])
+        return False
+
     async def warm(self, runtime: str) -> None:
         """Have a zygote ready before the first function asks for one."""
-        key = (interpreters.find(runtime).path, True)
+        interpreter = interpreters.find(runtime)
+        key = (interpreter.path, interpreter.runs_sdk)
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes:
                 self._zygotes[key] = await self._start(*key)

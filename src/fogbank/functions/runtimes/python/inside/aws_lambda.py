@@ -26,14 +26,37 @@ import zygote as _zygote
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
 _LENGTH = struct.Struct(">I")
+# What AWS's runtime has loaded itself before it looks for the handler: a file of such a name is not seen there either.
+_NEVER_REPLACED = set(sys.builtin_module_names) | {
+    "__main__",
+    "abc",
+    "codecs",
+    "collections",
+    "encodings",
+    "functools",
+    "importlib",
+    "io",
+    "json",
+    "logging",
+    "os",
+    "re",
+    "site",
+    "string",
+    "traceback",
+    "types",
+    "typing",
+    "warnings",
+    "weakref",
+}
 
 
 def live(order, fds):
     """The whole life of the process that a zygote has just forked for a new version (`order` says which)."""
     events, log = socket.socket(fileno=fds[0]), fds[1]
     template = socket.socket(fileno=fds[2]) if len(fds) > 2 else None
-    known = _open_files()
     _become(order, log)
+    known = _open_files()
+    draws = Draws()
     began = time.monotonic()
     try:
         handler = find_handler(order["handler"])
@@ -42,7 +65,7 @@ def live(order, fds):
         os._exit(1)
     init_ms = (time.monotonic() - began) * 1000
     if template is not None:
-        reason = why_no_fork(known)
+        reason = why_no_fork(known) or draws.reason()
         if reason:
             print("fogbank: no snapshot of this function is kept: %s" % reason)
             template.close()
@@ -104,12 +127,36 @@ def _become(order, log):
     time.tzset()
     limit_resources(order)
     os.chdir(order["code"])
-    layers = [os.path.join(layer, "python") for layer in order["layers"]]
-    sys.path[:0] = [order["code"], *layers]
-    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    sys.argv[:] = ["/var/runtime/bootstrap.py"]
+    own = _folders(order)
+    sys.path[:0] = own
+    os.environ["PYTHONPATH"] = os.pathsep.join([*own, order["sdk"]] if order["sdk"] else own)
+    _make_way(own)
     importlib.invalidate_caches()
     random.seed()
     _set_up_logging()
+
+
+def _folders(order):
+    """Where the function's modules lie: its code, its own PYTHONPATH, its layers; a later layer covers an earlier."""
+    asked = [path for path in order["environment"].get("PYTHONPATH", "").split(os.pathsep) if path]
+    layers = [os.path.join(layer, "python") for layer in reversed(order["layers"])]
+    version = "python%d.%d" % sys.version_info[:2]
+    packages = [os.path.join(layer, "lib", version, "site-packages") for layer in layers]
+    return [order["code"], *asked, *layers, *(path for path in packages if os.path.isdir(path))]
+
+
+def _make_way(folders):
+    """A module that the zygote has loaded, and the function has one of the same name, is the function's."""
+    names = {"zygote", "aws_lambda"}
+    for folder in folders:
+        try:
+            names.update(name.partition(".")[0] for name in os.listdir(folder))
+        except OSError:
+            continue
+    names -= _NEVER_REPLACED
+    for loaded in [name for name in sys.modules if name.partition(".")[0] in names]:
+        del sys.modules[loaded]
 
 
 def limit_resources(order):
@@ -134,7 +181,8 @@ def _point_output_at(fd):
 
 
 def _open_files():
-    return set(os.listdir("/proc/self/fd"))
+    names = os.listdir("/proc/self/fd")
+    return {name for name in names if os.path.lexists("/proc/self/fd/" + name)}  # The listing's own is closed by now.
 
 
 def why_no_fork(known):
@@ -152,6 +200,27 @@ def why_no_fork(known):
         if target.startswith(("pipe:", "anon_inode:")) or flags & (os.O_WRONLY | os.O_RDWR):
             return "its initialisation left %s open for writing" % target
     return ""
+
+
+class Draws:
+    """Has initialisation drawn randomness that two instances of the same snapshot would then share?"""
+
+    def __init__(self):
+        self._count, self._draw = 0, os.urandom
+        self._state = random.getstate()
+        os.urandom = self._counting
+        random._urandom = self._counting
+
+    def _counting(self, size):
+        self._count += 1
+        return self._draw(size)
+
+    def reason(self):
+        os.urandom = random._urandom = self._draw
+        numpy = sys.modules.get("numpy")
+        drawn = self._count or random.getstate() != self._state
+        drawn = drawn or (numpy is not None and numpy.random.get_state()[2] != 624)  # 624: seeded, nothing taken yet.
+        return "its initialisation drew random numbers" if drawn else ""
 
 
 # -- the handler --
@@ -302,15 +371,12 @@ def _decimal(value):
 
 
 def error_document(error, request_id, *, kind="", text="", own_frames=True):
-    frames = traceback.extract_tb(error.__traceback__)
-    mine = os.path.dirname(os.path.abspath(__file__))
-    frames = [frame for frame in frames if os.path.dirname(os.path.abspath(frame.filename)) != mine]
+    frames = [
+        (frame.filename, frame.lineno, frame.name, frame.line) for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    frames = [frame for frame in frames if frame[0] != __file__]
     if not own_frames:
-        frames = [
-            frame
-            for frame in frames
-            if not frame.filename.startswith("<frozen importlib") and "/importlib/" not in frame.filename
-        ]
+        frames = [frame for frame in frames if "importlib" not in frame[0]]
     return {
         "errorMessage": text or str(error),
         "errorType": kind or type(error).__name__,

@@ -52,6 +52,8 @@ class Zygote:
             message, ancillary, _, _ = self.control.recvmsg(_MESSAGE_BYTES_MAX, socket.CMSG_SPACE(4 * fds.itemsize))
         except InterruptedError:
             return True
+        except ConnectionError:
+            return False
         if not message:
             return False
         for level, kind, data in ancillary:
@@ -116,6 +118,11 @@ def preload(layer):
     import textwrap, threading, time, traceback, types, typing, unicodedata, urllib.parse, urllib.request
     import uuid, xml.etree.ElementTree, zipfile, zlib
 
+    import site  # Not run: its folders are not the function's. But people call exit().
+
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
     if layer:
         sys.path.append(layer)
         try:

@@ -1,0 +1,116 @@
+"""After a version's first init its instances are forks of an initialised process, and nothing shows that they are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+
+import pytest
+
+TOGETHER = "\ndef handler(e, c):\n    import time; time.sleep(0.3)\n    return [os.getpid(), VALUE]"
+
+
+def several(workshop, version, count):
+    """Replies of as many instances, all busy at the same time."""
+
+    async def ask_all():
+        return await asyncio.gather(*(workshop.ask(version) for _ in range(count)))
+
+    outcomes = workshop.run(ask_all())
+    assert [o.payload.decode() for o in outcomes if o.error] == []
+    replies = [json.loads(o.payload) for o in outcomes]
+    assert len({reply[0] for reply in replies}) == count, "each ran in a process of its own"
+    return replies, outcomes
+
+
+def test_init_runs_once_for_many_instances(workshop, tmp_path):
+    source = f"import os\nopen({str(tmp_path / 'inits')!r}, 'a').write('x')\nVALUE = 1" + TOGETHER
+    version = workshop.function(source)
+    _, outcomes = several(workshop, version, 5)
+    assert (tmp_path / "inits").read_text() == "x"
+    assert all(o.cold and o.init_ms > 0 for o in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("init", "reason"),
+    [
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", "a thread running"),
+        ("import socket; s = socket.socket()", "a connection open"),
+        ("f = open('/tmp/fogbank-test-unsafe', 'w')", "open for writing"),
+        ("import select; p = select.epoll()", "open for writing"),
+        ("import random; random.random()", "drew random numbers"),
+        ("import uuid; uuid.uuid4()", "drew random numbers"),
+        ("import secrets; secrets.token_hex()", "drew random numbers"),
+    ],
+)
+def test_an_init_that_would_not_survive_a_fork_is_run_by_each_instance(workshop, init, reason):
+    version = workshop.function(f"import os\n{init}\nVALUE = os.getpid()" + TOGETHER)
+    replies, _ = several(workshop, version, 3)
+    assert all(pid == value for pid, value in replies)
+    notes = [line for *_, line in workshop.lines if "no snapshot" in line]
+    assert len(notes) == 1 and reason in notes[0]
+
+
+def test_a_file_open_for_reading_is_no_reason_against_a_snapshot(workshop):
+    version = workshop.function("import os\nf = open(__file__)\nVALUE = os.getpid()" + TOGETHER)
+    replies, _ = several(workshop, version, 3)
+    assert len({value for _, value in replies}) == 1
+
+
+def test_no_two_instances_draw_the_same_random_numbers(workshop):
+    source = "import os, random, uuid, secrets\nVALUE = 0\ndef handler(e, c):\n    import time; time.sleep(0.2)\n"
+    source += "    return [os.getpid(), random.random(), str(uuid.uuid4()), secrets.token_hex(8)]"
+    replies, _ = several(workshop, workshop.function(source), 12)
+    for place in (1, 2, 3):
+        assert len({reply[place] for reply in replies}) == 12
+
+
+def test_each_instance_has_its_own_log_stream(workshop):
+    version = workshop.function("import os\nVALUE = 1" + TOGETHER)
+    several(workshop, version, 3)
+    streams = {stream for _, _, stream, line in workshop.lines if line.startswith("START")}
+    assert len(streams) == 3
+    source = "import os, time\ndef handler(e, c):\n    time.sleep(.2)\n    return [os.getpid(), c.log_stream_name]"
+    replies, _ = several(workshop, workshop.function(source), 3)
+    assert len({name for _, name in replies}) == 3
+
+
+def test_hooks_of_the_snapshot_package_run_before_and_after(workshop):
+    hooks = """
+before, after = [], []
+def register_before_snapshot(f, *a, **k): before.append((f, a, k)); return f
+def register_after_restore(f, *a, **k): after.append((f, a, k)); return f
+def get_before_snapshot(): return before
+def get_after_restore(): return after
+"""
+    source = """
+import os, snapshot_restore_py as hooks
+VALUE = []
+hooks.register_before_snapshot(VALUE.append, "before")
+hooks.register_after_restore(VALUE.append, "after")
+"""
+    files = {"app.py": source + TOGETHER, "snapshot_restore_py.py": hooks}
+    replies, _ = several(workshop, workshop.function(files), 3)
+    assert [value for _, value in replies] == [["before", "after"]] * 3
+
+
+def test_a_template_that_dies_is_replaced(workshop):
+    version = workshop.function("import os\nVALUE = os.getpid()" + TOGETHER)
+    first = workshop.answer(version)[1]
+    os.kill(first, signal.SIGKILL)  # The founder of the snapshot: the first instance is its child and dies with it.
+    workshop.run(asyncio.sleep(0.1))
+    replies, _ = several(workshop, version, 3)
+    assert {value for _, value in replies} != {first}
+
+
+def test_a_boto3_resource_made_at_import_is_kept_in_the_snapshot(workshop):
+    source = "import os, boto3\nTABLE = boto3.resource('dynamodb').Table('items')\nVALUE = 'x'" + TOGETHER
+    version = workshop.function(source)
+    workshop.answer(version)
+    _, outcomes = several(workshop, version, 3)
+    assert "no snapshot" not in workshop.text()
+    assert sorted(o.init_ms for o in outcomes)[0] < 20
+    assert re.search(r"Init Duration: \d+\.\d\d ms", workshop.text())

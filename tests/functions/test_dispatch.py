@@ -1,0 +1,204 @@
+"""Admission, instances and their logs, whatever the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fogbank.functions.engine import InitFailed, Throttled
+from tests.support.workshop import REQUEST_ID
+
+SLOW = "import os, time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return os.getpid()"
+
+
+def gather(workshop, *work):
+    async def all_of_them():
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    return workshop.run(all_of_them())
+
+
+def test_one_instance_takes_one_event_at_a_time_and_is_used_again(workshop):
+    version = workshop.function(SLOW)
+    pids = {json.loads(o.payload) for o in gather(workshop, *(workshop.ask(version, 0.2) for _ in range(4)))}
+    assert len(pids) == 4
+    assert {workshop.answer(version, 0) for _ in range(10)} <= pids
+
+
+def test_beyond_the_limit_events_are_refused_at_once(workshop):
+    version = workshop.function(SLOW)
+    results = gather(workshop, *(workshop.ask(version, 0.3, limit=2) for _ in range(5)))
+    assert sum(isinstance(result, Throttled) for result in results) == 3
+    with pytest.raises(Throttled):
+        workshop.invoke(version, 0, limit=0)
+
+
+def test_a_burst_from_zero_is_answered_whole(workshop):
+    version = workshop.function(SLOW)
+    results = gather(workshop, *(workshop.ask(version, 0.05) for _ in range(60)))
+    assert [result for result in results if isinstance(result, BaseException) or result.error] == []
+
+
+def test_prepared_instances_meet_events_initialised(workshop):
+    version = workshop.function(SLOW)
+    workshop.run(workshop.engine.prepare(version, 3))
+    assert [fact["state"] for fact in workshop.engine.status() if fact["function"] == version.name].count("idle") >= 3
+    outcomes = gather(workshop, *(workshop.ask(version, 0.2) for _ in range(4)))
+    assert sorted(outcome.cold for outcome in outcomes) == [False, False, False, True]
+
+
+def test_a_prepared_instance_that_dies_is_replaced(workshop):
+    version = workshop.function("import os\ndef handler(e, c):\n    if e: os._exit(1)\n    return os.getpid()")
+    workshop.run(workshop.engine.prepare(version, 1))
+    workshop.failure(version, 1)
+
+    async def refilled():
+        while not [i for i in workshop.engine._pools[version.id].all if i.state == "idle"]:
+            await asyncio.sleep(0.01)
+
+    workshop.run(asyncio.wait_for(refilled(), 5))
+    assert not workshop.invoke(version).cold
+
+
+def test_preparing_a_function_whose_init_fails_says_its_own_error(workshop):
+    version = workshop.function("import nowhere")
+    with pytest.raises(InitFailed) as failed:
+        workshop.run(workshop.engine.prepare(version, 2))
+    assert json.loads(failed.value.document)["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_a_retired_version_ends_after_the_events_it_is_at(workshop):
+    version = workshop.function(SLOW)
+
+    async def retire_meanwhile():
+        asking = asyncio.create_task(workshop.ask(version, 0.3))
+        await asyncio.sleep(0.1)
+        await workshop.engine.retire(version.id)
+        return await asking
+
+    pid = json.loads(workshop.run(retire_meanwhile()).payload)
+    _gone([pid])
+
+
+def test_a_caller_that_gives_up_takes_its_instance_with_it(workshop):
+    version = workshop.function(SLOW)
+    first = workshop.answer(version, 0)
+
+    async def give_up():
+        asking = asyncio.create_task(workshop.ask(version, 5))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    workshop.run(give_up())
+    assert workshop.answer(version, 0) != first
+    _gone([first])
+
+
+def test_the_lines_of_an_event_stand_between_start_and_report(workshop):
+    source = """
+import logging, sys
+print("in init")
+logging.getLogger().setLevel(logging.INFO)
+def handler(event, context):
+    print("plain")
+    print("error stream", file=sys.stderr)
+    logging.info("a note\\nin two lines")
+    context.log("from the context\\n")
+"""
+    version = workshop.function(source, memory_mb=256)
+    outcome = workshop.invoke(version)
+    lines = [line for *_, line in workshop.lines]
+    assert lines[:3] == ["in init\n", f"START RequestId: {REQUEST_ID} Version: $LATEST\n", "plain\n"]
+    assert lines[3] == "error stream\n"
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert re.fullmatch(rf"\[INFO\]\t{stamp}\t{REQUEST_ID}\ta note\nin two lines\n", lines[4])
+    assert lines[5:7] == ["from the context\n", f"END RequestId: {REQUEST_ID}\n"]
+    report = (
+        rf"REPORT RequestId: {REQUEST_ID}\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 256 MB\t"
+        r"Max Memory Used: \d+ MB\tInit Duration: \d+\.\d\d ms\t\n"
+    )
+    assert re.fullmatch(report, lines[7]) and len(lines) == 8
+    assert outcome.log_tail.decode() == "".join(lines)
+    assert {line[:2] for line in workshop.lines} == {("000000000000/us-east-1", "/aws/lambda/shop")}
+    workshop.lines.clear()
+    workshop.invoke(version)
+    assert "Init Duration" not in workshop.text() and "in init" not in workshop.text()
+
+
+def test_the_log_tail_is_the_last_four_kilobytes(workshop):
+    version = workshop.function("def handler(e, c):\n    for i in range(2000): print('line', i)")
+    tail = workshop.invoke(version).log_tail
+    assert len(tail) == 4096 and b"line 1999\n" in tail and tail.rstrip().endswith(b"ms")
+
+
+def test_a_line_longer_than_an_event_may_be_is_cut(workshop):
+    version = workshop.function("def handler(e, c): print('x' * 600_000)")
+    workshop.invoke(version)
+    longest = [len(line) for *_, line in workshop.lines if line.startswith("xxx")]
+    assert sum(longest) in range(600_000, 600_004) and max(longest) <= 256 * 1024
+
+
+def test_no_process_of_an_engine_outlives_its_server(tmp_path, cache_dir):
+    """kill -9: zygotes see their control socket close, instances die with their parents."""
+    program = f"""
+import asyncio, pathlib, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.support.workshop import Workshop
+w = Workshop(pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(cache_dir)!r}))
+v = w.function({SLOW!r}, timeout_ms=60000)
+async def go():
+    await asyncio.gather(*(w.ask(v, 0.1) for _ in range(3)))
+    busy = asyncio.create_task(w.ask(v, 50))
+    await asyncio.sleep(0.2)
+    print(*[f["pid"] for f in w.engine.status()], flush=True)
+    await busy
+w.run(go())
+"""
+    server = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    pids = [int(pid) for pid in server.stdout.readline().split()]
+    below = _descendants(server.pid)
+    assert len(pids) >= 3 and set(pids) <= set(below)
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    server.stdout.close()
+    _gone(below)
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(path.parent.name)] = int(fields[1])
+    found = [child for child, parent in parents.items() if parent == pid]
+    return found + [below for child in found for below in _descendants(child)]
+
+
+def _gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        left = [pid for pid in pids if _alive(pid)]
+        if not left:
+            return
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.02)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
