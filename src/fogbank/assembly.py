@@ -26,6 +26,7 @@ from fogbank.aws.services.lambda_ import events as function_events
 from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
 from fogbank.aws.services.lambda_.dialect import LambdaDialect
 from fogbank.aws.services.lambda_.state import Named
+from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
@@ -80,7 +81,7 @@ class Server:
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
             config, self.store, self.clock, self.ids, self.signals, Blobs(config.blobs_dir), self.engine,
-            self.telemetry, self.caller, links=_links(),
+            self.telemetry, self.caller, links=_links(), resource_types=_resource_types(),
         )  # fmt: skip
         self.services = [cls(self.house) for cls in _operations()]
         self.door.attach(self.services)
@@ -101,6 +102,7 @@ class Server:
     async def stop(self) -> None:
         """In the reverse order of `start`: no new requests, loops ended, instances ended, then the store."""
         await self.gateway.close()
+        await self.house.share(Deployer).stop()
         await self.supervisor.stop_all()
         await self.engine.close()
         await self.store.close()
@@ -149,6 +151,18 @@ def _operations() -> Iterator[type[Operations]]:
 
 def _links() -> dict[str, Any]:
     return {f"aws.{name.rpartition('.')[2]}": importlib.import_module(name) for name in _modules(fogbank.aws.links)}
+
+
+def _resource_types() -> dict[str, Any]:
+    """Every class with a `type` in any service's `resources`, made once."""
+    found: dict[str, Any] = {}
+    for service in _modules(fogbank.aws.services):
+        if importlib.util.find_spec(f"{service}.resources") is None:
+            continue
+        for value in vars(importlib.import_module(f"{service}.resources")).values():
+            if isinstance(value, type) and isinstance(vars(value).get("type"), str):
+                found[vars(value)["type"]] = value()
+    return found
 
 
 def _modules(package: ModuleType) -> list[str]:

@@ -105,6 +105,7 @@ class House:
     telemetry: Telemetry
     caller: Caller
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
+    resource_types: dict[str, Any] = field(default_factory=dict)  # CloudFormation's, by name: instances of the classes.
     _shared: dict[type, Any] = field(default_factory=dict)
 
     def share(self, part: Callable[[House], S]) -> S:

@@ -1,0 +1,1 @@
+"""AWS CloudFormation: stacks, as the deploy tools see them."""

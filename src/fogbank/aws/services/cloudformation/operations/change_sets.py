@@ -1,0 +1,227 @@
+"""Change sets: what a deploy would do, looked at first and executed then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.services.cloudformation import requests
+from fogbank.aws.services.cloudformation.operations import stacks
+from fogbank.aws.services.cloudformation.requests import refused
+from fogbank.aws.stacks import plan, records
+from fogbank.aws.stacks.deployer import Deployer
+from fogbank.aws.stacks.records import ChangeSet, Stack, Wanted
+from fogbank.aws.stacks.template import TemplateError
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+_NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+
+class ChangeSets(Operations):
+    service: ClassVar = "cloudformation"
+
+    async def create_change_set(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers once it is worked out; a transform that fails makes a FAILED change set, not an error."""
+        name, kind = request["StackName"], request.get("ChangeSetType", "UPDATE")
+        if kind == "IMPORT":
+            raise refused("Change sets of type IMPORT are not served here.")
+        before = await self.house.store.transact(records.living, call.account, call.region, _short(name))
+        if kind == "UPDATE" and (before is None or before.status == "REVIEW_IN_PROGRESS"):
+            raise refused(f"Stack [{name}] does not exist")
+        if before is not None and kind == "CREATE" and before.status != "REVIEW_IN_PROGRESS":
+            raise refused(f"Stack [{name}] already exists and cannot be created again with the changeSet [{request['ChangeSetName']}].")  # fmt: skip  # noqa: E501
+        if before is not None and kind == "UPDATE":
+            stacks.check_updatable(before)
+        text = await requests.body(self.house, call, request, before)
+        wanted, reason = None, ""
+        try:
+            wanted = await requests.wanted(self.house, call, text, request, before, macros_allowed=True)
+        except TemplateError as error:
+            reason = str(error)
+        return await self.house.store.transact(self._create, call, request, kind, wanted, reason, text)
+
+    def _create(
+        self, tx: Tx, call: Call, request: dict[str, Any], kind: str, wanted: Wanted | None, reason: str, text: str
+    ) -> dict[str, Any]:
+        stack = records.living(tx, call.account, call.region, _short(request["StackName"]))
+        if stack is None:
+            stacks.check_name(request["StackName"])
+            stack = stacks.new_stack(call, request["StackName"], "REVIEW_IN_PROGRESS", None)
+            stacks.begin(tx, call, stack, "User Initiated", new=True)
+        for known in records.CHANGE_SETS.all(tx, stack.id):
+            if known.name == request["ChangeSetName"]:
+                raise ServiceError("AlreadyExistsException", f"ChangeSet {known.id} already exists")
+        if wanted is not None and "Tags" not in request and stack.current is not None:
+            wanted = replace(wanted, tags=stack.current.tags)
+        if wanted is not None and stacks.same(stack.current, wanted):
+            reason = _NO_CHANGES
+        changes = _changes(tx, stack, wanted) if wanted and not reason else []
+        arn = (
+            f"arn:aws:cloudformation:{call.region}:{call.account}:changeSet/{request['ChangeSetName']}/{call.new_id()}"
+        )
+        made = ChangeSet(
+            arn, request["ChangeSetName"], stack.id, kind, "FAILED" if reason else "CREATE_COMPLETE",
+            "UNAVAILABLE" if reason else "AVAILABLE", call.now_ms, reason, request.get("Description", ""),
+            wanted or Wanted(text, {}, {}), changes,
+        )  # fmt: skip
+        records.CHANGE_SETS.put(tx, stack.id, made.id, row=made)
+        return {"Id": made.id, "StackId": stack.id}
+
+    def describe_change_set(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        stack, found = _find(tx, call, request)
+        wanted = found.wanted
+        shown: dict[str, Any] = {
+            **_summary(stack, found),
+            "Parameters": [
+                {"ParameterKey": name, "ParameterValue": "****" if wanted and name in wanted.hidden else value}
+                for name, value in (wanted.parameters if wanted else {}).items()
+            ],
+            "Tags": [{"Key": k, "Value": v} for k, v in (wanted.tags if wanted else {}).items()],
+            "Capabilities": wanted.capabilities if wanted else [],
+            "NotificationARNs": [],
+            "Changes": found.changes,
+            "ChangeSetType": found.kind,
+        }
+        return shown
+
+    async def execute_change_set(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        stack_id = await self.house.store.transact(self._execute, call, request)
+        self.house.share(Deployer).begin(stack_id)
+        return {}
+
+    def _execute(self, tx: Tx, call: Call, request: dict[str, Any]) -> str:
+        stack, found = _find(tx, call, request)
+        if found.execution != "AVAILABLE" or found.wanted is None:
+            raise ServiceError(
+                "InvalidChangeSetStatus",
+                f"ChangeSet [{found.id}] cannot be executed in its current status of [{found.status}]",
+            )
+        status = "CREATE_IN_PROGRESS" if found.kind == "CREATE" else "UPDATE_IN_PROGRESS"
+        if stack.status != "REVIEW_IN_PROGRESS":
+            stacks.check_updatable(stack)
+        target = replace(found.wanted, disable_rollback=bool(request.get("DisableRollback")))
+        started = replace(
+            stack, status=status, reason="", target=target, principal=call.principal,
+            updated_ms=call.now_ms if found.kind == "UPDATE" else 0,
+        )  # fmt: skip
+        stacks.begin(tx, call, started, "User Initiated", new=False)
+        for other in records.CHANGE_SETS.all(tx, stack.id):  # The others were made for a stack that is no more.
+            if other.id != found.id:
+                records.CHANGE_SETS.delete(tx, stack.id, other.id)
+        done = replace(found, execution="EXECUTE_COMPLETE")
+        records.CHANGE_SETS.put(tx, stack.id, found.id, row=done)
+        return stack.id
+
+    def delete_change_set(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            stack, found = _find(tx, call, request)
+        except ServiceError as error:
+            if error.code == "ChangeSetNotFound":
+                return {}
+            raise
+        records.CHANGE_SETS.delete(tx, stack.id, found.id)
+        return {}
+
+    def list_change_sets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        stack = stacks.find(tx, call, request["StackName"])
+        return {"Summaries": [_summary(stack, found) for found in records.CHANGE_SETS.all(tx, stack.id)]}
+
+
+def _short(name: str) -> str:
+    return name.split("/")[1] if name.startswith("arn:") else name
+
+
+def _find(tx: Tx, call: Call, request: dict[str, Any]) -> tuple[Stack, ChangeSet]:
+    name = request["ChangeSetName"]
+    if name.startswith("arn:"):
+        for key, found in records.CHANGE_SETS.scan(tx):
+            if found.id == name:
+                stack = records.STACKS.get(tx, str(key[-2]))
+                assert stack is not None
+                return stack, found
+    elif "StackName" in request:
+        stack = stacks.find(tx, call, request["StackName"])
+        for found in records.CHANGE_SETS.all(tx, stack.id):
+            if found.name == name:
+                return stack, found
+    else:
+        raise refused("StackName must be specified if ChangeSetName is not specified as an ARN.")
+    raise ServiceError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", status=404)
+
+
+def _summary(stack: Stack, found: ChangeSet) -> dict[str, Any]:
+    shown = {
+        "ChangeSetName": found.name,
+        "ChangeSetId": found.id,
+        "StackId": stack.id,
+        "StackName": stack.name,
+        "CreationTime": found.created_ms / 1000,
+        "ExecutionStatus": found.execution,
+        "Status": found.status,
+    }
+    optional = {"StatusReason": found.reason, "Description": found.description}
+    return shown | {name: value for name, value in optional.items() if value}
+
+
+def _changes(tx: Tx, stack: Stack, wanted: Wanted) -> list[dict[str, Any]]:
+    """Resource by resource, and for those that change property by property."""
+    before = (stack.current.template.get("Resources", {}) if stack.current else {}) or {}
+    after = wanted.template.get("Resources", {})
+    rows = {row.logical_id: row for row in records.RESOURCES.all(tx, stack.id)}
+    changes = []
+    for name in sorted({*before, *after}):
+        physical_id = rows[name].physical_id if name in rows else ""
+        if name not in before:
+            changes.append(_change("Add", name, after[name]["Type"], ""))
+        elif name not in after:
+            changes.append(_change("Remove", name, before[name]["Type"], physical_id))
+        elif before[name] != after[name] or wanted.parameters != (stack.current.parameters if stack.current else {}):
+            change = _modified(name, before[name], after[name], physical_id)
+            if change is not None:
+                changes.append(change)
+    return changes
+
+
+def _change(action: str, name: str, kind: str, physical_id: str) -> dict[str, Any]:
+    resource = {"Action": action, "LogicalResourceId": name, "ResourceType": kind, "Scope": [], "Details": []}
+    return {
+        "Type": "Resource",
+        "ResourceChange": resource | ({"PhysicalResourceId": physical_id} if physical_id else {}),
+    }
+
+
+def _modified(name: str, old: dict[str, Any], new: dict[str, Any], physical_id: str) -> dict[str, Any] | None:
+    was, will = old.get("Properties") or {}, new.get("Properties") or {}
+    changed = sorted(key for key in {*was, *will} if was.get(key) != will.get(key))
+    if not changed and old == new:
+        return None
+    made = _change("Modify", name, new["Type"], physical_id)
+    replacing = plan.replaces(new["Type"], was, will)
+    made["ResourceChange"] |= {
+        "Replacement": "True" if replacing else "False",
+        "Scope": ["Properties"] if changed else ["Metadata"],
+        "Details": [
+            {
+                "Target": {
+                    "Attribute": "Properties",
+                    "Name": key,
+                    "RequiresRecreation": "Always" if plan.replaces(new["Type"], {key: 1}, {}) else "Never",
+                    **({"BeforeValue": _text(was[key])} if key in was else {}),
+                    **({"AfterValue": _text(will[key])} if key in will else {}),
+                },
+                "Evaluation": "Static",
+                "ChangeSource": "DirectModification",
+            }
+            for key in changed
+        ],
+    }
+    return made
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,0 +1,1 @@
+"""AWS IAM: roles, users and policies, kept as records."""

@@ -1,0 +1,251 @@
+"""Lambda in a CloudFormation template, told in the operations that any customer would call."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fogbank.aws.service import ServiceError
+
+if TYPE_CHECKING:
+    from fogbank.aws.service import Ask
+
+_SETTINGS = (
+    "Role", "Handler", "Runtime", "Description", "Timeout", "MemorySize", "Environment", "DeadLetterConfig",
+    "TracingConfig", "VpcConfig", "EphemeralStorage", "SnapStart", "LoggingConfig", "Layers", "KMSKeyArn",
+)  # fmt: skip
+_DEFAULTS: dict[str, Any] = {
+    "Description": "", "Timeout": 3, "MemorySize": 128, "Environment": {"Variables": {}}, "Layers": [],
+    "EphemeralStorage": {"Size": 512}, "TracingConfig": {"Mode": "PassThrough"}, "DeadLetterConfig": {},
+}  # fmt: skip
+_NUMBERS = ("Timeout", "MemorySize")
+
+
+class Function:
+    type: ClassVar = "AWS::Lambda::Function"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        name = wanted.get("FunctionName", name[:64])
+        given = {member: _typed(member, wanted[member]) for member in _SETTINGS if member in wanted}
+        extra = {"Architectures": wanted["Architectures"]} if "Architectures" in wanted else {}
+        await ask(
+            "lambda", "CreateFunction", FunctionName=name, Code=_code(wanted), Tags=_tags(wanted), **given, **extra
+        )
+        await self._reserve(ask, name, wanted)
+        return str(name)
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        if wanted["Code"] != old.get("Code") or wanted.get("Handler") != old.get("Handler"):
+            await ask("lambda", "UpdateFunctionCode", FunctionName=physical_id, **_code(wanted))
+        given = {**_DEFAULTS, **{member: _typed(member, wanted[member]) for member in _SETTINGS if member in wanted}}
+        await ask("lambda", "UpdateFunctionConfiguration", FunctionName=physical_id, **given)
+        await self._reserve(ask, physical_id, wanted)
+        arn = (await ask("lambda", "GetFunctionConfiguration", FunctionName=physical_id))["FunctionArn"]
+        gone = sorted(_tags(old).keys() - _tags(wanted).keys())
+        if gone:
+            await ask("lambda", "UntagResource", Resource=arn, TagKeys=gone)
+        if _tags(wanted):
+            await ask("lambda", "TagResource", Resource=arn, Tags=_tags(wanted))
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        await _unless_gone(ask("lambda", "DeleteFunction", FunctionName=physical_id))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        found = await ask("lambda", "GetFunctionConfiguration", FunctionName=physical_id)
+        return {"Arn": found["FunctionArn"], "SnapStartResponse.ApplyOn": found["SnapStart"]["ApplyOn"]}
+
+    async def _reserve(self, ask: Ask, name: str, wanted: dict[str, Any]) -> None:
+        reserved = wanted.get("ReservedConcurrentExecutions")
+        if reserved is None:
+            await ask("lambda", "DeleteFunctionConcurrency", FunctionName=name)
+        else:
+            await ask("lambda", "PutFunctionConcurrency", FunctionName=name, ReservedConcurrentExecutions=int(reserved))
+
+
+class Version:
+    type: ClassVar = "AWS::Lambda::Version"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        given = {member: wanted[member] for member in ("Description", "CodeSha256") if member in wanted}
+        made = await ask("lambda", "PublishVersion", FunctionName=wanted["FunctionName"], **given)
+        await _provision(ask, wanted, wanted["FunctionName"], made["Version"])
+        return str(made["FunctionArn"])
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        await _provision(ask, wanted, wanted["FunctionName"], physical_id.rpartition(":")[2])
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        name, _, number = physical_id.rpartition(":")
+        if number.isdigit():
+            await _unless_gone(ask("lambda", "DeleteFunction", FunctionName=name, Qualifier=number))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"Version": physical_id.rpartition(":")[2], "FunctionArn": physical_id}
+
+
+class Alias:
+    type: ClassVar = "AWS::Lambda::Alias"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        made = await ask(
+            "lambda", "CreateAlias", FunctionName=wanted["FunctionName"], Name=wanted["Name"], **_alias_settings(wanted)
+        )
+        await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"])
+        return str(made["AliasArn"])
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        await ask(
+            "lambda", "UpdateAlias", FunctionName=wanted["FunctionName"], Name=wanted["Name"], **_alias_settings(wanted)
+        )
+        await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"], before=old)
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        name, _, alias = physical_id.rpartition(":")
+        await _unless_gone(ask("lambda", "DeleteAlias", FunctionName=name, Name=alias))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"AliasArn": physical_id}
+
+
+class Permission:
+    type: ClassVar = "AWS::Lambda::Permission"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        known = ("Action", "Principal", "SourceArn", "SourceAccount", "EventSourceToken", "FunctionUrlAuthType")
+        given = {member: wanted[member] for member in known if member in wanted}
+        await ask("lambda", "AddPermission", FunctionName=wanted["FunctionName"], StatementId=name[:100], **given)
+        return name[:100]
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        """Every property of a permission is create-only: nothing can change in place."""
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        await _unless_gone(ask("lambda", "RemovePermission", FunctionName=old["FunctionName"], StatementId=physical_id))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"Id": physical_id}
+
+
+class EventSourceMapping:
+    type: ClassVar = "AWS::Lambda::EventSourceMapping"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        made = await ask("lambda", "CreateEventSourceMapping", **_mapping(wanted))
+        return str(made["UUID"])
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        fixed = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
+        given = {member: value for member, value in _mapping(wanted).items() if member not in fixed}
+        await ask("lambda", "UpdateEventSourceMapping", UUID=physical_id, **given)
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        await _unless_gone(ask("lambda", "DeleteEventSourceMapping", UUID=physical_id))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        found = await ask("lambda", "GetEventSourceMapping", UUID=physical_id)
+        return {"Id": physical_id, "EventSourceMappingArn": found["EventSourceMappingArn"]}
+
+
+class EventInvokeConfig:
+    type: ClassVar = "AWS::Lambda::EventInvokeConfig"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        await self.update(ask, name, wanted, {})
+        return f"{wanted['FunctionName']}|{wanted['Qualifier']}"
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        given = {member: value for member, value in wanted.items() if member not in ("FunctionName", "Qualifier")}
+        for member in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds"):
+            if member in given:
+                given[member] = int(given[member])
+        where = {"FunctionName": wanted["FunctionName"], "Qualifier": wanted["Qualifier"]}
+        await ask("lambda", "PutFunctionEventInvokeConfig", **where, **given)
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        name, _, qualifier = physical_id.partition("|")
+        await _unless_gone(ask("lambda", "DeleteFunctionEventInvokeConfig", FunctionName=name, Qualifier=qualifier))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+
+async def _unless_gone(asked: Any) -> None:
+    try:
+        await asked
+    except ServiceError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+
+
+async def _provision(
+    ask: Ask, wanted: dict[str, Any], name: str, qualifier: str, before: dict[str, Any] | None = None
+) -> None:
+    """Returns once the instances are initialised, so the stack is complete no sooner than they are."""
+    member = "ProvisionedConcurrencyConfig" if "ProvisionedConcurrencyConfig" in wanted else "ProvisioningConfig"
+    count = (wanted.get(member) or {}).get("ProvisionedConcurrentExecutions")
+    where = {"FunctionName": name, "Qualifier": qualifier}
+    if count is not None:
+        await ask("lambda", "PutProvisionedConcurrencyConfig", ProvisionedConcurrentExecutions=int(count), **where)
+    elif before and before.get("ProvisionedConcurrencyConfig"):
+        await ask("lambda", "DeleteProvisionedConcurrencyConfig", **where)
+
+
+def _alias_settings(wanted: dict[str, Any]) -> dict[str, Any]:
+    weights = {
+        one["FunctionVersion"]: float(one["FunctionWeight"])
+        for one in (wanted.get("RoutingConfig") or {}).get("AdditionalVersionWeights", [])
+    }
+    return {
+        "FunctionVersion": str(wanted["FunctionVersion"]),
+        "Description": wanted.get("Description", ""),
+        "RoutingConfig": {"AdditionalVersionWeights": weights},
+    }
+
+
+def _mapping(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Numbers and booleans may stand as text in a template."""
+    numbers = ("BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "MaximumRecordAgeInSeconds",
+               "MaximumRetryAttempts", "TumblingWindowInSeconds")  # fmt: skip
+    given = {member: value for member, value in wanted.items() if member != "Tags"}
+    given.update({member: int(given[member]) for member in numbers if member in given})
+    for member in ("Enabled", "BisectBatchOnFunctionError"):
+        if member in given:
+            given[member] = str(given[member]).lower() == "true"
+    return given
+
+
+def _typed(member: str, value: Any) -> Any:
+    if member in _NUMBERS:
+        return int(value)
+    if member == "EphemeralStorage":
+        return {"Size": int(value["Size"])}
+    if member == "Environment":
+        return {"Variables": {name: _text(one) for name, one in (value.get("Variables") or {}).items()}}
+    return value
+
+
+def _text(value: Any) -> str:
+    return "true" if value is True else "false" if value is False else str(value)
+
+
+def _code(wanted: dict[str, Any]) -> dict[str, Any]:
+    given = wanted["Code"]
+    if "ZipFile" in given:
+        return {"ZipFile": _inline(str(given["ZipFile"]), str(wanted.get("Runtime", "")))}
+    known = ("S3Bucket", "S3Key", "S3ObjectVersion", "ImageUri")
+    return {member: given[member] for member in known if member in given}
+
+
+def _inline(source: str, runtime: str) -> bytes:
+    """Developer Guide, "Inline code": the source becomes a file named index."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        entry = zipfile.ZipInfo("index.py" if runtime.startswith("python") else "index.js", (1980, 1, 1, 0, 0, 0))
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, source)
+    return buffer.getvalue()
+
+
+def _tags(wanted: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: str(tag["Value"]) for tag in wanted.get("Tags", [])}

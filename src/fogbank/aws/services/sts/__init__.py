@@ -1,0 +1,1 @@
+"""AWS STS: who a caller is, and keys for a while."""

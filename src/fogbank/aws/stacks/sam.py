@@ -1,0 +1,45 @@
+"""The SAM transform, by AWS's own translator. Importing it takes half a second: `transforms` loads this when asked."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from samtranslator.model.exceptions import InvalidDocumentException
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.arn_generator import ArnGenerator
+from samtranslator.translator.translator import Translator
+
+from fogbank.aws.stacks.template import TemplateError
+
+_NAME = "AWS::Serverless-2016-10-31"
+
+
+def translate(document: dict[str, Any], parameters: dict[str, Any], region: str) -> dict[str, Any]:
+    """The template without its SAM types. Raises `TemplateError` in the words that CloudFormation uses."""
+    ArnGenerator.BOTO_SESSION_REGION_NAME = region
+    translator = Translator(_ManagedPolicies(), Parser())
+    given = {**parameters, "AWS::Region": region, "AWS::Partition": "aws"}
+    try:
+        made = translator.translate(copy.deepcopy(document), parameter_values=given)
+    except InvalidDocumentException as error:
+        causes = " ".join(cause.message for cause in error.causes)
+        raise TemplateError(f"Transform {_NAME} failed with: {error.message} {causes}".rstrip()) from error
+    made.pop("Transform", None)
+    return dict(made)
+
+
+class _ManagedPolicies(dict[str, str]):
+    """AWS-managed policies by name: the translator asks for one when a template names it without an ARN."""
+
+    _SERVICE_ROLE = ("AWSLambda", "AmazonAPIGateway", "AWSStepFunctions")
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.startswith(("AWS", "Amazon", "CloudWatch", "Administrator", "ReadOnly"))
+
+    def __getitem__(self, name: str) -> str:
+        service_role = name.startswith(self._SERVICE_ROLE) and name.endswith(("Role", "Logs"))
+        return f"arn:aws:iam::aws:policy/{'service-role/' if service_role else ''}{name}"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401  # There is nothing below it to ask.

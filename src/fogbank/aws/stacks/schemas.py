@@ -1,0 +1,73 @@
+"""What is published of each resource type: its properties, which of them replace it, what can be read of it.
+
+The schemas are those that cfn-lint ships; its data is read, the program is not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_REGION = "us-east-1"  # Where every type is.
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    properties: frozenset[str]
+    required: tuple[str, ...]
+    create_only: frozenset[str]  # Names of properties; a nested one counts for the property it is in.
+    read_only: frozenset[str]
+    closed: bool  # No property is allowed but those.
+
+
+@cache
+def find(type_name: str) -> Schema | None:
+    """None for a type that AWS does not publish (a custom resource)."""
+    name = _index().get(type_name)
+    if name is None:
+        return None
+    raw: dict[str, Any] = orjson.loads((_data() / "resources" / f"{name}.json").read_bytes())
+    return Schema(
+        properties=frozenset(raw.get("properties", {})),
+        required=tuple(raw.get("required", ())),
+        create_only=frozenset(_top(path) for path in raw.get("createOnlyProperties", ()) if path.count("/") == 2),
+        read_only=frozenset(_top(path) for path in raw.get("readOnlyProperties", ())),
+        closed=raw.get("additionalProperties") is False,
+    )
+
+
+def check(logical_id: str, type_name: str, properties: dict[str, Any]) -> str:
+    """What is wrong with a resource's properties, in CloudFormation's words; nothing if nothing is."""
+    schema = find(type_name)
+    if schema is None:
+        return ""
+    missing = [name for name in schema.required if name not in properties]
+    if missing:
+        told = ", ".join(f"#: required key [{name}] not found" for name in missing)
+        return f"Properties validation failed for resource {logical_id} with message:\n[{told}]"
+    unknown = sorted(properties.keys() - schema.properties)
+    if unknown and schema.closed:
+        told = ", ".join(f"#: extraneous key [{name}] is not permitted" for name in unknown)
+        return f"Properties validation failed for resource {logical_id} with message:\n[{told}]"
+    return ""
+
+
+def _top(path: str) -> str:
+    return path.split("/")[2]
+
+
+@cache
+def _data() -> Path:
+    spec = importlib.util.find_spec("cfnlint")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / "data" / "schemas"
+
+
+@cache
+def _index() -> dict[str, str]:
+    return dict(orjson.loads((_data() / "providers" / f"{_REGION}.json").read_bytes()))
