@@ -1,0 +1,216 @@
+"""The Lambda proxy integration: a request as an event, a function's reply as a response.
+
+API Gateway Developer Guide, "Lambda proxy integrations in API Gateway": "Input format of a Lambda function for proxy
+integration" and "Output format"; "Gateway response types".
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+
+from fogbank.kernel.gateway.messages import Response
+
+if TYPE_CHECKING:
+    from fogbank.aws.services.apigateway.execute import Endpoint, Live
+    from fogbank.aws.services.apigateway.state import Api
+    from fogbank.kernel.gateway.messages import Request
+
+# Type → status, message, the error type that its header names.
+_GATEWAY_RESPONSES = {
+    "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token", "MissingAuthenticationTokenException"),
+    "UNAUTHORIZED": (401, "Unauthorized", "UnauthorizedException"),
+    "EXPIRED_TOKEN": (401, "The incoming token has expired", "UnauthorizedException"),
+    "REQUEST_TOO_LARGE": (413, "Request Too Long", "RequestTooLargeException"),
+    "THROTTLED": (429, "Too Many Requests", "TooManyRequestsException"),
+    "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out", "InternalServerErrorException"),
+    "INTEGRATION_FAILURE": (502, "Internal server error", "InternalServerErrorException"),
+    "API_CONFIGURATION_ERROR": (500, "Internal server error", "InternalServerErrorException"),
+}
+_SPACED = ("INTEGRATION_FAILURE",)  # The integration's own failure is written with a space after the colon.
+# "Amazon API Gateway important notes": headers of a reply that are given other names or dropped.
+_REMAPPED = {"www-authenticate", "server", "date", "connection", "x-amzn-requestid"}
+_DROPPED = {"transfer-encoding", "content-length"}
+
+
+def id_headers(request_id: str) -> list[tuple[str, str]]:
+    return [("x-amzn-RequestId", request_id), ("x-amz-apigw-id", request_id.replace("-", "")[-16:])]
+
+
+def refusal(status: int, message: str, error_type: str, request_id: str, *, spaced: bool = False) -> Response:
+    body = b'{"message": %b}' if spaced else b'{"message":%b}'
+    headers = [*id_headers(request_id), ("x-amzn-ErrorType", error_type), ("Content-Type", "application/json")]
+    return Response(status, headers, body % orjson.dumps(message))
+
+
+def gateway_response(api: Api, kind: str, request_id: str) -> Response:
+    """API Gateway's own answer, as the API has customised it."""
+    status, message, error_type = _GATEWAY_RESPONSES[kind]
+    answer = refusal(status, message, error_type, request_id, spaced=kind in _SPACED)
+    fallback = "DEFAULT_4XX" if status < 500 else "DEFAULT_5XX"
+    own = api.gateway_responses.get(kind) or api.gateway_responses.get(fallback)
+    if own:
+        answer.status = int(own.get("statusCode", status)) if kind in api.gateway_responses else status
+        for target, source in (own.get("responseParameters") or {}).items():
+            name = target.removeprefix("gatewayresponse.header.")
+            if source[:1] == source[-1:] == "'":
+                answer.headers.append((name, source[1:-1]))
+        template = (own.get("responseTemplates") or {}).get("application/json")
+        if template:
+            quoted = orjson.dumps(message).decode()
+            text = template.replace("$context.error.messageString", quoted).replace("$context.error.message", message)
+            answer.body = text.encode()
+    return answer
+
+
+def event(
+    request: Request, live: Live, endpoint: Endpoint, path: str, labels: dict[str, str],
+    claims: dict[str, Any] | None, request_id: str, now_ms: int,
+) -> dict[str, Any]:  # fmt: skip
+    headers, many = _headers(request)
+    query = parse_qsl(request.query, keep_blank_values=True)
+    many_query: dict[str, list[str]] = {}
+    for name, value in query:
+        many_query.setdefault(name, []).append(value)
+    binary = _is_binary(live.api, headers)
+    body: str | None = None
+    if len(request.body):
+        raw = bytes(request.body)
+        body = b64encode(raw).decode() if binary else raw.decode("utf-8", "replace")
+    return {
+        "resource": endpoint.path,
+        "path": path,
+        "httpMethod": request.method,
+        "headers": headers,
+        "multiValueHeaders": many,
+        "queryStringParameters": dict(query) or None,
+        "multiValueQueryStringParameters": many_query or None,
+        "pathParameters": labels or None,
+        "stageVariables": live.stage.variables or None,
+        "requestContext": _context(request, live, endpoint, path, claims, request_id, now_ms, headers),
+        "body": body,
+        "isBase64Encoded": binary and body is not None,
+    }
+
+
+def _headers(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Names as they came; what the edge adds is added: where the caller was, over what, in which trace."""
+    many: dict[str, list[str]] = {}
+    for name, value in request.raw_headers:
+        if name.lower() not in ("connection", "content-length", "transfer-encoding", "expect"):
+            many.setdefault(name, []).append(value)
+    host = request.headers.get("host", "")
+    trace = request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
+    added = {
+        "X-Amzn-Trace-Id": trace,
+        "X-Forwarded-For": request.headers.get("x-forwarded-for") or request.peer,
+        "X-Forwarded-Port": host.rpartition(":")[2] if ":" in host else "80",
+        "X-Forwarded-Proto": "http",
+    }
+    have = {name.lower(): name for name in many}
+    for name, value in added.items():
+        many.pop(have.get(name.lower(), name), None)
+        many[name] = [value]
+    return {name: values[-1] for name, values in many.items()}, many
+
+
+def _context(
+    request: Request, live: Live, endpoint: Endpoint, path: str, claims: dict[str, Any] | None, request_id: str,
+    now_ms: int, headers: dict[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    host = request.headers.get("host", "")
+    at = datetime.fromtimestamp(now_ms / 1000, UTC)
+    context: dict[str, Any] = {
+        "resourceId": endpoint.resource_id,
+        "resourcePath": endpoint.path,
+        "httpMethod": request.method,
+        "extendedRequestId": request_id.replace("-", "")[-16:],
+        "requestTime": at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "path": f"/{live.stage.name}{path}",
+        "accountId": live.api.account,
+        "protocol": "HTTP/1.1",
+        "stage": live.stage.name,
+        "domainPrefix": host.partition(".")[0],
+        "requestTimeEpoch": now_ms,
+        "requestId": request_id,
+        "identity": {
+            "cognitoIdentityPoolId": None, "accountId": None, "cognitoIdentityId": None, "caller": None,
+            "sourceIp": request.peer, "principalOrgId": None, "accessKey": None, "cognitoAuthenticationType": None,
+            "cognitoAuthenticationProvider": None, "userArn": None, "userAgent": _value(headers, "user-agent"),
+            "user": None,
+        },
+        "domainName": host.partition(":")[0],
+        "deploymentId": live.stage.deployment,
+        "apiId": live.api.id,
+    }  # fmt: skip
+    if claims is not None:
+        context["authorizer"] = {"claims": claims}
+    return context
+
+
+def _value(headers: dict[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def _is_binary(api: Api, headers: dict[str, str]) -> bool:
+    if not api.binary_types:
+        return False
+    kind = (_value(headers, "content-type") or "").partition(";")[0].strip().lower()
+    return any(fnmatchcase(kind, pattern.replace("~1", "/").lower()) for pattern in api.binary_types)
+
+
+def response(payload: bytes, api: Api, request_id: str, trace: str) -> Response:
+    """Of the function's reply; one that is not of the documented form is a 502."""
+    try:
+        reply = orjson.loads(payload)
+        status = int(reply.get("statusCode", 0))
+        body, headers = _body(reply), _reply_headers(reply)
+    except (ValueError, TypeError, AttributeError):
+        return gateway_response(api, "INTEGRATION_FAILURE", request_id)
+    if not 100 <= status <= 999:
+        return gateway_response(api, "INTEGRATION_FAILURE", request_id)
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.append(("Content-Type", "application/json"))
+    return Response(status, [*id_headers(request_id), ("X-Amzn-Trace-Id", trace), *headers], body)
+
+
+def _body(reply: dict[str, Any]) -> bytes:
+    unknown = reply.keys() - {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
+    body = reply.get("body")
+    if unknown or not (body is None or isinstance(body, str)):
+        raise TypeError("not of the documented form")
+    if body is None:
+        return b""
+    return (
+        b64decode(body, validate=True)
+        if reply.get("isBase64Encoded") is True
+        else body.encode("utf-8", "surrogatepass")
+    )
+
+
+def _reply_headers(reply: dict[str, Any]) -> list[tuple[str, str]]:
+    many = {name: list(values) for name, values in (reply.get("multiValueHeaders") or {}).items()}
+    known = {name.lower() for name in many}
+    for name, value in (reply.get("headers") or {}).items():
+        if name.lower() not in known:
+            many[name] = [value]
+    headers = []
+    for name, values in many.items():
+        if name.lower() in _DROPPED:
+            continue
+        shown = f"x-amzn-Remapped-{name}" if name.lower() in _REMAPPED else name
+        headers += [(shown, _text(value)) for value in values]
+    return headers
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise TypeError("a header must be text, a number or a boolean")
