@@ -86,7 +86,8 @@ class Method:
             "resourceId": wanted["ResourceId"],
             "httpMethod": wanted["HttpMethod"],
         }
-        known = {"AuthorizationType": "authorizationType", "AuthorizerId": "authorizerId", "OperationName": "operationName",
+        known = {"AuthorizationType": "authorizationType", "AuthorizerId": "authorizerId",
+                 "OperationName": "operationName",
                  "RequestParameters": "requestParameters", "AuthorizationScopes": "authorizationScopes"}  # fmt: skip
         given = {theirs: wanted[ours] for ours, theirs in known.items() if ours in wanted}
         given.setdefault("authorizationType", "NONE")

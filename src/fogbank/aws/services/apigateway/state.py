@@ -1,4 +1,4 @@
-"""What API Gateway remembers: APIs with their resources and methods, deployments (an API as it was), stages, authorizers."""
+"""What API Gateway remembers: APIs with their parts, deployments (an API as it was), stages."""
 
 from __future__ import annotations
 

@@ -27,17 +27,19 @@ DEFAULT_POLICY: dict[str, Any] = {
 
 
 def policy(pool: Pool) -> dict[str, Any]:
-    return DEFAULT_POLICY | pool.settings.get("Policies", {}).get("PasswordPolicy", {})
+    return {**DEFAULT_POLICY, **pool.settings.get("Policies", {}).get("PasswordPolicy", {})}
 
 
 def check(pool: Pool, password: str) -> None:
     """Raises InvalidPasswordException with the first rule that it breaks."""
     wanted = policy(pool)
+    held = {"upper": str.isupper, "lower": str.islower, "digit": str.isdigit}
+    has = {kind: any(map(test, password)) for kind, test in held.items()}
     rules = [
         (len(password) >= wanted["MinimumLength"], "Password not long enough"),
-        (not wanted["RequireUppercase"] or any(c.isupper() for c in password), "Password must have uppercase characters"),
-        (not wanted["RequireLowercase"] or any(c.islower() for c in password), "Password must have lowercase characters"),
-        (not wanted["RequireNumbers"] or any(c.isdigit() for c in password), "Password must have numeric characters"),
+        (not wanted["RequireUppercase"] or has["upper"], "Password must have uppercase characters"),
+        (not wanted["RequireLowercase"] or has["lower"], "Password must have lowercase characters"),
+        (not wanted["RequireNumbers"] or has["digit"], "Password must have numeric characters"),
         (not wanted["RequireSymbols"] or bool(_SYMBOLS & set(password)), "Password must have symbol characters"),
     ]
     for kept, problem in rules:

@@ -56,7 +56,9 @@ def challenge(a: int, user_verifier: bytes, secret: int) -> Challenge | None:
     return Challenge(a, secret, public)
 
 
-def signature(asked: Challenge, user_verifier: bytes, pool_short_id: str, username: str, block: bytes, at: str) -> bytes:
+def signature(
+    asked: Challenge, user_verifier: bytes, pool_short_id: str, username: str, block: bytes, at: str
+) -> bytes:
     """What the client must send, if it knows the password; `at` is the time stamp as the client wrote it."""
     scrambling = int.from_bytes(hashlib.sha256(padded(asked.a) + padded(asked.public)).digest())
     shared = pow(asked.a * pow(int.from_bytes(user_verifier), scrambling, N), asked.secret, N)

@@ -1,4 +1,4 @@
-"""What user pools remember: pools with their keys, clients, users, groups, refresh tokens. Functions of a transaction."""
+"""What user pools remember: pools with their keys, clients, users, groups, refresh tokens."""
 
 from __future__ import annotations
 

@@ -119,8 +119,8 @@ def key_set(pool: Pool) -> dict[str, Any]:
     numbers = _public(pool.public_key).public_numbers()
     modulus = numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)
     exponent = numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8)
-    key = {"alg": "RS256", "e": _encode(exponent), "kid": pool.key_id, "kty": "RSA", "n": _encode(modulus), "use": "sig"}
-    return {"keys": [key]}
+    key = {"alg": "RS256", "kid": pool.key_id, "kty": "RSA", "use": "sig"}
+    return {"keys": [{**key, "e": _encode(exponent), "n": _encode(modulus)}]}
 
 
 def unverified_claims(token: str) -> dict[str, Any]:

@@ -126,7 +126,8 @@ class Apis(Operations):
         state.put(tx, replace(api, resources=api.resources | {resource.id: replace(resource, methods=left)}))
 
     def put_method_response(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        made = {k: request[k] for k in ("statusCode", "responseParameters", "responseModels") if k in request}
+        known = ["statusCode", "responseParameters", "responseModels"]
+        made = {name: request[name] for name in known if name in request}
         self._put_response(tx, call, request, ("methodResponses",), made)
         return made
 

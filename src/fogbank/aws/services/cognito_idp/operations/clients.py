@@ -83,7 +83,8 @@ def _settings(request: dict[str, Any]) -> dict[str, Any]:
     flows = settings.setdefault("ExplicitAuthFlows", list(DEFAULT_FLOWS)) or list(DEFAULT_FLOWS)
     if _OLD_FLOWS & set(flows) and any(flow.startswith("ALLOW_") for flow in flows):
         raise ServiceError(
-            "InvalidParameterException", "Cannot use both legacy and new values for ExplicitAuthFlows in the same request."
+            "InvalidParameterException",
+            "Cannot use both legacy and new values for ExplicitAuthFlows in the same request.",
         )
     settings["ExplicitAuthFlows"] = flows
     settings.setdefault("RefreshTokenValidity", 30)

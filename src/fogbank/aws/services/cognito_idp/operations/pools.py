@@ -36,9 +36,7 @@ class Pools(Operations):
         private, public = await asyncio.to_thread(tokens.new_key_pair)
         return await self.house.store.transact(self._create, call, request, private, public)
 
-    def _create(
-        self, tx: Tx, call: Call, request: dict[str, Any], private: bytes, public: bytes
-    ) -> dict[str, Any]:
+    def _create(self, tx: Tx, call: Call, request: dict[str, Any], private: bytes, public: bytes) -> dict[str, Any]:
         settings = {name: value for name, value in request.items() if name not in _NOT_SETTINGS}
         settings["SchemaAttributes"] = attributes.schema(request.get("Schema", []))
         settings["Policies"] = _policies(request.get("Policies", {}))
@@ -109,7 +107,8 @@ class Pools(Operations):
         known = {attribute["Name"] for attribute in pool.settings["SchemaAttributes"]}
         for attribute in added:
             if attribute["Name"] in known:
-                raise ServiceError("InvalidParameterException", f"{attribute['Name']}: Existing attribute already has name.")
+                told = f"{attribute['Name']}: Existing attribute already has name."
+                raise ServiceError("InvalidParameterException", told)
         settings = pool.settings | {"SchemaAttributes": [*pool.settings["SchemaAttributes"], *added]}
         state.POOLS.put(tx, pool.id, row=replace(pool, settings=settings, modified_ms=call.now_ms))
         return {}
@@ -176,7 +175,7 @@ def _refuse_what_is_not_served(request: dict[str, Any]) -> None:
     """Rather an error now than a pool that silently does less than it was asked to."""
     if any(request.get("LambdaConfig", {}).values()):
         triggers = ", ".join(sorted(request["LambdaConfig"]))
-        raise ServiceError("InvalidParameterException", f"Lambda triggers of user pools are not served here: {triggers}")
+        raise ServiceError("InvalidParameterException", f"Lambda triggers are not served here: {triggers}")
     if request.get("MfaConfiguration", "OFF") == "ON":
         raise ServiceError("InvalidParameterException", "Required multi-factor authentication is not served here.")
 
