@@ -1,0 +1,1 @@
+"""Amazon EventBridge: rules that fire by the clock."""
