@@ -22,8 +22,10 @@ _BUS = "default"
 _PAGE = 100
 _TARGETS_MAX = 5  # EventBridge quotas: "Targets per rule".
 _NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
-_TARGET_NOT_SERVED = ("InputTransformer", "RoleArn", "KinesisParameters", "EcsParameters", "BatchParameters",
-                      "HttpParameters", "RedshiftDataParameters", "AppSyncParameters", "RunCommandParameters")  # fmt: skip
+_TARGET_NOT_SERVED = (
+    "InputTransformer", "KinesisParameters", "EcsParameters", "BatchParameters", "HttpParameters",
+    "RedshiftDataParameters", "AppSyncParameters", "RunCommandParameters",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +235,9 @@ def _check_target(target: dict[str, Any]) -> None:
     if kind not in ("lambda", "sqs"):
         raise ServiceError(
             "ValidationException", f"Targets such as {target['Arn']} are not served here; functions and queues are."
-        )  # noqa: E501
+        )
     for name in _TARGET_NOT_SERVED:
-        if name in target and name != "RoleArn":
+        if name in target:
             raise ServiceError("ValidationException", f"{name} of targets is not served here.")
     if "Input" in target:
         try:

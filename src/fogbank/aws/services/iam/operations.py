@@ -127,7 +127,8 @@ class Iam(Operations):
         _check_document(request["PolicyDocument"])
         made = Policy(
             self._id("ANPA"), call.account, request["PolicyName"], request.get("Path", "/"),
-            request.get("Description", ""), call.now_ms, call.now_ms, {"v1": request["PolicyDocument"]}, tags=_tags(request),
+            request.get("Description", ""), call.now_ms, call.now_ms, {"v1": request["PolicyDocument"]},
+            tags=_tags(request),
         )  # fmt: skip
         if state.POLICIES.get(tx, call.account, made.arn) is not None:
             told = f"A policy called {made.name} already exists. Duplicate names are not allowed."

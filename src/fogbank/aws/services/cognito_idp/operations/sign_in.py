@@ -83,7 +83,7 @@ class SignIn(Operations):
                 f"{flow} flow not enabled for this client"
                 if flow == "USER_PASSWORD_AUTH"
                 else "Auth flow not enabled for this client"
-            )  # noqa: E501
+            )
             raise ServiceError("InvalidParameterException", told)
         if flow == "REFRESH_TOKEN_AUTH":
             return {"AuthenticationResult": sessions.renew(tx, call, client, _need(given, "REFRESH_TOKEN"))}

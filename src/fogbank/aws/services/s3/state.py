@@ -1,0 +1,88 @@
+"""What S3 remembers: buckets, and objects whose bodies lie in the row if they are small and in a blob if not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fogbank.aws.service import ServiceError
+from fogbank.kernel.store.records import Records
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+IN_ROW_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    name: str
+    account: str
+    region: str
+    created_ms: int
+    settings: dict[str, Any] = field(default_factory=dict)  # By operation: what Put… gave and Get… answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    key: str
+    etag: str
+    size: int
+    modified_ms: int
+    headers: dict[str, str]  # Members of the answers that the caller chose: ContentType, CacheControl, …
+    metadata: dict[str, str]
+    checksums: dict[str, str] = field(default_factory=dict)  # By member: ChecksumCRC32, …
+    tags: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    blob: str = ""  # Digest; "" where the body is in the row.
+
+
+BUCKETS = Records(Bucket, "s3", "bucket")  # (name,): names are shared by all accounts
+OBJECTS = Records(Object, "s3", "object")  # (bucket, key)
+NAMED = Records(int, "s3", "blob")  # (digest,) → how many objects have this body
+
+
+def bucket(tx: Tx, name: str) -> Bucket:
+    found = BUCKETS.get(tx, name)
+    if found is None:
+        raise ServiceError(
+            "NoSuchBucket", "The specified bucket does not exist", status=404, fields={"BucketName": name}
+        )
+    return found
+
+
+def object_(tx: Tx, bucket_name: str, key: str) -> Object:
+    bucket(tx, bucket_name)
+    found = OBJECTS.get(tx, bucket_name, key)
+    if found is None:
+        raise ServiceError("NoSuchKey", "The specified key does not exist.", status=404, fields={"Key": key})
+    return found
+
+
+def put(tx: Tx, bucket_name: str, new: Object) -> str:
+    """Keep an object; the answer is the blob that nobody names any more, or nothing."""
+    before = OBJECTS.get(tx, bucket_name, new.key, lock=True)
+    if new.blob:
+        NAMED.put(tx, new.blob, row=(NAMED.get(tx, new.blob, lock=True) or 0) + 1)
+    OBJECTS.put(tx, bucket_name, new.key, row=new)
+    return release(tx, before.blob) if before else ""
+
+
+def forget(tx: Tx, bucket_name: str, key: str) -> str:
+    """Drop an object; the answer is as that of `put`."""
+    before = OBJECTS.get(tx, bucket_name, key, lock=True)
+    if before is None:
+        return ""
+    OBJECTS.delete(tx, bucket_name, key)
+    return release(tx, before.blob)
+
+
+def release(tx: Tx, blob: str) -> str:
+    if not blob:
+        return ""
+    left = (NAMED.get(tx, blob, lock=True) or 1) - 1
+    if left:
+        NAMED.put(tx, blob, row=left)
+        return ""
+    NAMED.delete(tx, blob)
+    return blob
