@@ -48,7 +48,7 @@ class Workshop:
         self.lines += [(owner, group, stream, line) for _, line in events]
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(asyncio.wait_for(work, 60))
+        return self._runner.run(asyncio.wait_for(work, 20))
 
     def function(self, source: str | dict[str, str], **settings: Any) -> Version:
         """A version made of files: one text is its main module."""

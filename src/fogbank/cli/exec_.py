@@ -28,4 +28,11 @@ def exec_(
     if program is None:
         raise Problem(f"there is no command {command[0]!r} on the PATH")
     environment = {name: value for name, value in os.environ.items() if name not in removed(dict(os.environ))}
-    os.execve(program, command, environment | redirected(url, region, environment))
+    os.execve(program, _pointed(command, url), environment | redirected(url, region, environment))
+
+
+def _pointed(command: list[str], url: str) -> list[str]:
+    """The AWS CLI 1 puts old host names of a few services over what the environment says: it is told once more."""
+    if os.path.basename(command[0]) != "aws" or "--endpoint-url" in command:  # noqa: PTH119
+        return command
+    return [command[0], "--endpoint-url", url, *command[1:]]

@@ -339,6 +339,6 @@ def _with_request_id(document: bytes, request_id: str) -> bytes:
     message = found.get("errorMessage", "")
     if message.startswith("RequestId: {}"):
         found["errorMessage"] = message.replace("{}", request_id, 1)
-    elif message.startswith("Error: "):
+    elif found.get("errorType") in ("Runtime.ExitError", "Sandbox.Timedout"):
         found["errorMessage"] = f"RequestId: {request_id} {message}"
     return orjson.dumps(found)

@@ -223,7 +223,7 @@ class Instance(asyncio.Protocol):
         self.send(orjson.dumps(facts) + b"\n" + invocation.payload)
         kind, body = await self._answer(timeout_s)
         took_ms = (time.perf_counter() - began) * 1000
-        self.state, self.idle_since_s = "idle", time.monotonic()
+        self.state, self.idle_since_s = "dead" if kind == b"F" else "idle", time.monotonic()
         return kind, body, took_ms
 
     def memory_mb(self) -> int:
@@ -285,6 +285,6 @@ def describe_end(status: int) -> str:
 
 def outcome(kind: bytes, body: bytes, took_ms: float, instance: Instance, *, cold: bool) -> Outcome:
     return Outcome(
-        payload=body, error="Unhandled" if kind == b"X" else None, log_tail=b"", cold=cold,
+        payload=body, error=None if kind == b"R" else "Unhandled", log_tail=b"", cold=cold,
         init_ms=instance.init_ms if cold else 0.0, duration_ms=took_ms, max_memory_mb=instance.peak_mb,
     )  # fmt: skip

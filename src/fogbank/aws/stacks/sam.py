@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 from samtranslator.model.exceptions import InvalidDocumentException
@@ -18,7 +19,8 @@ _NAME = "AWS::Serverless-2016-10-31"
 def translate(document: dict[str, Any], parameters: dict[str, Any], region: str) -> dict[str, Any]:
     """The template without its SAM types. Raises `TemplateError` in the words that CloudFormation uses."""
     ArnGenerator.BOTO_SESSION_REGION_NAME = region
-    translator = Translator(_ManagedPolicies(), Parser())
+    # All that it asks of a session is the region: an SDK is not needed for that.
+    translator = Translator(_ManagedPolicies(), Parser(), boto_session=SimpleNamespace(region_name=region))
     given = {**parameters, "AWS::Region": region, "AWS::Partition": "aws"}
     try:
         made = translator.translate(copy.deepcopy(document), parameter_values=given)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,8 @@ import orjson
 from fogbank.functions.runtimes.node import sdk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Version
     from fogbank.kernel.telemetry import Telemetry
@@ -25,6 +29,8 @@ _INSIDE = Path(__file__).parent / "inside"
 _SPARES = 2
 _MAJOR = re.compile(r"nodejs(\d+)\.x")
 _LAST_WITH_V2 = 16
+_SOURCES_MAX = 4000
+_SDK_NAMED = re.compile(rb"""['"](aws-sdk(?=[/'"])|@aws-sdk/[a-z0-9-]+)""")
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class NodeRuntime:
         self._refill: asyncio.Task[None] | None = None
         self._installing = asyncio.Lock()
         self._major = 0
+        self._wanted: dict[str, list[str]] = {}
         self._warned: set[str] = set()
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
@@ -54,7 +61,7 @@ class NodeRuntime:
         instance.log.follow(spare.output)
         instance.pid = spare.process.pid
         self._living.add(spare.process)
-        asyncio.get_running_loop().create_task(self._wait(spare.process, instance))
+        self._hear_end(spare.process, instance)
         await instance.open(spare.end)
         order = {
             "handler": version.handler,
@@ -66,7 +73,7 @@ class NodeRuntime:
         instance.send(orjson.dumps(order))
 
     def retire(self, version_id: str) -> None:
-        """Nothing is kept of a version but its instances."""
+        self._wanted.pop(version_id, None)
 
     async def close(self) -> None:
         if self._refill is not None:
@@ -76,13 +83,23 @@ class NodeRuntime:
             spare.end.close()
             os.close(spare.output)
             await asyncio.to_thread(spare.process.wait)
-        for process in list(self._living):
-            process.kill()
+        while self._living:  # None is left as a zombie, or as a reader of a loop that has ended.
+            for process in self._living:
+                process.kill()
+            await asyncio.sleep(0.01)
 
-    async def _wait(self, process: subprocess.Popen[bytes], instance: Instance) -> None:
-        code = await asyncio.to_thread(process.wait)
-        self._living.discard(process)
-        instance.ended(-code if code < 0 else code << 8)
+    def _hear_end(self, process: subprocess.Popen[bytes], instance: Instance) -> None:
+        """Tell the instance how its process ended, when it does."""
+        loop, pidfd = asyncio.get_running_loop(), os.pidfd_open(process.pid)
+
+        def ended() -> None:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            code = process.wait()
+            self._living.discard(process)
+            instance.ended(-code if code < 0 else code << 8)
+
+        loop.add_reader(pidfd, ended)
 
     async def _fill(self) -> None:
         while len(self._spares) < _SPARES:
@@ -110,16 +127,22 @@ class NodeRuntime:
         """Where `require` looks after the function's own packages: the SDK of its generation, then the other one."""
         found = _MAJOR.match(version.runtime)
         asked = int(found[1]) if found else 0
-        generation = "v2" if asked <= _LAST_WITH_V2 or _uses_v2(version.code) else "v3"
-        if generation == "v2" and asked > _LAST_WITH_V2:
-            self._say_once(instance, f"{version.runtime} has no `aws-sdk` v2 in Lambda; here the function is given it")
         await self._check_major(asked, version, instance)
+        if version.id not in self._wanted:
+            self._wanted[version.id] = await asyncio.to_thread(_missing_sdks, version)
+        wanted = self._wanted[version.id]
+        if "v2" in wanted and asked > _LAST_WITH_V2:
+            self._say_once(instance, f"{version.runtime} has no `aws-sdk` v2 in Lambda; here the function is given it")
+        if "v3" in wanted and asked <= _LAST_WITH_V2:
+            wanted = [generation for generation in wanted if generation != "v3"]  # As in Lambda.
+        folders = []
         async with self._installing:
-            try:
-                return [str(await asyncio.to_thread(sdk.folder, self._cache_dir, generation))]
-            except sdk.SdkError as error:  # The function may do without: it will say what it misses.
-                self._say_once(instance, str(error))
-                return []
+            for generation in wanted:
+                try:
+                    folders.append(str(await asyncio.to_thread(sdk.folder, self._cache_dir, generation)))
+                except sdk.SdkError as error:  # The function may do without: it will say what it misses.
+                    self._say_once(instance, str(error))
+        return folders
 
     async def _check_major(self, asked: int, version: Version, instance: Instance) -> None:
         if not self._major:
@@ -141,10 +164,25 @@ def _installed_major() -> int:
     return int(said.lstrip("v").partition(".")[0] or 0)
 
 
-def _uses_v2(code: Path) -> bool:
-    """Does the bundle ask for `aws-sdk` v2 without bringing it? Looks at its own sources only."""
-    if (code / "node_modules" / "aws-sdk").is_dir():
-        return False
-    sources = (path for pattern in ("*.js", "*/*.js", "*.cjs") for path in code.glob(pattern))
-    wanted = re.compile(rb"""require\(\s*['"]aws-sdk(/|['"])""")
-    return any(wanted.search(path.read_bytes()) for path in sources if "node_modules" not in path.parts)
+def _missing_sdks(version: Version) -> list[str]:
+    """Which SDKs the function's files name and do not bring: only those are installed for it."""
+    roots = [version.code, *(layer / "nodejs" for layer in version.layers)]
+    named: set[str] = set()
+    for path in itertools.islice(_sources(roots), _SOURCES_MAX):
+        with suppress(OSError):
+            named.update(found.decode() for found in _SDK_NAMED.findall(path.read_bytes()))
+    missing = []
+    if "aws-sdk" in named and not any((root / "node_modules" / "aws-sdk").is_dir() for root in roots):
+        missing.append("v2")
+    v3 = [name for name in named if name.startswith("@")]
+    if not all(any((root / "node_modules" / name).is_dir() for root in roots) for name in v3):
+        missing.append("v3")
+    return missing
+
+
+def _sources(roots: list[Path]) -> Iterator[Path]:
+    """The function's own files before those of its packages."""
+    for root in roots:
+        for folder, below, names in os.walk(root):
+            below.sort(key=lambda name: name == "node_modules")
+            yield from (Path(folder, name) for name in names if name.endswith((".js", ".mjs", ".cjs")))

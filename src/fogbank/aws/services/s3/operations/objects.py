@@ -137,7 +137,7 @@ class Objects(Operations):
         after = token if token is not None else request.get("StartAfter", "")
         listed = self._list(tx, call, request, after, with_owner=bool(request.get("FetchOwner")))
         last = listed.pop("_last")
-        shown = {name: request[name] for name in ("StartAfter", "ContinuationToken") if name in request}
+        shown: dict[str, Any] = {n: request[n] for n in ["StartAfter", "ContinuationToken"] if n in request}
         if listed["IsTruncated"]:
             shown["NextContinuationToken"] = last
         count = len(listed["Contents"]) + len(listed["CommonPrefixes"])
@@ -180,7 +180,7 @@ class Objects(Operations):
                 rolled.append(group)
             else:
                 contents.append(_listed(found, encode(found.key), call.account if with_owner else ""))
-        shown = {name: request[name] for name in ("Delimiter", "EncodingType") if name in request}
+        shown: dict[str, Any] = {n: request[n] for n in ["Delimiter", "EncodingType"] if n in request}
         return {
             **shown, "Name": bucket, "Prefix": encode(prefix), "MaxKeys": limit, "IsTruncated": truncated,
             "Contents": contents, "CommonPrefixes": [{"Prefix": encode(group)} for group in rolled], "_last": last,

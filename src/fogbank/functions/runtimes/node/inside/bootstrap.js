@@ -1,7 +1,8 @@
 // Runs in the `node` that runs people's functions. It waits warm, is told once which function it is, and then answers
 // events, as AWS's own runtime does. Lambda Developer Guide, "Building Lambda functions with Node.js".
 // Frames both ways: four bytes of length, then the body. The first frame is the order; the others are events: a line
-// of JSON, then the event. Answers are a letter (I: initialised, R: reply, X: error), peak memory in KB, and a body.
+// of JSON, then the event. Answers are a letter (I: initialised, R: reply, X: error, F: error, and this
+// process ends), peak memory in KB, and a body.
 'use strict';
 
 const fs = require('node:fs');
@@ -68,7 +69,7 @@ async function become(order) {
     handler = await load(order.code, order.handler);
   } catch (error) {
     const document = initError(error);
-    console.error('Uncaught Exception', JSON.stringify(document));
+    console.error('Uncaught Exception', `\t${JSON.stringify(document)}`);
     await say('X', JSON.stringify({ ...document, requestId: '' }));
     process.exit(1);
   }
@@ -157,7 +158,7 @@ async function answer(frame) {
     }
     return settle('R', body);
   };
-  current = { failed };
+  current = { ends: (error) => settle('F', told(error)) };
   let event;
   try {
     event = JSON.parse(frame.subarray(end + 1).toString());
@@ -193,9 +194,10 @@ let current = null;
 for (const name of ['uncaughtException', 'unhandledRejection']) {
   process.on(name, (error) => {
     if (current && handler) {
-      const type = name === 'uncaughtException' ? 'Uncaught Exception' : 'Unhandled Promise Rejection';
-      console.error(type, JSON.stringify(describe(error)));
-      current.failed(error).then(() => process.exit(129));
+      const rejected = name === 'unhandledRejection';
+      const told = rejected ? unhandled(error) : error;
+      console.error(rejected ? 'Unhandled Promise Rejection' : 'Uncaught Exception', `\t${JSON.stringify(describe(told))}`);
+      current.ends(told).then(() => process.exit(rejected ? 128 : 129));
     } else {
       process.stderr.write(`${error && error.stack}\n`);
       process.exit(129);
@@ -221,6 +223,12 @@ function makeContext(facts) {
   };
 }
 
+function unhandled(reason) {
+  const error = new HandlerError('Runtime.UnhandledPromiseRejection', String(reason));
+  if (reason && reason.stack) error.stack = `${error.name}: ${reason.stack}`;
+  return error;
+}
+
 function describe(error) {
   if (error instanceof Error || (error && typeof error === 'object' && 'message' in error && 'stack' in error)) {
     return { errorType: error.name || 'Error', errorMessage: error.message, stack: String(error.stack).split('\n') };
@@ -230,7 +238,7 @@ function describe(error) {
 
 function told(error) {
   const facts = describe(error);
-  console.error('Invoke Error', JSON.stringify(facts));
+  console.error('Invoke Error', `\t${JSON.stringify(facts)}`);
   return JSON.stringify({ errorType: facts.errorType, errorMessage: facts.errorMessage, trace: facts.stack });
 }
 
