@@ -79,7 +79,8 @@ def test_handlers_are_found_in_folders_and_inside_objects(workshop, node):
 
 
 def test_the_context_has_all_that_aws_documents(workshop, node):
-    source = """exports.handler = async (event, c) => [c.awsRequestId, c.functionName, c.functionVersion, c.memoryLimitInMB,
+    source = """exports.handler = async (event, c) => [c.awsRequestId, c.functionName, c.functionVersion,
+      c.memoryLimitInMB,
       c.invokedFunctionArn, c.logGroupName, c.logStreamName, c.getRemainingTimeInMillis() <= 5000, c.clientContext,
       c.identity, process.env._X_AMZN_TRACE_ID, process.env.AWS_EXECUTION_ENV, process.env.TABLE, process.cwd()];"""
     version = node(source, timeout_ms=5000, environment={"TABLE": "items"})
