@@ -8,6 +8,8 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import uvloop
+
 from fogbank.aws.services.lambda_.dialect import LambdaDialect
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.model import Invocation, Outcome, Version
@@ -28,7 +30,7 @@ class Workshop:
 
     def __init__(self, folder: Path, cache_dir: Path, **engine: Any) -> None:
         self.folder, self.lines = folder, []  # type: ignore[var-annotated]  # Declared below.
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._number = 0
         self.clock = Clock()
         self.said = io.StringIO()
@@ -48,7 +50,7 @@ class Workshop:
         self.lines += [(owner, group, stream, line) for _, line in events]
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return self._runner.run(asyncio.wait_for(work, 20))
+        return self._runner.run(asyncio.wait_for(work, 60))
 
     def function(self, source: str | dict[str, str], **settings: Any) -> Version:
         """A version made of files: one text is its main module."""

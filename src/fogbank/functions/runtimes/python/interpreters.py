@@ -46,7 +46,7 @@ def find(runtime: str) -> Interpreter:
     found = _NAME.match(runtime)
     wanted = found[1] if found else ""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if wanted == own:
+    if wanted in ("", own):
         return Interpreter(_base(), own, wanted)
     for path in _candidates(wanted):
         if _version(path) == wanted:
