@@ -152,6 +152,7 @@ class Wire:
         if shape is None:
             return Response(operation.status, id_headers)
         response = Response(rest.status_of(operation, result), [*id_headers, *rest.bound_headers(shape, result)])
+        self._take_length(response)
         payload = shape.payload
         if payload is not None and payload.type in ("blob", "string"):
             self._write_raw(response, payload, result)
@@ -161,6 +162,13 @@ class Wire:
             self._write_rest_json(response, shape, result)
         return response
 
+    def _take_length(self, response: Response) -> None:
+        """The framing is the gateway's: a length that an operation tells is of a body that a HEAD does not send."""
+        for name, value in response.headers:
+            if name.lower() == "content-length":
+                response.length = int(value)
+        response.headers = [one for one in response.headers if one[0].lower() != "content-length"]
+
     def _write_raw(self, response: Response, payload: Shape, result: dict[str, Any]) -> None:
         """A body as it is: bytes, text, a file (`Response` itself, where a service needs offset and length)."""
         body = result.get(payload.member_name, b"")
@@ -168,6 +176,7 @@ class Wire:
             response.body, response.length, response.offset = body.body, body.length, body.offset
         else:
             response.body = body.encode() if isinstance(body, str) else bytes(body)
+            response.length = len(response.body)
         if not any(name.lower() == "content-type" for name, _ in response.headers):
             kind = "application/json" if self.model.protocol == "rest-json" else "binary/octet-stream"
             response.headers.append(("content-type", kind))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 import stat
+import tempfile
 import zipfile
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_.state import Code
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ZIPPED_BYTES_MAX = 50 * 1024 * 1024  # Lambda quotas: "Deployment package (.zip file archive) size", direct upload.
 UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
@@ -32,14 +29,12 @@ def unpack(content: bytes, folder: Path) -> None:
     """Into `folder`, whole or not at all. Raises InvalidParameterValueException. Takes time: not for the loop."""
     if folder.is_dir():
         return
-    building = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # Functions of one app share a bundle.
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check(archive)
             for entry in archive.infolist():
                 _write(archive, entry, building)
-        building.mkdir(parents=True, exist_ok=True)
         building.chmod(0o755)
         building.rename(folder)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:

@@ -38,7 +38,13 @@ class Invocations(Operations):
             return {"StatusCode": 204}
         client = b64decode(request["ClientContext"]).decode() if "ClientContext" in request else ""
         target, outcome = await caller.call(
-            who, payload, call.request_id, principal=call.principal, trace_header=_trace(call), client_context=client
+            who,
+            payload,
+            call.request_id,
+            principal=call.principal,
+            source_arn=call.source_arn,
+            trace_header=_trace(call),
+            client_context=client,
         )
         answer: dict[str, Any] = {
             "StatusCode": 200,

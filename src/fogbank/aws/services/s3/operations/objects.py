@@ -96,7 +96,7 @@ class Objects(Operations):
             raise ServiceError(
                 "MalformedXML",
                 "The XML you provided was not well-formed or did not validate against our published schema",
-            )  # noqa: E501
+            )
         self._drop(await self.house.store.transact(self._delete, request["Bucket"], keys))
         return {} if request["Delete"].get("Quiet") else {"Deleted": [{"Key": key} for key in keys]}
 

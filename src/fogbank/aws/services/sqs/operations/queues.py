@@ -70,7 +70,7 @@ class Queues(Operations):
             q for q in state.QUEUES.all(tx, call.account, call.region) if q.name.startswith(prefix) and q.name > after
         ]
         more = {"NextToken": every[limit - 1].name} if len(every) > limit and "MaxResults" in request else {}
-        return {"QueueUrls": [state.url(call, queue) for queue in every[:limit]], **more}
+        return {"QueueUrls": [state.url(call, queue) for queue in every[:limit]], **more} if every else {}
 
     def delete_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         queue = state.find(tx, call, request["QueueUrl"])

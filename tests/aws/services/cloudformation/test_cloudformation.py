@@ -1,0 +1,196 @@
+"""CloudFormation, told through boto3 and its waiters."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+
+from tests.support.cloud import Cloud
+from tests.support.waiting import eventually
+
+QUEUE = {"Type": "AWS::SQS::Queue"}
+FAST = {"Delay": 0.05, "MaxAttempts": 200}
+
+
+@pytest.fixture
+def stacks(cloud: Cloud) -> Any:
+    return cloud.client("cloudformation")
+
+
+def template(**sections: Any) -> str:
+    return json.dumps(sections)
+
+
+def create(stacks: Any, body: str, name: str = "app", **options: Any) -> Any:
+    stacks.create_stack(StackName=name, TemplateBody=body, **options)
+    stacks.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=FAST)
+    return stacks.describe_stacks(StackName=name)["Stacks"][0]
+
+
+def update(stacks: Any, body: str, name: str = "app", **options: Any) -> Any:
+    stacks.update_stack(StackName=name, TemplateBody=body, **options)
+    stacks.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig=FAST)
+    return stacks.describe_stacks(StackName=name)["Stacks"][0]
+
+
+def status(stacks: Any) -> str:
+    return str(stacks.describe_stacks(StackName="app")["Stacks"][0]["StackStatus"])
+
+
+def outputs(stack: Any) -> dict[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def test_functions_parameters_and_conditions_come_out_as_values(stacks: Any) -> None:
+    body = template(
+        Parameters={
+            "Env": {"Type": "String", "AllowedValues": ["dev", "prod"]},
+            "Zones": {"Type": "CommaDelimitedList"},
+        },
+        Mappings={"Size": {"dev": {"delay": "1"}, "prod": {"delay": "9"}}},
+        Conditions={"IsProd": {"Fn::Equals": [{"Ref": "Env"}, "prod"]}},
+        Resources={
+            "Q": {**QUEUE, "Properties": {"DelaySeconds": {"Fn::FindInMap": ["Size", {"Ref": "Env"}, "delay"]}}},
+            "OnlyProd": {**QUEUE, "Condition": "IsProd"},
+        },
+        Outputs={
+            "Arn": {"Value": {"Fn::GetAtt": ["Q", "Arn"]}},
+            "Text": {
+                "Value": {"Fn::Sub": ["${AWS::StackName}-${x}-${!kept}", {"x": {"Fn::Select": [1, {"Ref": "Zones"}]}}]}
+            },
+            "If": {"Value": {"Fn::If": ["IsProd", "big", {"Fn::Join": ["/", ["s", {"Ref": "AWS::Region"}]]}]}},
+            "Code": {"Value": {"Fn::Base64": "hi"}},
+            "Nets": {"Value": {"Fn::Join": [",", {"Fn::Cidr": ["10.0.0.0/16", 2, 8]}]}},
+        },
+    )
+    given = [{"ParameterKey": "Env", "ParameterValue": "dev"}, {"ParameterKey": "Zones", "ParameterValue": "a, b"}]
+    found = outputs(create(stacks, body, Parameters=given))
+    assert found["Arn"].startswith("arn:aws:sqs:us-east-1:000000000000:app-Q-")
+    assert (found["Text"], found["If"], found["Code"]) == ("app-b-${kept}", "s/us-east-1", "aGk=")
+    assert found["Nets"] == "10.0.0.0/24,10.0.1.0/24"
+    assert [r["LogicalResourceId"] for r in stacks.list_stack_resources(StackName="app")["StackResourceSummaries"]] == [
+        "Q"
+    ]
+
+
+def test_an_update_changes_in_place_what_it_can_and_replaces_what_it_must(cloud: Cloud, stacks: Any) -> None:
+    def body(delay: int, name: str) -> str:
+        return template(Resources={
+            "Stays": {**QUEUE, "Properties": {"DelaySeconds": delay}},
+            "Moves": {**QUEUE, "Properties": {"QueueName": name}},
+        })  # fmt: skip
+
+    def ids() -> dict[str, str]:
+        rows = stacks.describe_stack_resources(StackName="app")["StackResources"]
+        return {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
+
+    create(stacks, body(1, "first"))
+    before = ids()
+    update(stacks, body(2, "second"))
+    after = ids()
+    assert after["Stays"] == before["Stays"] and after["Moves"].endswith("/second")
+    sqs = cloud.client("sqs")
+    attributes = sqs.get_queue_attributes(QueueUrl=after["Stays"], AttributeNames=["DelaySeconds"])["Attributes"]
+    assert attributes["DelaySeconds"] == "2"
+    assert [url for url in sqs.list_queues()["QueueUrls"] if url.endswith("/first")] == []
+
+
+def test_a_create_that_fails_is_rolled_back_and_says_why(cloud: Cloud, stacks: Any) -> None:
+    bad = {**QUEUE, "Properties": {"DelaySeconds": 901}, "DependsOn": "Good"}
+    stacks.create_stack(StackName="app", TemplateBody=template(Resources={"Good": QUEUE, "Bad": bad}))
+    with pytest.raises(WaiterError):
+        stacks.get_waiter("stack_create_complete").wait(StackName="app", WaiterConfig=FAST)
+    eventually(lambda: status(stacks) == "ROLLBACK_COMPLETE")
+    events = stacks.describe_stack_events(StackName="app")["StackEvents"]
+    [failure] = [e for e in events if e["ResourceStatus"] == "CREATE_FAILED"]
+    assert failure["LogicalResourceId"] == "Bad" and "DelaySeconds" in failure["ResourceStatusReason"]
+    assert "QueueUrls" not in cloud.client("sqs").list_queues()
+
+
+def test_an_update_that_fails_leaves_everything_as_it_was(cloud: Cloud, stacks: Any) -> None:
+    create(stacks, template(Resources={"Q": {**QUEUE, "Properties": {"DelaySeconds": 1}}}))
+    worse = template(Resources={
+        "Q": {**QUEUE, "Properties": {"DelaySeconds": 5}},
+        "Bad": {**QUEUE, "Properties": {"DelaySeconds": 901}, "DependsOn": "Q"},
+    })  # fmt: skip
+    stacks.update_stack(StackName="app", TemplateBody=worse)
+    with pytest.raises(WaiterError):
+        stacks.get_waiter("stack_update_complete").wait(StackName="app", WaiterConfig=FAST)
+    eventually(lambda: status(stacks) == "UPDATE_ROLLBACK_COMPLETE")
+    sqs = cloud.client("sqs")
+    [url] = sqs.list_queues()["QueueUrls"]
+    delay = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]["DelaySeconds"]
+    assert delay == "1"
+
+
+def test_a_deleted_stack_is_found_by_its_arn_only(stacks: Any) -> None:
+    arn = create(stacks, template(Resources={"Q": QUEUE}))["StackId"]
+    stacks.delete_stack(StackName="app")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="app", WaiterConfig=FAST)
+    with pytest.raises(ClientError, match="Stack with id app does not exist"):
+        stacks.describe_stacks(StackName="app")
+    assert stacks.describe_stacks(StackName=arn)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_a_change_set_tells_what_it_would_do_and_one_without_changes_says_so(stacks: Any) -> None:
+    body = template(Resources={"Q": QUEUE})
+    create(stacks, body)
+    made = stacks.create_change_set(StackName="app", ChangeSetName="none", TemplateBody=body)
+    found = stacks.describe_change_set(ChangeSetName=made["Id"])
+    assert found["Status"] == "FAILED"
+    assert found["StatusReason"].startswith("The submitted information didn't contain changes.")
+    more = template(Resources={"Q": {**QUEUE, "Properties": {"DelaySeconds": 3}}, "R": QUEUE})
+    made = stacks.create_change_set(StackName="app", ChangeSetName="more", TemplateBody=more)
+    changes = [one["ResourceChange"] for one in stacks.describe_change_set(ChangeSetName=made["Id"])["Changes"]]
+    assert [(c["Action"], c["LogicalResourceId"]) for c in changes] == [("Modify", "Q"), ("Add", "R")]
+    assert changes[0]["Replacement"] == "False"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("Resources: {A: {Type: AWS::SQS::Queue}, A: {Type: AWS::SQS::Queue}}", "duplicate key"),
+        ("{", "not well-formed"),
+        (template(Resources={}), "At least one Resources member must be defined"),
+        (template(Resources={"A": {**QUEUE, "DependsOn": "B"}, "B": {**QUEUE, "DependsOn": "A"}}),
+         r"Circular dependency between resources: \[A, B\]"),
+        (template(Resources={"A": {**QUEUE, "Properties": {"QueueName": {"Ref": "Nope"}}}}),
+         r"Unresolved resource dependencies \[Nope\] in the Resources block"),
+        (template(Resources={"A": {"Type": "AWS::EC2::Instance"}}), r"Unrecognized resource types: \[AWS::EC2::Instance\]"),
+        (template(Resources={"A": QUEUE}, Parameters={"P": {"Type": "String"}}), r"Parameters: \[P\] must have values"),
+        ("Resources:\n" + "".join(f"  A{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'x'}]\n" for i in range(9)),
+         "nested too deeply or repeats too much"),
+    ],
+)  # fmt: skip
+def test_a_broken_template_is_refused_in_cloudformations_words(stacks: Any, body: str, told: str) -> None:
+    with pytest.raises(ClientError, match=told):
+        stacks.create_stack(StackName="app", TemplateBody=body)
+    assert stacks.describe_stacks()["Stacks"] == []
+
+
+def test_sam_refuses_provisioned_concurrency_without_an_alias_in_its_own_words(stacks: Any) -> None:
+    function = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {"Handler": "a.b", "Runtime": "python3.12", "CodeUri": "s3://b/k",
+                       "ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": 5}},
+    }  # fmt: skip
+    body = template(Transform="AWS::Serverless-2016-10-31", Resources={"CreateItemFunction": function})
+    made = stacks.create_change_set(
+        StackName="app", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )  # fmt: skip
+    assert stacks.describe_change_set(ChangeSetName=made["Id"])["StatusReason"] == (
+        "Transform AWS::Serverless-2016-10-31 failed with: Invalid Serverless Application Specification document. "
+        "Number of errors found: 1. Resource with id [CreateItemFunction] is invalid. "
+        "To set ProvisionedConcurrencyConfig AutoPublishALias must be defined on the function"
+    )
+
+
+def test_stacks_survive_a_restart(cloud: Cloud, stacks: Any) -> None:
+    create(stacks, template(Resources={"Q": QUEUE}, Outputs={"U": {"Value": {"Ref": "Q"}}}))
+    cloud.restart()
+    again = cloud.client("cloudformation").describe_stacks(StackName="app")["Stacks"][0]
+    assert again["StackStatus"] == "CREATE_COMPLETE" and "app-Q-" in outputs(again)["U"]

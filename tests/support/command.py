@@ -1,0 +1,50 @@
+"""The program itself, run as a person runs it, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TIMEOUT_S = 90
+
+
+class Fogbank:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *arguments: str, ok: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`fogbank ARGUMENTS` in the folder, on any free port."""
+        command = [sys.executable, "-m", "fogbank", *arguments]
+        given = {**os.environ, "FOGBANK_PORT": "0", **environment}
+        result = subprocess.run(
+            command, cwd=self.folder, env=given, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+        assert (result.returncode == 0) is ok, f"{arguments}: {result.stdout}\n{result.stderr}"
+        return result
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    @property
+    def url(self) -> str:
+        return str(self.json("status")["url"])
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def stop(self) -> None:
+        self.run("stop")
