@@ -20,7 +20,9 @@ import orjson
 import fogbank.aws.links
 import fogbank.aws.services
 from fogbank import __version__, control
+from fogbank.aws.protocol import models
 from fogbank.aws.protocol.door import Asker, Door
+from fogbank.aws.protocol.names import method_name
 from fogbank.aws.service import House, Operations, ServiceError
 from fogbank.aws.services.lambda_ import events as function_events
 from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
@@ -136,6 +138,18 @@ class Server:
             return await self.door.ask(who, service, operation, **request)
 
         return ask
+
+
+def served() -> tuple[dict[str, list[str]], list[str]]:
+    """What is written: operations by service, each by its name on the wire, and CloudFormation's types."""
+    methods: dict[str, set[str]] = {}
+    for cls in _operations():
+        methods.setdefault(cls.service, set()).update(name for name in vars(cls) if not name.startswith("_"))
+    operations = {
+        service: sorted(name for name in models.load(service).operations if method_name(name) in names)
+        for service, names in sorted(methods.items())
+    }
+    return operations, sorted(_resource_types())
 
 
 def _operations() -> Iterator[type[Operations]]:

@@ -38,7 +38,7 @@ class Writer(threading.Thread):
             while True:
                 key = f"{self.prefix}-{number}"
                 number += 1
-                item = {"TableName": "t", "Item": {"id": {"S": key}}}
+                item = {"TableName": "things", "Item": {"id": {"S": key}}}
                 if ask(connection, "DynamoDB_20120810.PutItem", item) == 200:
                     self.items.append(key)
                 message = {"QueueUrl": self.queue, "MessageBody": key}
@@ -61,7 +61,7 @@ def test_no_acknowledged_write_is_lost_by_kill_9(tmp_path: Path) -> None:
     program, chance = Fogbank(tmp_path), random.Random(7)
     program.run("start", "--detach")
     program.client("dynamodb").create_table(
-        TableName="t", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        TableName="things", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
     )  # fmt: skip
     queue = program.client("sqs").create_queue(QueueName="q")["QueueUrl"]
@@ -82,7 +82,7 @@ def test_no_acknowledged_write_is_lost_by_kill_9(tmp_path: Path) -> None:
         program.run("start", "--detach")
     try:
         assert len(items) > KILLS and len(messages) > KILLS
-        pages = program.client("dynamodb").get_paginator("scan").paginate(TableName="t")
+        pages = program.client("dynamodb").get_paginator("scan").paginate(TableName="things")
         found = {item["id"]["S"] for page in pages for item in page["Items"]}
         assert items - found == set()
         sqs = program.client("sqs")

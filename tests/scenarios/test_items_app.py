@@ -1,4 +1,4 @@
-"""The example app, deployed by the program and used by a person: HTTP, queue, stream, schedule; killed and started again."""
+"""Apps as a person deploys and uses them: HTTP, queue, stream, schedule; killed and started again."""
 
 from __future__ import annotations
 

@@ -30,7 +30,6 @@ def start(
     region: options.Region = options.REGION,
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
-    store_url: options.StoreUrl = "",
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background.")] = False,
 ) -> None:
     """Run the cloud whose state is in --data."""
@@ -39,7 +38,6 @@ def start(
         raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url,
     )  # fmt: skip
     if detach:
         found = running.start_detached(data, running.arguments(config))

@@ -39,7 +39,6 @@ def up(
     region: options.Region = options.REGION,
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
-    store_url: options.StoreUrl = "",
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
@@ -55,7 +54,6 @@ def up(
     data = data or found.folder / ".fogbank"
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])

@@ -15,12 +15,12 @@ from fogbank.deploy import package
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Where each type keeps a path to code, and how the place of a bundle is written there.
-_CODE = {
-    "AWS::Serverless::Function": ("CodeUri", lambda bucket, key: {"Bucket": bucket, "Key": key}),
-    "AWS::Serverless::LayerVersion": ("ContentUri", lambda bucket, key: {"Bucket": bucket, "Key": key}),
-    "AWS::Lambda::Function": ("Code", lambda bucket, key: {"S3Bucket": bucket, "S3Key": key}),
-    "AWS::Lambda::LayerVersion": ("Content", lambda bucket, key: {"S3Bucket": bucket, "S3Key": key}),
+# Where each type keeps a path to code, and the names under which a bundle stands there.
+_CODE: dict[str, tuple[str, tuple[str, str]]] = {
+    "AWS::Serverless::Function": ("CodeUri", ("Bucket", "Key")),
+    "AWS::Serverless::LayerVersion": ("ContentUri", ("Bucket", "Key")),
+    "AWS::Lambda::Function": ("Code", ("S3Bucket", "S3Key")),
+    "AWS::Lambda::LayerVersion": ("Content", ("S3Bucket", "S3Key")),
 }
 _ALIAS = "live"
 
@@ -42,13 +42,13 @@ def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path) ->
         kind = str(resource.get("Type"))
         properties = resource.setdefault("Properties", {}) if kind in _CODE else resource.get("Properties")
         if kind in _CODE and isinstance(properties, dict):
-            member, place = _CODE[kind]
+            member, (bucket_name, key_name) = _CODE[kind]
             local = properties.get(member, shared if kind == "AWS::Serverless::Function" else None)
             if _is_local(local) and "InlineCode" not in properties:
                 source = (folder / str(local)).resolve()
                 if source not in keys:
                     keys[source] = _add(prepared, source, cache)
-                properties[member] = place(bucket, keys[source])
+                properties[member] = {bucket_name: bucket, key_name: keys[source]}
         _give_alias(prepared, name, resource)
     return prepared
 

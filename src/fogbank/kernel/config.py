@@ -15,9 +15,6 @@ class Config:
     account: str = "000000000000"
     ephemeral: bool = False  # Nothing is kept: the data folder is a temporary one.
     durability: str = "process"  # "process": survives kill -9; "power": an fsync per commit.
-    store_url: str = ""  # "postgresql://…": many nodes; empty: SQLite in `data_dir`.
-    iam: str = "off"  # "off", "log", "enforce".
-    verify_signatures: bool = False
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.
 
     @property

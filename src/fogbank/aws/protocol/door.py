@@ -64,13 +64,6 @@ class Door:
                     methods[name] = (method, iscoroutinefunction(method))
             self._identify = getattr(operations, "_identify", None) or self._identify
 
-    def operations(self) -> dict[str, list[str]]:
-        """What is served: for each service the operations of its model that are written."""
-        return {
-            service: [name for name in models.load(service).operations if method_name(name) in methods]
-            for service, methods in sorted(self._methods.items())
-        }
-
     # -- from the wire ----------------------------------------------------------------------------------------------
 
     async def answer(self, request: Request) -> Response:

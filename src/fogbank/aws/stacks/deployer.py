@@ -413,8 +413,8 @@ class _Deploy:
         if event:
             properties = orjson.dumps(row.properties, default=str).decode()
             made = Event(
-                self._house.ids.new(), row.modified_ms, row.logical_id, row.physical_id, row.type, row.status, row.reason,
-                properties,
+                self._house.ids.new(), row.modified_ms, row.logical_id, row.physical_id, row.type, row.status,
+                row.reason, properties,
             )  # fmt: skip
             records.note(tx, self.stack, made)
 

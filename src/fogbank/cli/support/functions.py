@@ -24,7 +24,7 @@ def find(client: Client, name: str) -> str:
 
 def every(client: Client) -> list[str]:
     names: list[str] = []
-    marker = {}
+    marker: dict[str, str] = {}
     while True:
         page = client.ask("lambda", "ListFunctions", **marker)
         names += [function["FunctionName"] for function in page.get("Functions", [])]

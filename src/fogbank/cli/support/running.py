@@ -119,5 +119,4 @@ def arguments(config: Config) -> list[str]:
     """The options that start a server as `config` says (its data folder aside)."""
     given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
     given += ["--durability", config.durability]
-    given += ["--store-url", config.store_url] if config.store_url else []
     return [*given, "--ephemeral"] if config.ephemeral else given

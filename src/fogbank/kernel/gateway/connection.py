@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
@@ -18,7 +18,10 @@ from fogbank.kernel.gateway.writing import head, length_of, write_long
 from fogbank.kernel.telemetry import current_trace
 
 if TYPE_CHECKING:
-    from fogbank.kernel.gateway.server import Gateway
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from fogbank.kernel.gateway.limits import Limits
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _AMZN_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
@@ -34,8 +37,23 @@ class _Refused(Exception):
         self.status, self.reason = status, reason
 
 
+class Host(Protocol):
+    """What a connection is told by the gateway that it belongs to."""
+
+    limits: Limits
+    run_dir: Path
+    connections: set[Connection]
+    stopping: bool
+
+    @property
+    def answer(self) -> Callable[[Request], Awaitable[Response]]: ...
+    def failed(self, request: Request, error: Exception, /) -> Response: ...
+    def new_trace(self) -> str: ...
+    def now_s(self) -> int: ...
+
+
 class Connection(asyncio.Protocol):
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Host) -> None:
         self._gateway, self._limits = gateway, gateway.limits
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)

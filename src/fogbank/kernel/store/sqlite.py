@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 
 class SqliteStore:
-    def __init__(self, path: str, wake: Callable[[str, Key], None] = lambda _signal, _key: None) -> None:
-        self._path = path
+    """`power_safe`: an fsync for each commit, so that not even a power cut loses what was acknowledged."""
+
+    def __init__(
+        self, path: str, wake: Callable[[str, Key], None] = lambda _signal, _key: None, *, power_safe: bool = False,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._path, self._on_close = path, on_close
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
         self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self._wake = wake
         self._tick: asyncio.Future[None] | None = None
@@ -45,6 +50,7 @@ class SqliteStore:
         if self._tick is not None:
             await asyncio.shield(self._tick)
         self._db.close()
+        self._on_close()
 
     def describe(self) -> dict[str, Any]:
         return {"driver": "sqlite", "path": self._path}

@@ -6,7 +6,6 @@ The way of every request to an app, so a deployed stage is compiled once and kep
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -14,64 +13,17 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.apigateway import integrations, proxy, state
+from fogbank.aws.services.apigateway.compiled import Endpoint, Live, compile_stage
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
-    from fogbank.aws.services.apigateway.state import Api, Stage
     from fogbank.kernel.store import Tx
 
 _HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.com|(?:[a-z0-9-]+\.)?localhost)")
 _PATH = re.compile(r"/restapis/(?P<api>[a-z0-9]+)/(?P<stage>[^/]+)/_user_request_(?=/|$)")
 _BODY_BYTES_MAX = 10 * 1024 * 1024  # API Gateway quotas: "Payload size".
 _KEPT_MAX = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One method of a deployed stage, ready to be called."""
-
-    path: str  # "/items/{id}"
-    resource_id: str
-    method: dict[str, Any]
-    function_arn: str  # Of an AWS_PROXY integration.
-    pools: tuple[str, ...]  # ARNs of the user pools whose tokens let a caller in.
-    header: str  # Where the token is, in lower case.
-    timeout_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A deployed stage, compiled."""
-
-    api: Api
-    stage: Stage
-    tree: Node
-
-
-class Node:
-    """A step of the paths: what is said word for word comes before {one}, and that before {all+}."""
-
-    __slots__ = ("all", "literal", "methods", "one")
-
-    def __init__(self) -> None:
-        self.literal: dict[str, Node] = {}
-        self.one: tuple[str, Node] | None = None
-        self.all: tuple[str, Node] | None = None
-        self.methods: dict[str, Endpoint] = {}
-
-    def find(self, parts: list[str], at: int = 0) -> tuple[Node, dict[str, str]] | None:
-        if at == len(parts):
-            return (self, {}) if self.methods else None
-        below = self.literal.get(parts[at])
-        found = below.find(parts, at + 1) if below else None
-        if found is None and self.one:
-            found = self.one[1].find(parts, at + 1)
-            if found is not None:
-                found[1][self.one[0]] = unquote(parts[at])
-        if found is None and self.all:
-            return self.all[1], {self.all[0]: unquote("/".join(parts[at:]))}
-        return found
 
 
 class Execute:
@@ -173,44 +125,8 @@ class Execute:
         deployment = state.DEPLOYMENTS.get(tx, api_id, stage.deployment)
         if deployment is None:
             return None
-        live = Live(deployment.api, stage, _tree(deployment.api, stage))
+        live = compile_stage(deployment.api, stage)
         if len(self._live) > _KEPT_MAX:
             self._live.clear()
         self._live[(api_id, stage_name)] = (version, live)
         return live
-
-
-def _tree(api: Api, stage: Stage) -> Node:
-    root = Node()
-    for resource in api.resources.values():
-        node = root
-        for part in [part for part in resource.path.split("/") if part]:
-            node = _below(node, part)
-        node.methods = {
-            name: _endpoint(api, stage, resource.path, resource.id, method) for name, method in resource.methods.items()
-        }
-    return root
-
-
-def _below(node: Node, part: str) -> Node:
-    if part.startswith("{") and part.endswith("+}"):
-        node.all = node.all or (part[1:-2], Node())
-        return node.all[1]
-    if part.startswith("{") and part.endswith("}"):
-        node.one = node.one or (part[1:-1], Node())
-        return node.one[1]
-    return node.literal.setdefault(part, Node())
-
-
-def _endpoint(api: Api, stage: Stage, path: str, resource_id: str, method: dict[str, Any]) -> Endpoint:
-    integration = method["methodIntegration"]
-    proxied = integration["type"] == "AWS_PROXY"
-    authorizer = api.authorizers.get(method.get("authorizerId", ""))
-    facts = authorizer.facts if authorizer else {}
-    source = facts.get("identitySource", "method.request.header.Authorization")
-    return Endpoint(
-        path, resource_id, method,
-        integrations.function_arn(integration, stage.variables) if proxied else "",
-        tuple(facts.get("providerARNs", ())) if method["authorizationType"] == "COGNITO_USER_POOLS" else (),
-        source.rpartition(".")[2].lower(), integration.get("timeoutInMillis", 29_000) / 1000,
-    )  # fmt: skip

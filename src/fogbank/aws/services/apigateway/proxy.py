@@ -17,7 +17,7 @@ import orjson
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
-    from fogbank.aws.services.apigateway.execute import Endpoint, Live
+    from fogbank.aws.services.apigateway.compiled import Endpoint, Live
     from fogbank.aws.services.apigateway.state import Api
     from fogbank.kernel.gateway.messages import Request
 

@@ -165,7 +165,8 @@ class Iam(Operations):
         policy, name = state.policy(tx, call, request["PolicyArn"]), request["VersionId"]
         if name not in policy.versions:
             raise state.missing(f"Policy {policy.arn} version {name} does not exist or is not attachable.")
-        shown = {"VersionId": name, "IsDefaultVersion": name == policy.default, "Document": quote(policy.versions[name]),
+        document = quote(policy.versions[name])
+        shown = {"VersionId": name, "IsDefaultVersion": name == policy.default, "Document": document,
                  "CreateDate": policy.modified_ms / 1000}  # fmt: skip
         return {"PolicyVersion": shown}
 

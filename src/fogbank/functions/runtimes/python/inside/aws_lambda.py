@@ -351,7 +351,7 @@ def answer(handler, payload, facts):
     except BaseException as error:
         return b"X", _told(error_document(error, facts["id"]))
     try:
-        reply = json.dumps(result, ensure_ascii=False, default=_decimal).encode("utf-8", "surrogatepass")
+        reply = _encode(result).encode("utf-8", "surrogatepass")
     except Exception as error:
         document = error_document(
             error, facts["id"], kind="Runtime.MarshalError", text="Unable to marshal response: %s" % error
@@ -368,6 +368,9 @@ def _decimal(value):
     if type(value).__name__ == "Decimal":
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_decimal).encode
 
 
 def error_document(error, request_id, *, kind="", text="", own_frames=True):
@@ -433,8 +436,17 @@ def _say(events, kind, body):
 
 
 def _read_frame(events):
-    head = _read_exactly(events, _LENGTH.size)
-    return None if head is None else _read_exactly(events, _LENGTH.unpack(head)[0])
+    """The next frame, in one read where it is small: no other follows before this one is answered."""
+    data = events.recv(65536)
+    if 0 < len(data) < _LENGTH.size:
+        data += _read_exactly(events, _LENGTH.size - len(data)) or b""
+    if len(data) < _LENGTH.size:
+        return None
+    missing = _LENGTH.size + _LENGTH.unpack_from(data)[0] - len(data)
+    if missing <= 0:
+        return data[_LENGTH.size :]
+    rest = _read_exactly(events, missing)
+    return None if rest is None else data[_LENGTH.size :] + rest
 
 
 def _read_exactly(events, size):
