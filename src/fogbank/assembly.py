@@ -75,7 +75,7 @@ class Server:
         self.signals = Signals(self.clock)
         self.store = await open_store(config, self.signals.wake)
         await control.restore_clock(self.store, self.clock)
-        logs = LogWriter(self.store, self.clock)
+        self.logs = logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(
             config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, self.ids,
             endpoint=lambda: self.url, dialects={"aws": LambdaDialect()},
@@ -107,6 +107,7 @@ class Server:
         await self.house.share(Deployer).stop()
         await self.supervisor.stop_all()
         await self.engine.close()
+        await self.logs.flush()
         await self.store.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)

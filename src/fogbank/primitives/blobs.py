@@ -21,11 +21,21 @@ class Blobs:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def put(self, pieces: bytes | memoryview | Iterable[bytes | memoryview]) -> str:
-        """Keep it; the answer is its name: the SHA-256 of its content in hex."""
+    async def put(self, pieces: bytes | memoryview | Iterable[bytes | memoryview], *, owner: str = "") -> str:
+        """Keep it; the answer is its name: the SHA-256 of its content in hex.
+
+        With an `owner` (an id that is used once) the name is that holder's alone, so it may delete the blob without
+        asking who else has the same content.
+        """
         if isinstance(pieces, bytes | memoryview):
             pieces = (pieces,)
-        return await asyncio.to_thread(self._write, pieces)
+        return await asyncio.to_thread(self._write, pieces, owner)
+
+    async def link(self, name: str, *, owner: str) -> str:
+        """The same content under a name of another owner's. Raises `FileNotFoundError` if it is gone."""
+        linked = f"{name.partition('-')[0]}-{owner}"
+        await asyncio.to_thread(self._link, self.path(name), self.path(linked))
+        return linked
 
     def path(self, digest: str) -> Path:
         """Where it lies, for reading only."""
@@ -38,7 +48,7 @@ class Blobs:
         """The caller knows that nobody names it any more."""
         self.path(digest).unlink(missing_ok=True)
 
-    def _write(self, pieces: Iterable[bytes | memoryview]) -> str:
+    def _write(self, pieces: Iterable[bytes | memoryview], owner: str) -> str:
         digest = hashlib.sha256()
         descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
         try:
@@ -48,10 +58,24 @@ class Blobs:
                     file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-            name = digest.hexdigest()
+            name = digest.hexdigest() + (f"-{owner}" if owner else "")
             self.path(name).parent.mkdir(exist_ok=True)
             os.replace(temporary, self.path(name))
+            self._sync_folders(self.path(name))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
         return name
+
+    def _link(self, old: Path, new: Path) -> None:
+        os.link(old, new)
+        self._sync_folders(new)
+
+    def _sync_folders(self, path: Path) -> None:
+        """A new name is on disk once its folder is."""
+        for folder in (path.parent, self._folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

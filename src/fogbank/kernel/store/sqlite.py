@@ -37,10 +37,13 @@ class SqliteStore:
         tx = SqliteTx(self._db, self._begin)
         try:
             result = work(tx, *args, **kwargs)
+            tx.close()
+        except sqlite3.Error as error:
+            self._abort(tx, error)
+            raise StoreError(str(error)) from error
         except BaseException:
             tx.close(undo=True)
             raise
-        tx.close()
         self._signals += tx.signals
         if self._tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
             await asyncio.shield(self._tick)
@@ -60,18 +63,29 @@ class SqliteStore:
             self._db.execute("BEGIN IMMEDIATE")
             loop = asyncio.get_running_loop()
             self._tick = loop.create_future()
-            loop.call_soon(self._commit)
+            loop.call_soon(self._commit, self._tick)
 
-    def _commit(self) -> None:
-        tick, self._tick = self._tick, None
+    def _abort(self, tx: SqliteTx, error: sqlite3.Error) -> None:
+        """After an error of the database. It may have given up the whole tick (a full disk): all in it are told."""
+        if self._db.in_transaction:
+            tx.close(undo=True)
+        elif self._tick is not None:
+            tick, self._tick, self._signals = self._tick, None, []
+            tick.set_exception(StoreError(str(error)))
+            tick.exception()  # There may be nobody else in this tick to fetch it.
+
+    def _commit(self, tick: asyncio.Future[None]) -> None:
+        if self._tick is not tick:
+            return  # It was given up meanwhile.
+        self._tick = None
         signals, self._signals = self._signals, []
-        assert tick is not None
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:  # Disk full, I/O error: nobody in this tick is told "done".
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             tick.set_exception(StoreError(str(error)))
+            tick.exception()
             return
         tick.set_result(None)
         for signal, key in signals:

@@ -71,10 +71,20 @@ def test_an_id_token_verifies_with_the_published_keys(cloud: Cloud, pool: Pool) 
 def test_nobody_gets_in_with_a_wrong_password_or_before_being_confirmed(pool: Pool) -> None:
     pool.client.sign_up(ClientId=pool.client_id, Username="bob", Password=PASSWORD)
     for name, password, code in (("bob", "x", "NotAuthorizedException"), ("bob", PASSWORD, "UserNotConfirmedException"),
-                                 ("eve", PASSWORD, "NotAuthorizedException")):  # fmt: skip
+                                 ("eve", PASSWORD, "UserNotFoundException")):  # fmt: skip
         with pytest.raises(ClientError) as failure:
             pool.sign_in(name, password)
         assert failure.value.response["Error"]["Code"] == code
+
+
+def test_a_client_that_prevents_it_does_not_tell_who_exists(pool: Pool) -> None:
+    """CreateUserPoolClient, PreventUserExistenceErrors: "Defaults to LEGACY"."""
+    pool.client.update_user_pool_client(
+        UserPoolId=pool.id, ClientId=pool.client_id, ExplicitAuthFlows=FLOWS, PreventUserExistenceErrors="ENABLED"
+    )
+    with pytest.raises(ClientError, match="Incorrect username or password") as failure:
+        pool.sign_in("eve")
+    assert failure.value.response["Error"]["Code"] == "NotAuthorizedException"
 
 
 def test_srp_lets_in_who_knows_the_password_and_nobody_else(pool: Pool) -> None:

@@ -68,6 +68,21 @@ def test_two_objects_with_one_content_do_not_take_it_from_each_other(s3: Any) ->
     assert s3.get_object(Bucket="shelf", Key="two")["Body"].read() == body
 
 
+def test_a_copy_stays_when_what_it_was_made_of_goes(s3: Any) -> None:
+    body = os.urandom(100_000)
+    s3.put_object(Bucket="shelf", Key="one", Body=body)
+    s3.copy_object(Bucket="shelf", Key="two", CopySource={"Bucket": "shelf", "Key": "one"})
+    s3.put_object(Bucket="shelf", Key="one", Body=b"other")
+    assert s3.get_object(Bucket="shelf", Key="two")["Body"].read() == body
+
+
+def test_what_is_deleted_leaves_no_file_behind(cloud: Cloud, s3: Any) -> None:
+    for _ in range(2):
+        s3.put_object(Bucket="shelf", Key="k", Body=os.urandom(100_000))
+    s3.delete_object(Bucket="shelf", Key="k")
+    assert [path for path in cloud.config.blobs_dir.rglob("*") if path.is_file()] == []
+
+
 def test_what_is_missing_is_told_in_s3s_words(s3: Any) -> None:
     with pytest.raises(s3.exceptions.NoSuchKey):
         s3.get_object(Bucket="shelf", Key="nothing")

@@ -34,12 +34,11 @@ class Object:
     checksums: dict[str, str] = field(default_factory=dict)  # By member: ChecksumCRC32, …
     tags: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    blob: str = ""  # Digest; "" where the body is in the row.
+    blob: str = ""  # Name of a blob that is this object's alone; "" where the body is in the row.
 
 
 BUCKETS = Records(Bucket, "s3", "bucket")  # (name,): names are shared by all accounts
 OBJECTS = Records(Object, "s3", "object")  # (bucket, key)
-NAMED = Records(int, "s3", "blob")  # (digest,) → how many objects have this body
 
 
 def bucket(tx: Tx, name: str) -> Bucket:
@@ -60,29 +59,14 @@ def object_(tx: Tx, bucket_name: str, key: str) -> Object:
 
 
 def put(tx: Tx, bucket_name: str, new: Object) -> str:
-    """Keep an object; the answer is the blob that nobody names any more, or nothing."""
+    """Keep an object; the answer is the blob of the one that it replaces, or nothing."""
     before = OBJECTS.get(tx, bucket_name, new.key, lock=True)
-    if new.blob:
-        NAMED.put(tx, new.blob, row=(NAMED.get(tx, new.blob, lock=True) or 0) + 1)
     OBJECTS.put(tx, bucket_name, new.key, row=new)
-    return release(tx, before.blob) if before else ""
+    return before.blob if before else ""
 
 
 def forget(tx: Tx, bucket_name: str, key: str) -> str:
-    """Drop an object; the answer is as that of `put`."""
+    """Drop an object; the answer is its blob, or nothing."""
     before = OBJECTS.get(tx, bucket_name, key, lock=True)
-    if before is None:
-        return ""
     OBJECTS.delete(tx, bucket_name, key)
-    return release(tx, before.blob)
-
-
-def release(tx: Tx, blob: str) -> str:
-    if not blob:
-        return ""
-    left = (NAMED.get(tx, blob, lock=True) or 1) - 1
-    if left:
-        NAMED.put(tx, blob, row=left)
-        return ""
-    NAMED.delete(tx, blob)
-    return blob
+    return before.blob if before else ""

@@ -89,7 +89,7 @@ def _settings(request: dict[str, Any]) -> dict[str, Any]:
     settings["ExplicitAuthFlows"] = flows
     settings.setdefault("RefreshTokenValidity", 30)
     settings.setdefault("EnableTokenRevocation", True)
-    settings.setdefault("PreventUserExistenceErrors", "ENABLED")
+    settings.setdefault("PreventUserExistenceErrors", "LEGACY")  # The model's own word for the default.
     settings.setdefault("AllowedOAuthFlowsUserPoolClient", False)
     settings.setdefault("AuthSessionValidity", 3)
     return settings

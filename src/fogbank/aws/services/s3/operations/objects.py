@@ -41,7 +41,7 @@ class Objects(Operations):
         made = Object(
             request["Key"], etag, len(body), call.now_ms, headers, request.get("Metadata", {}), kept,
             dict(parse_qsl(request.get("Tagging", ""))), bytes(body) if small else b"",
-            "" if small else await self.house.blobs.put(body),
+            "" if small else await self.house.blobs.put(body, owner=call.new_id()),
         )  # fmt: skip
         loose = await self.house.store.transact(self._put, request, made)
         if loose:
@@ -110,25 +110,17 @@ class Objects(Operations):
 
     async def copy_object(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         source_bucket, _, source_key = unquote(request["CopySource"].lstrip("/").partition("?")[0]).partition("/")
-        loose, made = await self.house.store.transact(self._copy, call, request, source_bucket, source_key)
+        source = await self.house.store.transact(state.object_, source_bucket, source_key)
+        made = _copied(call, request, source, same=(source_bucket, source_key) == (request["Bucket"], request["Key"]))
+        if source.blob:
+            try:
+                made = replace(made, blob=await self.house.blobs.link(source.blob, owner=call.new_id()))
+            except FileNotFoundError as error:  # It was replaced or deleted since it was looked up.
+                told = "A conflicting conditional operation is currently in progress against this resource. Try again."
+                raise ServiceError("OperationAborted", told, status=409) from error
+        loose = await self.house.store.transact(self._put, {"Bucket": request["Bucket"]}, made)
         self._drop([loose] if loose else [])
         return {"CopyObjectResult": {"ETag": f'"{made.etag}"', "LastModified": _time(made.modified_ms)}}
-
-    def _copy(
-        self, tx: Tx, call: Call, request: dict[str, Any], source_bucket: str, source_key: str
-    ) -> tuple[str, Object]:
-        source = state.object_(tx, source_bucket, source_key)
-        state.bucket(tx, request["Bucket"])
-        replacing = request.get("MetadataDirective") == "REPLACE"
-        same = (source_bucket, source_key) == (request["Bucket"], request["Key"])
-        if same and not replacing:
-            told = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."  # noqa: E501
-            raise ServiceError("InvalidRequest", told)
-        made = replace(source, key=request["Key"], modified_ms=call.now_ms)
-        if replacing:
-            headers = {name: request[name] for name in _HEADERS if name in request and name != "Expires"}
-            made = replace(made, headers=headers, metadata=request.get("Metadata", {}))
-        return state.put(tx, request["Bucket"], made), made
 
     # -- listing --
 
@@ -185,6 +177,18 @@ class Objects(Operations):
             **shown, "Name": bucket, "Prefix": encode(prefix), "MaxKeys": limit, "IsTruncated": truncated,
             "Contents": contents, "CommonPrefixes": [{"Prefix": encode(group)} for group in rolled], "_last": last,
         }  # fmt: skip
+
+
+def _copied(call: Call, request: dict[str, Any], source: Object, *, same: bool) -> Object:
+    replacing = request.get("MetadataDirective") == "REPLACE"
+    if same and not replacing:
+        told = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."  # noqa: E501
+        raise ServiceError("InvalidRequest", told)
+    made = replace(source, key=request["Key"], modified_ms=call.now_ms)
+    if not replacing:
+        return made
+    headers = {name: request[name] for name in _HEADERS if name in request and name != "Expires"}
+    return replace(made, headers=headers, metadata=request.get("Metadata", {}))
 
 
 def _listed(found: Object, key: str, account: str) -> dict[str, Any]:
