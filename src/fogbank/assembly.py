@@ -73,7 +73,7 @@ class Server:
         for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self.signals = Signals(self.clock)
-        self.store = await open_store(config, self.signals.wake)
+        self.store = await open_store(config, self.signals, self.clock)
         await control.restore_clock(self.store, self.clock)
         self.logs = logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fogbank.assembly import Server
 from fogbank.kernel.clock import VirtualClock
 from fogbank.kernel.config import Config
 from fogbank.kernel.telemetry import Telemetry
+from tests.support import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -24,6 +26,8 @@ ACCOUNT, REGION = "000000000000", "us-east-1"
 
 class Cloud:
     def __init__(self, data_dir: Path, **settings: Any) -> None:
+        if os.environ.get("FOGBANK_TEST_STORE") == "postgresql":  # The same promises, over the other driver.
+            settings = {"store_url": postgres.server().fresh()} | settings
         self.config = Config(data_dir=data_dir, port=0, **settings)
         self.clock = VirtualClock()
         self.log = io.StringIO()

@@ -30,6 +30,7 @@ def start(
     region: options.Region = options.REGION,
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
+    store_url: options.StoreUrl = "",
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background.")] = False,
 ) -> None:
     """Run the cloud whose state is in --data."""
@@ -38,9 +39,10 @@ def start(
         raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
+        store_url=store_url,
     )  # fmt: skip
     if detach:
-        found = running.start_detached(data, running.arguments(config))
+        found = running.start_detached(data, config)
         typer.echo(f"fogbank runs in the background at {found.url} (process {found.pid}); state in {data}/")
         return
     try:

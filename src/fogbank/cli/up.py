@@ -39,6 +39,7 @@ def up(
     region: options.Region = options.REGION,
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
+    store_url: options.StoreUrl = "",
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
@@ -54,13 +55,14 @@ def up(
     data = data or found.folder / ".fogbank"
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
+        store_url=store_url,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])
     with progress.step("starting the cloud"):
         server = running.find(data)
         started = server is None
-        server = server or running.start_detached(data, running.arguments(config))
+        server = server or running.start_detached(data, config)
     deployment = _Deployment(server.client, found, stack or found.name, parameters, region, config.cache_dir, progress)
     result = deployment.run()
     _show(server.url, deployment, result, region, json=json)

@@ -16,11 +16,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SETTLE_ROUNDS = 20
+_SETTLE_MAX_S = 2.0
+_LOOK_AGAIN_S = 0.001
 
 
 def system_ms() -> int:
     """Milliseconds since the Unix epoch, by the machine's clock."""
     return time.time_ns() // 1_000_000
+
+
+class Aside:
+    """Work that the event loop does not see (a thread's): `with clock.aside:` round the await of it."""
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    def __enter__(self) -> None:
+        self.running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.running -= 1
 
 
 class Clock:
@@ -29,6 +44,7 @@ class Clock:
         self._alarms: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self.aside = Aside()
 
     def now_ms(self) -> int:
         return self._source() + self.offset_ms
@@ -64,10 +80,19 @@ class Clock:
         while (due_ms := self._next_due_ms()) is not None and due_ms <= target_ms:
             self.offset_ms += max(0, due_ms - self.now_ms())
             self._ring()
-            for _ in range(_SETTLE_ROUNDS):
-                await asyncio.sleep(0)
+            await self._settle()
         self.offset_ms += max(0, target_ms - self.now_ms())
         self._set_timer()
+
+    async def _settle(self) -> None:
+        """Let those who woke do what they woke for. Who is busy all the time holds nobody up for long."""
+        give_up_s = time.monotonic() + _SETTLE_MAX_S
+        while True:
+            for _ in range(_SETTLE_ROUNDS):
+                await asyncio.sleep(0)
+            if not self.aside.running or time.monotonic() > give_up_s:
+                return
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _next_due_ms(self) -> int | None:
         while self._alarms and self._alarms[0][2].done():  # Its sleeper was cancelled.

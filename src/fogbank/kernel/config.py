@@ -15,6 +15,7 @@ class Config:
     account: str = "000000000000"
     ephemeral: bool = False  # Nothing is kept: the data folder is a temporary one.
     durability: str = "process"  # "process": survives kill -9; "power": an fsync per commit.
+    store_url: str = ""  # postgresql://…: the state is kept there, and other nodes may share it.
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.
 
     @property

@@ -23,6 +23,12 @@ class Signals:
         for watch in self._watches.get((signal, key), ()):
             watch.woken.set()
 
+    def wake_all(self) -> None:
+        """Everybody looks again: something may have been missed."""
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.woken.set()
+
     def watch(self, signal: str, key: Key = ()) -> Watch:
         """`with signals.watch("queue.due", (id,)) as watch:` look; `await watch.wait(until_ms)`; look again."""
         return Watch(self, (signal, key))

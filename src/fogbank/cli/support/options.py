@@ -22,6 +22,10 @@ Durability = Annotated[
         "--durability", envvar="FOGBANK_DURABILITY", help="process: survives kill -9. power: an fsync per commit."
     ),
 ]
+StoreUrl = Annotated[
+    str,
+    typer.Option("--store-url", envvar="FOGBANK_STORE_URL", help="postgresql://…: keep the state in this database."),
+]
 Json = Annotated[bool, typer.Option("--json", envvar="FOGBANK_JSON", help="Print JSON for programs.")]
 
 DATA = Path(".fogbank")

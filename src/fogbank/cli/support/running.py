@@ -64,15 +64,16 @@ def need(data: Path) -> Running:
     return running
 
 
-def start_detached(data: Path, arguments: list[str]) -> Running:
-    """Start a server in the background, with the options given; its log goes to DATA/fogbank.log."""
+def start_detached(data: Path, config: Config) -> Running:
+    """Start a server in the background, as `config` says; its log goes to DATA/fogbank.log."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "fogbank.log"
     with log.open("ab") as output:
         began_at = output.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "fogbank", "start", "--data", str(data), *arguments],
+            [sys.executable, "-m", "fogbank", "start", "--data", str(data), *_arguments(config)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env=os.environ | {"FOGBANK_STORE_URL": config.store_url},  # Its password is not for `ps` to show.
         )  # fmt: skip
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
@@ -115,7 +116,7 @@ def _alive(pid: int) -> bool:
     return not os.path.isdir("/proc/self")  # noqa: PTH112  # With /proc, its absence there was the answer.
 
 
-def arguments(config: Config) -> list[str]:
+def _arguments(config: Config) -> list[str]:
     """The options that start a server as `config` says (its data folder aside)."""
     given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
     given += ["--durability", config.durability]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import os
 from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fogbank.kernel.errors import StartError
 from fogbank.kernel.store.sqlite import SqliteStore
@@ -13,14 +15,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
-    from fogbank.kernel.store import Key, Store
+    from fogbank.kernel.signals import Signals
+    from fogbank.kernel.store import Store
 
 
-async def open_store(config: Config, wake: Callable[[str, Key], None]) -> Store:
-    """Raises `StartError` where another server has the folder."""
+async def open_store(config: Config, signals: Signals, clock: Clock) -> Store:
+    """Raises `StartError` where another server has the folder, or the database cannot be used."""
     lock = _lock(config.data_dir)
-    return SqliteStore(str(config.store_path), wake, power_safe=config.durability == "power", on_close=lock.close)
+    if not config.store_url:
+        power_safe = config.durability == "power"
+        return SqliteStore(str(config.store_path), signals.wake, power_safe=power_safe, on_close=lock.close)
+    try:
+        return await _networked(config.store_url, signals, clock, lock.close)
+    except BaseException:
+        lock.close()
+        raise
+
+
+async def _networked(url: str, signals: Signals, clock: Clock, on_close: Callable[[], None]) -> Store:
+    if urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise StartError(f"--store-url must begin with postgresql:// (it is {url.partition(':')[0]}:…)")
+    try:
+        postgres = importlib.import_module("fogbank.kernel.store.postgres")
+    except ModuleNotFoundError as error:
+        raise StartError("a PostgreSQL store needs psycopg: pip install 'fogbank[postgres]'") from error
+    store: Store = await postgres.PostgresStore.open(url, signals, clock.aside, on_close)
+    return store
 
 
 def _lock(folder: Path) -> IO[str]:

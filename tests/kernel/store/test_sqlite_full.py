@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.store.sqlite import SqliteStore
 
@@ -58,21 +56,5 @@ def test_a_transaction_that_raises_writes_nothing_and_harms_no_other_of_its_tick
         assert isinstance(results[1], ValueError)
         assert await store.transact(names) == ["one", "two"]
         await store.close()
-
-    asyncio.run(scenario())
-
-
-def test_a_second_server_on_the_same_state_is_told_who_has_it(tmp_path: Path) -> None:
-    from fogbank.kernel.config import Config
-    from fogbank.kernel.errors import StartError
-    from fogbank.kernel.store.opening import open_store
-
-    async def scenario() -> None:
-        config = Config(data_dir=tmp_path)
-        first = await open_store(config, lambda *_: None)
-        with pytest.raises(StartError, match=r"another fogbank \(process \d+\) has the state in"):
-            await open_store(config, lambda *_: None)
-        await first.close()
-        await (await open_store(config, lambda *_: None)).close()
 
     asyncio.run(scenario())
