@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
-from fogbank.kernel.store.sqlite import SqliteStore
 from fogbank.primitives import queues
+from tests.support.stores import StoreMachine, on_every_driver
 
 MILLISECONDS = st.integers(0, 60)
 
 
-class AQueue(RuleBasedStateMachine):
+class AQueue(StoreMachine):
     """Groups "a" and "b" are ordered; messages without a group are not."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.store, self.now_ms, self.sent = SqliteStore(":memory:"), 0, 0
+        self.now_ms, self.sent = 0, 0
         self.due_ms: dict[str, int] = {}  # The model: when each living message is due.
         self.group: dict[str, str] = {}
         self.receipts: dict[str, str] = {}  # The newest receipt of each that was ever lent.
         self.stale: list[str] = []
 
     def do(self, work: Any, *args: Any, **options: Any) -> Any:
-        return asyncio.run(self.store.transact(work, "orders", *args, **options))
+        return self.transact(work, "orders", *args, **options)
 
     def any_receipt(self, data: st.DataObject) -> tuple[str, str]:
         message_id = data.draw(st.sampled_from(sorted(self.receipts)))
@@ -97,4 +96,4 @@ class AQueue(RuleBasedStateMachine):
         assert counts.visible + counts.in_flight + counts.delayed == len(self.due_ms)
 
 
-TestAQueue = AQueue.TestCase
+test_a_message_is_there_once_until_its_newest_receipt_deletes_it = on_every_driver(AQueue, examples=60, steps=40)

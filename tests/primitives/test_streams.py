@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
 from fogbank.kernel.store.sqlite import SqliteStore
 from fogbank.primitives import streams
+from tests.support.stores import StoreMachine, on_every_driver
 
 
 def run(store: SqliteStore, work: Any, *args: Any, **options: Any) -> Any:
     return asyncio.run(store.transact(work, *args, **options))
 
 
-class AStream(RuleBasedStateMachine):
+class AStream(StoreMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.store, self.now_ms = SqliteStore(":memory:"), 1000
+        self.now_ms = 1000
         self.model: list[tuple[int, int, bytes]] = []  # (position, at_ms, data) of what is still there.
         self.next = 1
 
     def do(self, work: Any, *args: Any, **options: Any) -> Any:
-        return run(self.store, work, "orders", *args, **options)
+        return self.transact(work, "orders", *args, **options)
 
     @rule(records=st.lists(st.binary(max_size=8), max_size=4))
     def append(self, records: list[bytes]) -> None:
@@ -60,8 +60,7 @@ class AStream(RuleBasedStateMachine):
         assert self.do(streams.head) == self.next - 1
 
 
-AStream.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
-TestAStream = AStream.TestCase
+test_what_was_appended_comes_back_in_order_once = on_every_driver(AStream)
 
 
 def test_a_batch_ends_before_it_gets_larger_than_asked_but_holds_at_least_one_record() -> None:

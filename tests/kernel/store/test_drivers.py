@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
 from fogbank.kernel.store import Key, Tx, within
+from fogbank.kernel.store.keys import pack
 from tests.support import stores
+from tests.support.stores import StoreMachine, on_every_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -53,23 +55,12 @@ def run(driver: str, scenario: Callable[[Store], Coroutine[Any, Any, None]], sig
     asyncio.run(whole())
 
 
-class ATable(RuleBasedStateMachine):
+class ATable(StoreMachine):
     """The model is a dictionary; its order is that of the packed keys, which have a test of their own."""
-
-    driver = ""
 
     def __init__(self) -> None:
         super().__init__()
-        self.runner = asyncio.Runner()
-        self.store = self.runner.run(stores.fresh(self.driver))
         self.model: dict[Key, bytes] = {}
-
-    def teardown(self) -> None:
-        self.runner.run(self.store.close())
-        self.runner.close()
-
-    def do(self, work: Callable[[Tx], Any]) -> Any:
-        return self.runner.run(self.store.transact(work))
 
     @rule(changes=st.lists(st.tuples(KEYS, st.one_of(st.none(), VALUES)), max_size=5), fails=st.booleans())
     def change(self, changes: list[tuple[Key, bytes | None]], fails: bool) -> None:
@@ -85,9 +76,9 @@ class ATable(RuleBasedStateMachine):
 
         if fails:
             with pytest.raises(KeyError):
-                self.do(work)
+                self.transact(work)
             return
-        self.do(work)
+        self.transact(work)
         for key, value in changes:
             if value is None:
                 self.model.pop(key, None)
@@ -96,12 +87,10 @@ class ATable(RuleBasedStateMachine):
 
     @rule(key=KEYS, lock=st.booleans())
     def get(self, key: Key, lock: bool) -> None:
-        assert self.do(lambda tx: tx.get(key, lock=lock)) == self.model.get(key)
+        assert self.transact(lambda tx: tx.get(key, lock=lock)) == self.model.get(key)
 
     @rule(low=KEYS, high=KEYS, limit=st.one_of(st.none(), st.integers(0, 4)), reverse=st.booleans(), unsent=KEYS)
     def scan(self, low: Key, high: Key, limit: int | None, reverse: bool, unsent: Key) -> None:
-        from fogbank.kernel.store.keys import pack
-
         def work(tx: Tx) -> tuple[list[tuple[Key, bytes]], int, list[tuple[Key, bytes]]]:
             before = tx.get(unsent)
             tx.put(unsent, b"unsent")
@@ -117,23 +106,17 @@ class ATable(RuleBasedStateMachine):
         inside = sorted(key for key in map(pack, rows) if pack(low) <= key < pack(high))
         by_packed = {pack(key): (key, value) for key, value in rows.items()}
         expected = [by_packed[key] for key in inside]
-        found, counted, claimed = self.do(work)
+        found, counted, claimed = self.transact(work)
         assert found == (expected[::-1] if reverse else expected)[:limit]
         assert counted == len(expected)
         assert claimed == expected[:2]
 
     @invariant()
     def everything_is_there(self) -> None:
-        assert dict(self.do(lambda tx: list(tx.scan(*within())))) == self.model
+        assert dict(self.transact(lambda tx: list(tx.scan(*within())))) == self.model
 
 
-@pytest.mark.parametrize("driver", stores.DRIVERS)
-def test_any_transactions_leave_what_a_dictionary_would_hold(driver: str) -> None:
-    from hypothesis import settings
-    from hypothesis.stateful import run_state_machine_as_test
-
-    machine = type("ATableOf" + driver.title(), (ATable,), {"driver": driver})
-    run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=20, deadline=None))
+test_any_transactions_leave_what_a_dictionary_would_hold = on_every_driver(ATable)
 
 
 def test_a_scan_of_many_rows_gives_each_once_in_order(driver: str) -> None:

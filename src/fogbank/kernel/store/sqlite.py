@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate
 
 from fogbank.kernel.store import Key, P, R, StoreError
 from fogbank.kernel.store.keys import pack, unpack
+from fogbank.kernel.store.sqlite_checkpoints import Checkpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class SqliteStore:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
         self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self._checkpoints = None if path == ":memory:" else Checkpoints(path, self._db)
         self._wake = wake
         self._tick: asyncio.Future[None] | None = None
         self._signals: list[tuple[str, Key]] = []
@@ -52,6 +54,8 @@ class SqliteStore:
     async def close(self) -> None:
         if self._tick is not None:
             await asyncio.shield(self._tick)
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self._db.close()
         self._on_close()
 
@@ -90,6 +94,8 @@ class SqliteStore:
         tick.set_result(None)
         for signal, key in signals:
             self._wake(signal, key)
+        if self._checkpoints is not None:
+            self._checkpoints.after_commit()
 
 
 class SqliteTx:
