@@ -69,6 +69,15 @@ class Tx(Protocol):
         ...
 
 
+class Waking(Protocol):
+    """Where a driver brings the signals of committed transactions; called in the event loop."""
+
+    def wake(self, signal: str, key: Key = ()) -> None: ...
+    def wake_all(self) -> None:
+        """Something may have been missed: everybody looks again."""
+        ...
+
+
 class Store(Protocol):
     async def transact(self, work: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` as one transaction. Raises what `work` raises, or `StoreError`."""

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
-    from fogbank.kernel.signals import Signals
-    from fogbank.kernel.store import Store
+    from fogbank.kernel.store import Store, Waking
 
 
-async def open_store(config: Config, signals: Signals, clock: Clock) -> Store:
+async def open_store(config: Config, signals: Waking, clock: Clock) -> Store:
     """Raises `StartError` where another server has the folder, or the database cannot be used."""
     lock = _lock(config.data_dir)
     if not config.store_url:
@@ -34,7 +33,7 @@ async def open_store(config: Config, signals: Signals, clock: Clock) -> Store:
         raise
 
 
-async def _networked(url: str, signals: Signals, clock: Clock, on_close: Callable[[], None]) -> Store:
+async def _networked(url: str, signals: Waking, clock: Clock, on_close: Callable[[], None]) -> Store:
     if urlsplit(url).scheme not in ("postgresql", "postgres"):
         raise StartError(f"--store-url must begin with postgresql:// (it is {url.partition(':')[0]}:…)")
     try:

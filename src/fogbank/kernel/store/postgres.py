@@ -27,7 +27,7 @@ from fogbank.kernel.store.postgres_signals import Announcer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fogbank.kernel.store.postgres_signals import Waking
+    from fogbank.kernel.store import Waking
 
 CONNECTIONS = 8
 _TRIES = 30

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors
@@ -21,17 +21,12 @@ from fogbank.kernel.store.keys import pack, unpack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from fogbank.kernel.store import Key
+    from fogbank.kernel.store import Key, Waking
 
 _CHANNEL = "fogbank"
 _LONGEST_PAYLOAD = 7_900  # PostgreSQL, NOTIFY: "must be specified as a ... string shorter than 8000 bytes".
 _LOOK_S = 5.0
 _LOOK_WITHOUT_NOTIFY_S = 0.25  # Some databases that speak the protocol have no LISTEN.
-
-
-class Waking(Protocol):
-    def wake(self, signal: str, key: Key = ()) -> None: ...
-    def wake_all(self) -> None: ...
 
 
 class Announcer:
