@@ -5,7 +5,6 @@ Resolving reads one row; what the engine needs is made of it once for each revis
 
 from __future__ import annotations
 
-import asyncio
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,14 +38,10 @@ class Caller:
         self._versions: dict[str, Version] = {}
         self._running: dict[str, int] = {}  # By function id: all versions share a reserved limit.
         self._chance = random.Random()
-        self._retiring: set[asyncio.Task[None]] = set()
 
-    def retire_later(self, version_id: str) -> None:
-        """The version is no longer what callers get: its instances end once they are idle."""
+    def forget(self, version_id: str) -> None:
+        """Drop what was made of a version that is gone."""
         self._versions.pop(version_id, None)
-        retiring = asyncio.get_running_loop().create_task(self._house.engine.retire(version_id))
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retiring.discard)
 
     def resolve(self, tx: Tx, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
         """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""

@@ -7,9 +7,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.service import Background, Call, Operations, ServiceError
 from fogbank.aws.services.lambda_ import code, settings, state
 from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class Functions(Operations):
 
     def routes(self) -> list[Route]:
         return [Route(self._download, path=_DOWNLOAD)]
+
+    def backgrounds(self) -> list[Background]:
+        return [Background("lambda: retire instances", Retirement(self.house).run)]
 
     async def create_function(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
@@ -103,7 +107,7 @@ class Functions(Operations):
         if publish_too:
             function, one = publish(tx, call, function, latest.description)
         state.put(tx, function)
-        self.house.share(Caller).retire_later(old)
+        retire(tx, [old], call.now_ms)
         return settings.configuration(function, one, qualified=one is not latest)
 
     def get_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -144,10 +148,8 @@ class Functions(Operations):
     def delete_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         who = state.named(call, request["FunctionName"], request.get("Qualifier"))
         function = state.find(tx, who)
-        caller = self.house.share(Caller)
         if not who.qualifier:
-            for version_id in state.forget(tx, function):
-                caller.retire_later(version_id)
+            retire(tx, state.forget(tx, function), call.now_ms)
             return
         if not who.qualifier.isdigit():
             raise ServiceError(
@@ -163,7 +165,7 @@ class Functions(Operations):
                 status=409,
             )
         state.VERSIONS.delete(tx, function.id, int(one.version))
-        caller.retire_later(state.version_id(function, one))
+        retire(tx, [state.version_id(function, one)], call.now_ms)
 
     def list_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         return {"Tags": state.find(tx, state.named(call, request["Resource"])).tags}
