@@ -74,23 +74,31 @@ def _unmangle(name: str) -> str:
     return name.replace("__", "-")
 
 
-def read_bound(shape: Shape, labels: Mapping[str, str], request: Request) -> dict[str, Any]:
+def read_bound(operation: Operation, shape: Shape, labels: Mapping[str, str], request: Request) -> dict[str, Any]:
     """The members outside the body. Raises `ValueError` where one cannot be read."""
     query = parse_qs(request.query, keep_blank_values=True)
+    taken = {member.wire_name for member in shape.members.values() if member.location == "querystring"}
+    taken.update(parse_qs(operation.uri.partition("?")[2], keep_blank_values=True))
     found: dict[str, Any] = {}
     for name, member in shape.members.items():
-        value = _bound(member, labels, query, request.headers)
+        value = _bound(member, labels, query, request.headers, taken)
         if value is not None:
             found[name] = value
     return found
 
 
-def _bound(member: Shape, labels: Mapping[str, str], query: Mapping[str, list[str]], headers: Mapping[str, str]) -> Any:
+def _bound(
+    member: Shape,
+    labels: Mapping[str, str],
+    query: Mapping[str, list[str]],
+    headers: Mapping[str, str],
+    taken: set[str],
+) -> Any:
     wire_name = member.wire_name
     if member.location == "uri":
         return xml_values.scalar(member, labels[wire_name]) if wire_name in labels else None
     if member.location == "querystring":
-        return _from_query(member, query)
+        return _from_query(member, query, taken)
     if member.location == "header":
         text = headers.get(wire_name.lower())
         return None if text is None else _from_header(member, text)
@@ -100,10 +108,10 @@ def _bound(member: Shape, labels: Mapping[str, str], query: Mapping[str, list[st
     return None
 
 
-def _from_query(member: Shape, query: Mapping[str, list[str]]) -> Any:
+def _from_query(member: Shape, query: Mapping[str, list[str]], taken: set[str]) -> Any:
     if member.type == "map":  # All that no other member names.
         many = member.value.type == "list"
-        return {name: values if many else values[0] for name, values in query.items()} or None
+        return {name: values if many else values[0] for name, values in query.items() if name not in taken} or None
     values = query.get(member.wire_name)
     if values is None:
         return None

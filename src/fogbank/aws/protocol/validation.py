@@ -77,6 +77,8 @@ def _sqs_error(at: str, constraint: str, value: Any) -> ServiceError:
 
 
 def _walk(shape: Shape, value: Any, at: str, problems: list[tuple[str, str, Any]]) -> None:
+    if shape.trait("jsonvalue") or shape.trait("document"):
+        return  # Any JSON, which the model says no more about.
     _check_type(shape, value)
     if shape.type == "structure":
         _walk_structure(shape, value, at, problems)
@@ -125,7 +127,7 @@ def _broken(shape: Shape, value: Any) -> str:
 
 def _check_type(shape: Shape, value: Any) -> None:
     wanted = _PYTHON_TYPES.get(shape.type)
-    if wanted is None or shape.trait("jsonvalue") or shape.trait("document") or shape.trait("eventstream"):
+    if wanted is None or shape.trait("eventstream"):
         return
     if isinstance(value, wanted) and not (isinstance(value, bool) and shape.type != "boolean"):
         return

@@ -84,7 +84,7 @@ class Wire:
             return dict(cbor2.loads(bytes(request.body))) if request.body else {}
         if shape is None:
             return {}
-        found = rest.read_bound(shape, labels, request)
+        found = rest.read_bound(operation, shape, labels, request)
         found.update(self._read_body(shape, request))
         return found
 
@@ -211,7 +211,8 @@ class Wire:
             if value is None:
                 return
             write = self.codec.writer(payload)
-        response.headers.append(("content-type", "application/json"))
+        if not any(name.lower() == "content-type" for name, _ in response.headers):
+            response.headers.append(("content-type", "application/json"))
         response.body = b"" if response.status == 204 else orjson.dumps(write(value) if write else value)
 
 
