@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from fogbank.assembly import Server
-from fogbank.kernel.clock import VirtualClock
+from fogbank.kernel.clock import Clock, VirtualClock
 from fogbank.kernel.config import Config
 from fogbank.kernel.telemetry import Telemetry
 from tests.support import postgres
@@ -25,13 +25,18 @@ ACCOUNT, REGION = "000000000000", "us-east-1"
 
 
 class Cloud:
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, *, moving: bool = False, **settings: Any) -> None:
         if os.environ.get("FOGBANK_TEST_STORE") == "postgresql":  # The same promises, over the other driver.
             settings = {"store_url": postgres.server().fresh()} | settings
         self.config = Config(data_dir=data_dir, port=0, **settings)
-        self.clock = VirtualClock()
+        self._moving = moving
+        self.clock = self._new_clock()
         self.log = io.StringIO()
         self._start()
+
+    def _new_clock(self) -> Clock:
+        """One that stands still until it is told to move; or the machine's, where SDKs sign by that."""
+        return Clock() if self._moving else VirtualClock()
 
     def client(self, service: str, *, region: str = REGION, access_key: str = "test", **options: Any) -> Any:
         config = ClientConfig(retries={"total_max_attempts": 1}).merge(options.pop("config", ClientConfig()))
@@ -64,7 +69,7 @@ class Cloud:
         """Stop the server and start another on the same data, at the same moment of the clock, on a new port."""
         self.stop()
         offset_ms = self.clock.offset_ms
-        self.clock = VirtualClock()
+        self.clock = self._new_clock()
         self.clock.offset_ms = offset_ms
         self._start()
 

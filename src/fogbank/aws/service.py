@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.gateway.messages import Route
     from fogbank.kernel.ids import Ids
     from fogbank.kernel.signals import Signals
-    from fogbank.kernel.store import Store
+    from fogbank.kernel.store import Store, Tx
     from fogbank.kernel.telemetry import Telemetry
     from fogbank.primitives.blobs import Blobs
 
@@ -54,6 +54,17 @@ class Call:
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What a service that issues access keys knows of one."""
+
+    account: str
+    principal: str
+    secret: str
+    token: str = ""  # Of a temporary one.
+    expires_ms: int = 0  # 0: never.
 
 
 class ServiceError(Exception):
@@ -125,6 +136,10 @@ class Operations:
 
     def routes(self) -> Iterable[Route]:
         """Addresses beside the API itself that this service answers at (an API's own host, a JWKS document)."""
+        return ()
+
+    def key_registers(self) -> Iterable[Callable[[Tx, str], KnownKey | None]]:
+        """How to find an access key among those that this service has issued."""
         return ()
 
     def backgrounds(self) -> Iterable[Background]:

@@ -31,6 +31,7 @@ def start(
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
+    verify_signatures: options.VerifySignatures = False,
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background.")] = False,
 ) -> None:
     """Run the cloud whose state is in --data."""
@@ -40,6 +41,7 @@ def start(
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
         store_url=store_url,
+        verify_signatures=verify_signatures,
     )  # fmt: skip
     if detach:
         found = running.start_detached(data, config)

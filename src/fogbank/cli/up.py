@@ -40,6 +40,7 @@ def up(
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
+    verify_signatures: options.VerifySignatures = False,
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
@@ -56,6 +57,7 @@ def up(
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
         store_url=store_url,
+        verify_signatures=verify_signatures,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])

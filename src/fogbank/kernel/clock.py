@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _SETTLE_ROUNDS = 20
 _SETTLE_MAX_S = 2.0
 _LOOK_AGAIN_S = 0.001
+_MOVES_KEPT = 1000
 
 
 def system_ms() -> int:
@@ -45,9 +47,18 @@ class Clock:
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self.aside = Aside()
+        self._moves: deque[tuple[int, int]] = deque(maxlen=_MOVES_KEPT)  # (wall ms, offset until then).
 
     def now_ms(self) -> int:
         return self._source() + self.offset_ms
+
+    def wall_ms(self) -> int:
+        """What the machine's own clock says, however this one was moved."""
+        return self._source()
+
+    def then_ms(self, wall_ms: int) -> int:
+        """What this clock said when the machine's said `wall_ms`, as far as its moves are remembered."""
+        return wall_ms + next((before for at, before in self._moves if at > wall_ms), self.offset_ms)
 
     async def sleep(self, milliseconds: int) -> None:
         await self.sleep_until(self.now_ms() + milliseconds)
@@ -77,6 +88,7 @@ class Clock:
     async def advance(self, milliseconds: int) -> None:
         """Move on, stopping at every alarm on the way: what sleeps an hour at a time wakes 24 times in a day."""
         target_ms = self.now_ms() + milliseconds
+        self._moves.append((self.wall_ms(), self.offset_ms))
         while (due_ms := self._next_due_ms()) is not None and due_ms <= target_ms:
             self.offset_ms += max(0, due_ms - self.now_ms())
             self._ring()

@@ -16,6 +16,7 @@ class Config:
     ephemeral: bool = False  # Nothing is kept: the data folder is a temporary one.
     durability: str = "process"  # "process": survives kill -9; "power": an fsync per commit.
     store_url: str = ""  # postgresql://…: the state is kept there, and other nodes may share it.
+    verify_signatures: bool = False  # Off, any key pair is welcome.
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.
 
     @property

@@ -23,6 +23,8 @@ def on_two_nodes(scenario: Callable[[PostgresStore, PostgresStore, Wakes], Corou
         url, heard = postgres.server().fresh(), Wakes()
         one, other = await PostgresStore.open(url, Wakes()), await PostgresStore.open(url, heard)
         try:
+            await until(lambda: heard.heard)  # It listens.
+            heard.heard.clear()
             await scenario(one, other, heard)
         finally:
             await one.close()

@@ -5,6 +5,13 @@ S3 User Guide, "Signature calculations … transferring payload in multiple chun
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LINE_MAX = 1024
+
 
 class BadChunks(Exception):
     """The body is not in the form that its headers say."""
@@ -17,24 +24,42 @@ def is_chunked(headers: dict[str, str]) -> bool:
 
 def decode(body: bytes | memoryview) -> tuple[bytes, dict[str, str]]:
     """The content, and the trailers by name in lower case."""
-    raw = bytes(body)
-    pieces: list[bytes] = []
+    pieces, end = [], 0
+    for _, content, end in _pieces(memoryview(body)):  # noqa: B007  # Where the last one ends is wanted below.
+        pieces.append(content)
+    return b"".join(pieces), _trailers(bytes(body[end:]))
+
+
+def chunks(body: bytes | memoryview) -> Iterator[tuple[str, memoryview]]:
+    """(signature, content) of each chunk; the last one is empty."""
+    return ((signature, content) for signature, content, _ in _pieces(memoryview(body)))
+
+
+def _pieces(body: memoryview) -> Iterator[tuple[str, memoryview, int]]:
     at = 0
     while True:
-        end = raw.find(b"\r\n", at)
-        if end < 0:
-            raise BadChunks("a chunk has no size")
+        line, at = _line(body, at)
+        size_text, _, extension = line.partition(";")
         try:
-            size = int(raw[at:end].partition(b";")[0], 16)
+            size = int(size_text, 16)
         except ValueError as error:
             raise BadChunks("a chunk's size is not a number") from error
-        at = end + 2
+        signature = extension.removeprefix("chunk-signature=")
         if size == 0:
-            return b"".join(pieces), _trailers(raw[at:])
-        if raw[at + size : at + size + 2] != b"\r\n":
+            yield signature, body[at:at], at
+            return
+        if size < 0 or bytes(body[at + size : at + size + 2]) != b"\r\n":
             raise BadChunks("a chunk is shorter or longer than its size")
-        pieces.append(raw[at : at + size])
+        yield signature, body[at : at + size], at + size + 2
         at += size + 2
+
+
+def _line(body: memoryview, at: int) -> tuple[str, int]:
+    """The text up to the end of the line, and where the next one begins."""
+    text, found, _ = bytes(body[at : at + _LINE_MAX]).partition(b"\r\n")
+    if not found:
+        raise BadChunks("a chunk has no size")
+    return text.decode("latin-1"), at + len(text) + 2
 
 
 def _trailers(rest: bytes) -> dict[str, str]:

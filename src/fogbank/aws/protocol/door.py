@@ -11,10 +11,11 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import errors, models, validation
+from fogbank.aws.protocol.authentication import Authentication
 from fogbank.aws.protocol.names import method_name
 from fogbank.aws.protocol.routing import Destination, destination
 from fogbank.aws.protocol.wire import Wire
-from fogbank.aws.service import Call, ServiceError
+from fogbank.aws.service import Call, KnownKey, ServiceError
 from fogbank.kernel.gateway.messages import Response
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.telemetry import current_trace
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
     from fogbank.kernel.config import Config
     from fogbank.kernel.gateway.messages import Request
     from fogbank.kernel.ids import Ids
-    from fogbank.kernel.store import Store, Tx
+    from fogbank.kernel.store import Store
     from fogbank.kernel.telemetry import Telemetry
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    account: str
-    principal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,17 @@ class Door:
         self._config, self._clock, self._ids, self._telemetry, self._store = config, clock, ids, telemetry, store
         self._wires: dict[str, Wire] = {}
         self._methods: dict[str, dict[str, tuple[Callable[..., Any], bool]]] = {}
-        self._identify: Callable[[Tx, str], tuple[str, str] | None] | None = None
+        self._authentication = Authentication(config, clock, store)
 
     def attach(self, services: Sequence[Operations]) -> None:
-        """Make these services' operations answer. One that `identify`s access keys is asked who a caller is."""
+        """Make these services' operations answer."""
         for operations in services:
             methods = self._methods.setdefault(operations.service, {})
             for name in dir(type(operations)):
                 if not name.startswith("_") and callable(getattr(operations, name)):
                     method = getattr(operations, name)
                     methods[name] = (method, iscoroutinefunction(method))
-            self._identify = getattr(operations, "_identify", None) or self._identify
+            self._authentication.registers += operations.key_registers()
 
     # -- from the wire ----------------------------------------------------------------------------------------------
 
@@ -79,8 +74,9 @@ class Door:
             if operation is None:
                 raise _unknown_operation(where, request)
             method, waits = self._method(where.service, operation.name)
+            who = await self._authentication.identify(request, where, operation, protocol)
             parameters = wire.read(request, operation, labels, protocol)
-            call = await self._call(where, request_id, request)
+            call = self._call(who, where, request_id, request)
             if waits:
                 result = await method(call, parameters)
             else:
@@ -98,8 +94,7 @@ class Door:
             told = ServiceError(code, f"Internal error; look for request {request_id} in fogbank's log.", status=500)
             return errors.response(wire.model, protocol, wire.codec, told, request_id)
 
-    async def _call(self, where: Destination, request_id: str, request: Request) -> Call:
-        who = await self._who(where.access_key)
+    def _call(self, who: KnownKey, where: Destination, request_id: str, request: Request) -> Call:
         return Call(
             account=who.account,
             region=where.region or self._config.region,
@@ -111,15 +106,6 @@ class Door:
             access_key=where.access_key,
             host=request.headers.get("host", ""),
         )
-
-    async def _who(self, access_key: str) -> Identity:
-        """Keys that IAM or STS gave are theirs; twelve digits are an account; anything else is the default account."""
-        if access_key.startswith(("AKIA", "ASIA")) and self._identify is not None:
-            known = await self._store.transact(self._identify, access_key)
-            if known is not None:
-                return Identity(*known)
-        account = access_key if len(access_key) == 12 and access_key.isdigit() else self._config.account
-        return Identity(account, f"arn:aws:iam::{account}:root")
 
     # -- from inside ------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
-from fogbank.aws.protocol import models
+from fogbank.aws.protocol import models, signatures_v2
 from fogbank.aws.protocol.rest import Binding
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _scope(request: Request) -> tuple[str, str, str]:
     if not text.startswith("AWS4-") and "X-Amz-Credential=" in request.query:
         text = "Credential=" + unquote(request.query.partition("X-Amz-Credential=")[2].partition("&")[0])
     found = _CREDENTIAL.search(text)
+    if found is None and (older := signatures_v2.claim(request)) is not None:
+        return older.access_key, "", "s3"
     return (found[1], found[3], found[4]) if found else ("", "", "")
 
 

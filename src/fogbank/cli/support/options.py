@@ -26,6 +26,13 @@ StoreUrl = Annotated[
     str,
     typer.Option("--store-url", envvar="FOGBANK_STORE_URL", help="postgresql://…: keep the state in this database."),
 ]
+VerifySignatures = Annotated[
+    bool,
+    typer.Option(
+        "--verify-signatures", envvar="FOGBANK_VERIFY_SIGNATURES",
+        help="Let only requests in that are signed with a key this cloud issued, or with test/test.",
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", envvar="FOGBANK_JSON", help="Print JSON for programs.")]
 
 DATA = Path(".fogbank")

@@ -94,6 +94,7 @@ class Announcer:
                 with self._connect() as connection:
                     connection.autocommit = True
                     connection.execute(f"LISTEN {_CHANNEL}")
+                    loop.call_soon_threadsafe(self._signals.wake_all)  # For what was told before.
                     self._hear(connection, loop)
             except (errors.FeatureNotSupported, errors.SyntaxError):
                 pause_s = _LOOK_WITHOUT_NOTIFY_S

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.service import Call, KnownKey, Operations, ServiceError
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from fogbank.kernel.store import Tx
 
 _KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -29,6 +31,9 @@ SESSIONS = Records(Session, "sts", "session")  # (access key,)
 
 class Sts(Operations):
     service: ClassVar = "sts"
+
+    def key_registers(self) -> Iterable[Callable[[Tx, str], KnownKey | None]]:
+        return (_find,)
 
     def get_caller_identity(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         user = call.account if call.principal.endswith(":root") else call.sender
@@ -59,10 +64,12 @@ class Sts(Operations):
         expires_ms = call.now_ms + 1000 * duration_s
         return key, Session(account, principal, token(40, _SECRET_LETTERS), token(200, _SECRET_LETTERS), expires_ms)
 
-    def _identify(self, tx: Tx, access_key: str) -> tuple[str, str] | None:
-        """(account, principal) of a key that was given here."""
-        session = SESSIONS.get(tx, access_key)
-        return (session.account, session.principal) if session else None
+
+def _find(tx: Tx, access_key: str) -> KnownKey | None:
+    found = SESSIONS.get(tx, access_key)
+    if found is None:
+        return None
+    return KnownKey(found.account, found.principal, found.secret, found.token, found.expires_ms)
 
 
 def _credentials(key: str, session: Session) -> dict[str, Any]:
