@@ -71,12 +71,17 @@ class ServiceError(Exception):
     """An answer that the caller is meant to see.
 
     `code` is the model's shape name (`QueueDoesNotExist`), or a plain code where the model has none
-    (`ValidationException`); `fields` are further members of the error's shape (`CancellationReasons`).
+    (`ValidationException`); `fields` are further members of the error's shape (`CancellationReasons`), `headers` those
+    of the answer that no shape tells of.
     """
 
-    def __init__(self, code: str, message: str, *, status: int = 400, fields: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, status: int = 400, fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.code, self.message, self.status, self.fields = code, message, status, dict(fields or {})
+        self.headers = dict(headers or {})
 
 
 class Ask(Protocol):

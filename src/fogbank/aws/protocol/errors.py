@@ -32,7 +32,9 @@ def response(model: Model, protocol: str, codec: JsonCodec, error: ServiceError,
     shape = model.error(error.code)
     status, wire_code = _status_and_code(shape, error)
     write = {"query": _query, "rest-xml": _rest_xml, "cbor": _cbor, "rest-json": _rest_json}.get(protocol, _json)
-    return write(_Told(model, codec, error, shape, status, wire_code, request_id))
+    told = write(_Told(model, codec, error, shape, status, wire_code, request_id))
+    told.headers += error.headers.items()
+    return told
 
 
 @dataclass(frozen=True, slots=True)

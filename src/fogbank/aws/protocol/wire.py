@@ -223,6 +223,7 @@ _ROOTS = {
     "ListObjectVersions": "ListVersionsResult",
     "ListBuckets": "ListAllMyBucketsResult",
     "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
     "ListParts": "ListPartsResult",
     "GetBucketLocation": "LocationConstraint",
     "DeleteObjects": "DeleteResult",

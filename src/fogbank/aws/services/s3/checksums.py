@@ -41,3 +41,43 @@ def check(request: Mapping[str, Any], body: bytes | memoryview) -> dict[str, str
             raise ServiceError("BadDigest", f"The {name} you specified did not match the calculated checksum.")
         kept[member] = value
     return kept
+
+
+def composed(algorithm: str, kind: str, parts: list[dict[str, str]], request: Mapping[str, Any]) -> dict[str, str]:
+    """Of an object in parts: the checksum of the parts' ones and their number, or what the caller tells of the whole.
+
+    User Guide, "Checking object integrity", "Composite and full-object checksums".
+    """
+    if not algorithm:
+        return {}
+    member = f"Checksum{algorithm}"
+    if kind == "FULL_OBJECT":
+        return {member: request[member]} if member in request else {}
+    make = _COMPOSERS.get(member)
+    if make is None or not all(member in part for part in parts):
+        return {}
+    whole = make(b"".join(b64decode(part[member]) for part in parts))
+    return {member: f"{b64encode(whole).decode()}-{len(parts)}"}
+
+
+def _table(polynomial: int) -> list[int]:
+    table = []
+    for byte in range(256):
+        value = byte
+        for _ in range(8):
+            value = (value >> 1) ^ polynomial if value & 1 else value >> 1
+        table.append(value)
+    return table
+
+
+_CRC32C = _table(0x82F63B78)  # Castagnoli, reflected (RFC 3720, appendix B.4).
+
+
+def _crc32c(body: bytes | memoryview) -> bytes:
+    value = 0xFFFFFFFF
+    for byte in body:
+        value = _CRC32C[(value ^ byte) & 0xFF] ^ (value >> 8)
+    return (value ^ 0xFFFFFFFF).to_bytes(4)
+
+
+_COMPOSERS = {**_MAKERS, "ChecksumCRC32C": _crc32c}

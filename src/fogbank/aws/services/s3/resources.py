@@ -18,6 +18,7 @@ _SERVED = {
     "PublicAccessBlockConfiguration",
     "AccessControl",
     "OwnershipControls",
+    "VersioningConfiguration",
 }
 
 
@@ -57,6 +58,11 @@ class Bucket:
             await ask("s3", "PutBucketTagging", Bucket=name, Tagging={"TagSet": wanted["Tags"]})
         else:
             await ask("s3", "DeleteBucketTagging", Bucket=name)
+        status = wanted.get("VersioningConfiguration", {}).get("Status")
+        if not status and (await ask("s3", "GetBucketVersioning", Bucket=name)).get("Status") == "Enabled":
+            status = "Suspended"  # It is taken out of the template; what was kept stays.
+        if status:
+            await ask("s3", "PutBucketVersioning", Bucket=name, VersioningConfiguration={"Status": status})
         if "PublicAccessBlockConfiguration" in wanted:
             given = {k: str(v).lower() == "true" for k, v in wanted["PublicAccessBlockConfiguration"].items()}
             await ask("s3", "PutPublicAccessBlock", Bucket=name, PublicAccessBlockConfiguration=given)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.s3 import state
+from fogbank.aws.services.s3 import answers, state
 from fogbank.aws.services.s3.state import Bucket
 
 if TYPE_CHECKING:
@@ -45,16 +44,18 @@ class Buckets(Operations):
 
     def delete_bucket(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         bucket = state.bucket(tx, request["Bucket"])
-        if any(True for _ in state.OBJECTS.scan(tx, bucket.name, limit=1)):
+        if any(True for kept in (state.OBJECTS, state.EARLIER) for _ in kept.scan(tx, bucket.name, limit=1)):
             told = "The bucket you tried to delete is not empty"
+            if bucket.versioning:
+                told += ". You must delete all versions in the bucket."
             raise ServiceError("BucketNotEmpty", told, status=409, fields={"BucketName": bucket.name})
         state.BUCKETS.delete(tx, bucket.name)
 
     def list_buckets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         prefix = request.get("Prefix", "")
         own = [b for b in state.BUCKETS.all(tx) if b.account == call.account and b.name.startswith(prefix)]
-        rows = [{"Name": b.name, "CreationDate": _time(b.created_ms), "BucketRegion": b.region} for b in own]
-        return {"Buckets": rows, "Owner": {"ID": owner_id(call.account)}}
+        rows = [{"Name": b.name, "CreationDate": answers.moment(b.created_ms), "BucketRegion": b.region} for b in own]
+        return {"Buckets": rows, "Owner": {"ID": answers.owner_id(call.account)}}
 
     def get_bucket_location(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         region = state.bucket(tx, request["Bucket"]).region
@@ -101,9 +102,18 @@ class Buckets(Operations):
     def delete_bucket_tagging(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         self._set(tx, request, "tags", None)
 
+    def put_bucket_versioning(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        wanted = request["VersioningConfiguration"]
+        if wanted.get("MFADelete") == "Enabled":
+            raise ServiceError("NotImplemented", "fogbank does not serve MFA Delete.", status=501)
+        if "Status" not in wanted:
+            told = "The Versioning element must be specified"
+            raise ServiceError("IllegalVersioningConfigurationException", told)
+        self._set(tx, request, "versioning", wanted["Status"])
+
     def get_bucket_versioning(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        state.bucket(tx, request["Bucket"])
-        return {}
+        status = state.bucket(tx, request["Bucket"]).versioning
+        return {"Status": status} if status else {}
 
     def _set(self, tx: Tx, request: dict[str, Any], name: str, value: Any) -> None:
         bucket = state.bucket(tx, request["Bucket"])
@@ -116,12 +126,3 @@ class Buckets(Operations):
         if name not in bucket.settings:
             raise ServiceError(code, told, status=404, fields={"BucketName": bucket.name})
         return bucket.settings[name]
-
-
-def owner_id(account: str) -> str:
-    """The canonical id: 64 hex digits."""
-    return account.zfill(64)
-
-
-def _time(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

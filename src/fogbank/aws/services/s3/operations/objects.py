@@ -1,27 +1,21 @@
-"""Objects: put, read (whole or in part), listed, copied, deleted."""
+"""Objects: put, read (whole or in part), copied, deleted, tagged."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import parse_qsl, quote, unquote
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.s3 import checksums, state
-from fogbank.aws.services.s3.operations.buckets import owner_id
+from fogbank.aws.services.s3 import answers, checksums, state
 from fogbank.aws.services.s3.state import Object
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
-    from fogbank.kernel.store import Key, Tx
+    from fogbank.kernel.store import Tx
 
-_KEY_BYTES_MAX = 1024
-_PAGE_MAX = 1000
-_HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "Expires",
-            "StorageClass", "WebsiteRedirectLocation")  # fmt: skip
-_OVERRIDES = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage")
+_DELETED_MAX = 1000
+_TAGS_MAX = 10
 
 
 class Objects(Operations):
@@ -29,46 +23,42 @@ class Objects(Operations):
 
     async def put_object(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         body = request.get("Body", b"")
-        _check_key(request["Key"])
+        answers.check_key(request["Key"])
         await self.house.store.transact(state.bucket, request["Bucket"])
         kept = checksums.check(request, body)
-        headers = {name: request[name] for name in _HEADERS if name in request and name != "Expires"}
-        if "ContentEncoding" in headers:  # The coding of the request itself is not the object's.
-            own = [part.strip() for part in headers["ContentEncoding"].split(",") if part.strip() != "aws-chunked"]
-            headers = {**headers, "ContentEncoding": ",".join(own)} if own else _without(headers, "ContentEncoding")
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         small = len(body) <= state.IN_ROW_BYTES_MAX
         made = Object(
-            request["Key"], etag, len(body), call.now_ms, headers, request.get("Metadata", {}), kept,
-            dict(parse_qsl(request.get("Tagging", ""))), bytes(body) if small else b"",
+            request["Key"], etag, len(body), call.now_ms, answers.chosen_headers(request), request.get("Metadata", {}),
+            kept, answers.chosen_tags(request.get("Tagging", "")), bytes(body) if small else b"",
             "" if small else await self.house.blobs.put(body, owner=call.new_id()),
         )  # fmt: skip
-        loose = await self.house.store.transact(self._put, request, made)
-        if loose:
-            self.house.blobs.delete(loose)
-        return {"ETag": f'"{etag}"', "ServerSideEncryption": "AES256", **kept}
+        version = await self._keep(call, request, made)
+        return {"ETag": f'"{etag}"', "ServerSideEncryption": "AES256", **kept, **version}
 
-    def _put(self, tx: Tx, request: dict[str, Any], made: Object) -> str:
-        state.bucket(tx, request["Bucket"])
-        before = state.OBJECTS.get(tx, request["Bucket"], made.key, lock=True)
-        if request.get("IfNoneMatch") == "*" and before is not None:
-            raise _precondition("If-None-Match")
-        if "IfMatch" in request and (before is None or before.etag != request["IfMatch"].strip('"')):
-            raise _precondition("If-Match")
-        return state.put(tx, request["Bucket"], made)
+    async def _keep(self, call: Call, request: dict[str, Any], made: Object) -> dict[str, str]:
+        """Put it under its key; its blob does not stay if that fails."""
+        try:
+            version, loose = await self.house.store.transact(self._put, request, made, call.new_id())
+        except BaseException:
+            self._drop([made.blob] if made.blob else [])
+            raise
+        self._drop(loose)
+        return version
+
+    def _put(self, tx: Tx, request: dict[str, Any], made: Object, new_id: str) -> tuple[dict[str, str], list[str]]:
+        bucket = state.bucket(tx, request["Bucket"])
+        answers.check_write_conditions(state.OBJECTS.get(tx, bucket.name, made.key, lock=True), request)
+        kept, loose = state.put(tx, bucket, made, new_id)
+        return answers.of_version(bucket, kept), loose
 
     def get_object(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        found = state.object_(tx, request["Bucket"], request["Key"])
-        _check_conditions(found, request)
-        answer = _described(found)
-        answer |= {name: request[f"Response{name}"] for name in _OVERRIDES if f"Response{name}" in request}
-        start, length = 0, found.size
-        if "Range" in request:
-            asked = _range(request["Range"], found.size)
-            if asked is not None:
-                start, length = asked
-                answer["ContentRange"] = f"bytes {start}-{start + length - 1}/{found.size}"
-                answer["ContentLength"] = length
+        found = state.object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
+        answers.check_conditions(found, request)
+        start, length, shown = answers.part_of(found, request)
+        answer = answers.described(state.bucket(tx, request["Bucket"]), found) | shown
+        names = [name for name in answers.OVERRIDES if f"Response{name}" in request]
+        answer |= {name: request[f"Response{name}"] for name in names}
         if request.get("ChecksumMode") == "ENABLED" and length == found.size:
             answer |= found.checksums
         if found.blob:
@@ -79,187 +69,126 @@ class Objects(Operations):
 
     def head_object(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         try:
-            found = state.object_(tx, request["Bucket"], request["Key"])
+            found = state.object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
         except ServiceError as error:  # A HEAD has no body to tell why.
-            raise ServiceError("404", "Not Found", status=404) from error
-        _check_conditions(found, request)
-        checks = found.checksums if request.get("ChecksumMode") == "ENABLED" else {}
-        return {**_described(found), **checks}
+            code, told = ("405", "Method Not Allowed") if error.status == 405 else ("404", "Not Found")
+            raise ServiceError(code, told, status=error.status, headers=error.headers) from error
+        answers.check_conditions(found, request)
+        _, length, shown = answers.part_of(found, request)
+        checks = found.checksums if request.get("ChecksumMode") == "ENABLED" and length == found.size else {}
+        return {**answers.described(state.bucket(tx, request["Bucket"]), found), **shown, **checks}
 
-    async def delete_object(self, call: Call, request: dict[str, Any]) -> None:
-        loose = await self.house.store.transact(self._delete, request["Bucket"], [request["Key"]])
+    def get_object_attributes(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        found = state.object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
+        shown = {
+            "ETag": found.etag,
+            "Checksum": found.checksums,
+            "ObjectParts": {"TotalPartsCount": len(found.parts)} if found.parts else None,
+            "StorageClass": found.headers.get("StorageClass", "STANDARD"),
+            "ObjectSize": found.size,
+        }
+        asked = {name: shown[name] for name in request["ObjectAttributes"] if shown.get(name) not in (None, {})}
+        version = answers.of_version(state.bucket(tx, request["Bucket"]), found)
+        return {**asked, **version, "LastModified": answers.moment(found.modified_ms)}
+
+    # -- deleting --
+
+    async def delete_object(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        answer, loose = await self.house.store.transact(
+            self._delete, call, request["Bucket"], request["Key"], request.get("VersionId"), call.new_id()
+        )
         self._drop(loose)
+        return {name: answer[name] for name in ("DeleteMarker", "VersionId") if name in answer}
 
     async def delete_objects(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        keys = [one["Key"] for one in request["Delete"]["Objects"]]
-        if len(keys) > _PAGE_MAX:
-            raise ServiceError(
-                "MalformedXML",
-                "The XML you provided was not well-formed or did not validate against our published schema",
+        wanted = request["Delete"]["Objects"]
+        if len(wanted) > _DELETED_MAX:
+            told = "The XML you provided was not well-formed or did not validate against our published schema"
+            raise ServiceError("MalformedXML", told)
+        deleted: list[dict[str, Any]] = []
+        for one in wanted:
+            answer, loose = await self.house.store.transact(
+                self._delete, call, request["Bucket"], one["Key"], one.get("VersionId"), call.new_id()
             )
-        self._drop(await self.house.store.transact(self._delete, request["Bucket"], keys))
-        return {} if request["Delete"].get("Quiet") else {"Deleted": [{"Key": key} for key in keys]}
+            self._drop(loose)
+            if "VersionId" in answer and "VersionId" not in one:
+                answer["DeleteMarkerVersionId"] = answer.pop("VersionId")
+            deleted.append({"Key": one["Key"], **answer})
+        return {} if request["Delete"].get("Quiet") else {"Deleted": deleted}
 
-    def _delete(self, tx: Tx, bucket: str, keys: list[str]) -> list[str]:
-        state.bucket(tx, bucket)
-        return [blob for key in keys if (blob := state.forget(tx, bucket, key))]
+    def _delete(
+        self, tx: Tx, call: Call, bucket_name: str, key: str, version: str | None, new_id: str
+    ) -> tuple[dict[str, Any], list[str]]:
+        bucket = state.bucket(tx, bucket_name)
+        if version is None:
+            marker, loose = state.delete(tx, bucket, key, call.now_ms, new_id)
+            return ({"DeleteMarker": True, "VersionId": marker.version} if marker else {}), loose
+        gone, loose = state.delete_version(tx, bucket, key, version)
+        was_marker = {"DeleteMarker": True} if gone is not None and gone.marker else {}
+        return {"VersionId": version, **was_marker}, loose
 
     def _drop(self, blobs: list[str]) -> None:
         for blob in blobs:
             self.house.blobs.delete(blob)
 
+    # -- copying --
+
     async def copy_object(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        source_bucket, _, source_key = unquote(request["CopySource"].lstrip("/").partition("?")[0]).partition("/")
-        source = await self.house.store.transact(state.object_, source_bucket, source_key)
-        made = _copied(call, request, source, same=(source_bucket, source_key) == (request["Bucket"], request["Key"]))
+        bucket_name, key, version = answers.copy_source(request["CopySource"])
+        answers.check_key(request["Key"])
+        source = await self.house.store.transact(state.object_, bucket_name, key, version)
+        answers.check_copy_conditions(source, request)
+        same = version is None and (bucket_name, key) == (request["Bucket"], request["Key"])
+        made = _copied(call, request, source, same=same)
         if source.blob:
-            try:
-                made = replace(made, blob=await self.house.blobs.link(source.blob, owner=call.new_id()))
-            except FileNotFoundError as error:  # It was replaced or deleted since it was looked up.
-                told = "A conflicting conditional operation is currently in progress against this resource. Try again."
-                raise ServiceError("OperationAborted", told, status=409) from error
-        loose = await self.house.store.transact(self._put, {"Bucket": request["Bucket"]}, made)
-        self._drop([loose] if loose else [])
-        return {"CopyObjectResult": {"ETag": f'"{made.etag}"', "LastModified": _time(made.modified_ms)}}
+            made = replace(made, blob=await link(self, call, source.blob))
+        shown = await self._keep(call, {"Bucket": request["Bucket"]}, made)
+        shown |= {"CopySourceVersionId": source.version} if version is not None else {}
+        result = {"ETag": f'"{made.etag}"', "LastModified": answers.moment(made.modified_ms), **made.checksums}
+        return {"CopyObjectResult": result, "ServerSideEncryption": "AES256", **shown}
 
-    # -- listing --
+    # -- tags --
 
-    def list_objects_v2(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        token = request.get("ContinuationToken")
-        after = token if token is not None else request.get("StartAfter", "")
-        listed = self._list(tx, call, request, after, with_owner=bool(request.get("FetchOwner")))
-        last = listed.pop("_last")
-        shown: dict[str, Any] = {n: request[n] for n in ["StartAfter", "ContinuationToken"] if n in request}
-        if listed["IsTruncated"]:
-            shown["NextContinuationToken"] = last
-        count = len(listed["Contents"]) + len(listed["CommonPrefixes"])
-        return {**listed, **shown, "KeyCount": count}
+    def put_object_tagging(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        tags = {tag["Key"]: tag["Value"] for tag in request["Tagging"]["TagSet"]}
+        if len(tags) < len(request["Tagging"]["TagSet"]):
+            raise ServiceError("InvalidTag", "Cannot provide multiple Tags with the same key")
+        if len(tags) > _TAGS_MAX:
+            raise ServiceError("BadRequest", "Object tags cannot be greater than 10")
+        return self._retag(tx, request, tags)
 
-    def list_objects(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        listed = self._list(tx, call, request, request.get("Marker", ""), with_owner=True)
-        last = listed.pop("_last")
-        listed["Marker"] = request.get("Marker", "")
-        if listed["IsTruncated"] and request.get("Delimiter"):
-            listed["NextMarker"] = last
-        return listed
+    def delete_object_tagging(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        return self._retag(tx, request, {})
 
-    def _list(self, tx: Tx, call: Call, request: dict[str, Any], after: str, *, with_owner: bool) -> dict[str, Any]:
-        """Keys behind `after`, those that share a prefix up to the delimiter rolled into one."""
-        bucket, prefix, delimiter = request["Bucket"], request.get("Prefix", ""), request.get("Delimiter", "")
-        state.bucket(tx, bucket)
-        limit = min(request.get("MaxKeys", _PAGE_MAX), _PAGE_MAX)
-        encode = quote if request.get("EncodingType") == "url" else str
-        contents: list[dict[str, Any]] = []
-        rolled: list[str] = []
-        last, truncated = "", False
-        start: Key | None = state.OBJECTS.key(bucket, after) if after else None
-        for _, found in state.OBJECTS.scan(tx, bucket, after=start):
-            if not found.key.startswith(prefix) or (
-                after and delimiter and found.key.startswith(after) and after.endswith(delimiter)
-            ):
-                if found.key > prefix and not found.key.startswith(prefix):
-                    break
-                continue
-            stem, cut, _ = found.key[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
-            group = prefix + stem + cut if cut else ""
-            if group and rolled and rolled[-1] == group:
-                continue
-            if len(contents) + len(rolled) == limit:
-                truncated = limit > 0
-                break
-            last = group or found.key
-            if group:
-                rolled.append(group)
-            else:
-                contents.append(_listed(found, encode(found.key), call.account if with_owner else ""))
-        shown: dict[str, Any] = {n: request[n] for n in ["Delimiter", "EncodingType"] if n in request}
-        return {
-            **shown, "Name": bucket, "Prefix": encode(prefix), "MaxKeys": limit, "IsTruncated": truncated,
-            "Contents": contents, "CommonPrefixes": [{"Prefix": encode(group)} for group in rolled], "_last": last,
-        }  # fmt: skip
+    def get_object_tagging(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        found = state.object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
+        shown = answers.of_version(state.bucket(tx, request["Bucket"]), found)
+        return {"TagSet": [{"Key": name, "Value": value} for name, value in found.tags.items()], **shown}
+
+    def _retag(self, tx: Tx, request: dict[str, Any], tags: dict[str, str]) -> dict[str, Any]:
+        found = state.object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
+        state.rewrite(tx, request["Bucket"], replace(found, tags=tags))
+        return dict(answers.of_version(state.bucket(tx, request["Bucket"]), found))
+
+
+async def link(operations: Operations, call: Call, blob: str) -> str:
+    """The content of an object for one more owner."""
+    try:
+        return await operations.house.blobs.link(blob, owner=call.new_id())
+    except FileNotFoundError as error:  # It was replaced or deleted since it was looked up.
+        told = "A conflicting conditional operation is currently in progress against this resource. Try again."
+        raise ServiceError("OperationAborted", told, status=409) from error
 
 
 def _copied(call: Call, request: dict[str, Any], source: Object, *, same: bool) -> Object:
     replacing = request.get("MetadataDirective") == "REPLACE"
-    if same and not replacing:
+    changes = replacing or request.get("TaggingDirective") == "REPLACE" or "StorageClass" in request
+    if same and not changes:
         told = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."  # noqa: E501
         raise ServiceError("InvalidRequest", told)
-    made = replace(source, key=request["Key"], modified_ms=call.now_ms)
-    if not replacing:
-        return made
-    headers = {name: request[name] for name in _HEADERS if name in request and name != "Expires"}
-    return replace(made, headers=headers, metadata=request.get("Metadata", {}))
-
-
-def _listed(found: Object, key: str, account: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "Key": key,
-        "LastModified": _time(found.modified_ms),
-        "ETag": f'"{found.etag}"',
-        "Size": found.size,
-        "StorageClass": found.headers.get("StorageClass", "STANDARD"),
-    }
-    return shown | ({"Owner": {"ID": owner_id(account)}} if account else {})
-
-
-def _described(found: Object) -> dict[str, Any]:
-    return {
-        "ContentType": "binary/octet-stream",
-        **found.headers,
-        "AcceptRanges": "bytes",
-        "ETag": f'"{found.etag}"',
-        "ContentLength": found.size,
-        "LastModified": _time(found.modified_ms),
-        "Metadata": found.metadata,
-        "ServerSideEncryption": "AES256",
-        **({"TagCount": len(found.tags)} if found.tags else {}),
-    }
-
-
-def _check_key(key: str) -> None:
-    if len(key.encode()) > _KEY_BYTES_MAX:
-        raise ServiceError("KeyTooLongError", "Your key is too long", fields={"Size": len(key), "MaxSizeAllowed": 1024})
-
-
-def _check_conditions(found: Object, request: dict[str, Any]) -> None:
-    """API reference, GetObject, "Overriding…" and RFC 9110, section 13.2.2: the order in which conditions count."""
-    modified = _time(found.modified_ms // 1000 * 1000)
-    if "IfMatch" in request:
-        if request["IfMatch"].strip('"') not in (found.etag, "*"):
-            raise _precondition("If-Match")
-    elif "IfUnmodifiedSince" in request and modified > request["IfUnmodifiedSince"]:
-        raise _precondition("If-Unmodified-Since")
-    if "IfNoneMatch" in request:
-        if request["IfNoneMatch"].strip('"') in (found.etag, "*"):
-            raise ServiceError("304", "Not Modified", status=304)
-    elif "IfModifiedSince" in request and modified <= request["IfModifiedSince"]:
-        raise ServiceError("304", "Not Modified", status=304)
-
-
-def _precondition(name: str) -> ServiceError:
-    told = "At least one of the pre-conditions you specified did not hold"
-    return ServiceError("PreconditionFailed", told, status=412, fields={"Condition": name})
-
-
-def _range(text: str, size: int) -> tuple[int, int] | None:
-    """(start, length); None for a form that is passed over. Raises InvalidRange."""
-    kind, _, span = text.partition("=")
-    first, dash, last = span.partition("-")
-    if kind.strip() != "bytes" or not dash or "," in span or not (first.isdigit() or last.isdigit()):
-        return None
-    if not first:
-        start, end = max(size - int(last), 0), size - 1
-    else:
-        start, end = int(first), min(int(last), size - 1) if last.isdigit() else size - 1
-    if start >= size or end < start:
-        fields = {"RangeRequested": text, "ActualObjectSize": size}
-        raise ServiceError("InvalidRange", "The requested range is not satisfiable", status=416, fields=fields)
-    return start, end - start + 1
-
-
-def _without(headers: dict[str, str], name: str) -> dict[str, str]:
-    return {key: value for key, value in headers.items() if key != name}
-
-
-def _time(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    made = replace(source, key=request["Key"], modified_ms=call.now_ms, marker=False)
+    if replacing:
+        made = replace(made, headers=answers.chosen_headers(request), metadata=request.get("Metadata", {}))
+    if request.get("TaggingDirective") == "REPLACE":
+        made = replace(made, tags=answers.chosen_tags(request.get("Tagging", "")))
+    return made
