@@ -54,7 +54,8 @@ def awscli(url: str, *arguments: str) -> str:
     """`aws ARGUMENTS` (version 1, from PyPI) against `url`; the answer is what it printed."""
     given = {
         "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     }  # fmt: skip
     command = [sys.executable, "-m", "awscli", *arguments]
     result = subprocess.run(command, env=given, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

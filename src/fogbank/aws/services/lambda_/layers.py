@@ -27,6 +27,7 @@ class Layer:
     runtimes: list[str] = field(default_factory=list)
     architectures: list[str] = field(default_factory=list)
     license: str = ""
+    deleted: bool = False  # Functions that have it keep it; nobody else gets it.
 
 
 LAYERS = Records(Layer, "lambda", "layer")  # (account, region, name, version)
@@ -34,10 +35,9 @@ LAST = Records(int, "lambda", "layer-last")  # (account, region, name): numbers 
 
 
 def find(tx: Tx, arn: str) -> Layer:
-    parts = arn.split(":")  # arn:aws:lambda:region:account:layer:name:version
-    known = len(parts) == 8 and parts[7].isdigit()
-    found = LAYERS.get(tx, parts[4], parts[3], parts[6], int(parts[7])) if known else None
-    if found is None:
+    """One that may be given to a function."""
+    found = _row(tx, arn)
+    if found is None or found.deleted:
         raise ServiceError(
             "InvalidParameterValueException",
             f"Layer version {arn} does not exist.",
@@ -46,4 +46,12 @@ def find(tx: Tx, arn: str) -> Layer:
 
 
 def folder(tx: Tx, config: Config, arn: str) -> Path:
-    return config.code_dir.absolute() / find(tx, arn).code.digest
+    """Where the layer of a function that has it lies unpacked."""
+    found = _row(tx, arn) or find(tx, arn)
+    return config.code_dir.absolute() / found.code.digest
+
+
+def _row(tx: Tx, arn: str) -> Layer | None:
+    parts = arn.split(":")  # arn:aws:lambda:region:account:layer:name:version
+    known = len(parts) == 8 and parts[7].isdigit()
+    return LAYERS.get(tx, parts[4], parts[3], parts[6], int(parts[7])) if known else None

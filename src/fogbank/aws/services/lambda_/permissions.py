@@ -21,7 +21,7 @@ def check(tx: Tx, function: state.Function, who: state.Named, principal: str, so
     """Raises AccessDeniedException unless a statement of the policy lets the service call from there."""
     policy = state.POLICIES.get(tx, function.id, who.qualifier)
     for statement in policy.statements if policy else ():
-        if _allows(statement, principal, source_arn):
+        if _allows(statement, "lambda:InvokeFunction", principal, _facts(source_arn)):
             return
     raise ServiceError(
         "AccessDeniedException",
@@ -31,24 +31,37 @@ def check(tx: Tx, function: state.Function, who: state.Named, principal: str, so
     )
 
 
-def _allows(statement: dict[str, Any], principal: str, source_arn: str) -> bool:
+def allows_url(tx: Tx, function: state.Function, qualifier: str, auth_type: str) -> bool:
+    """Whether the policy opens the function's URL to everybody ("Control access to Lambda function URLs")."""
+    policy = state.POLICIES.get(tx, function.id, qualifier)
+    facts = {"lambda:functionurlauthtype": auth_type}
+    return any(_allows(one, "lambda:InvokeFunctionUrl", "*", facts) for one in (policy.statements if policy else ()))
+
+
+def _facts(source_arn: str) -> dict[str, str]:
+    """What conditions may ask of a service that calls."""
+    return {
+        "aws:sourcearn": source_arn,
+        "aws:sourceaccount": source_arn.split(":")[4] if source_arn.count(":") >= 5 else "",
+    }
+
+
+def _allows(statement: dict[str, Any], action: str, principal: str, facts: dict[str, str]) -> bool:
     allowed = statement["Principal"]
     named = allowed == "*" or (isinstance(allowed, dict) and principal in (allowed.get("Service"), allowed.get("AWS")))
     if not named or statement["Effect"] != "Allow":
         return False
-    if not fnmatch.fnmatchcase("lambda:InvokeFunction", statement["Action"]):
+    if not fnmatch.fnmatchcase(action, statement["Action"]):
         return False
-    return all(_holds(kind, wanted, source_arn) for kind, wanted in statement.get("Condition", {}).items())
+    return all(_holds(kind, wanted, facts) for kind, wanted in statement.get("Condition", {}).items())
 
 
-def _holds(kind: str, wanted: dict[str, str], source_arn: str) -> bool:
-    account = source_arn.split(":")[4] if source_arn.count(":") >= 5 else ""
-    known = {"aws:sourcearn": source_arn, "aws:sourceaccount": account}
+def _holds(kind: str, wanted: dict[str, str], facts: dict[str, str]) -> bool:
     for name, pattern in wanted.items():
-        value = known.get(name.lower())
+        value = facts.get(name.lower())
         if value is None or kind not in _ARN_CONDITIONS:
             return False
-        if name.lower() == "aws:sourceaccount" and not account:
+        if name.lower() == "aws:sourceaccount" and not value:
             continue  # S3's ARNs carry no account: the account of the bucket is ours, as there is no other here.
         if not fnmatch.fnmatchcase(value, pattern):
             return False

@@ -147,6 +147,66 @@ class EventSourceMapping:
         return {"Id": physical_id, "EventSourceMappingArn": found["EventSourceMappingArn"]}
 
 
+class FunctionUrl:
+    type: ClassVar = "AWS::Lambda::Url"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        made = await ask("lambda", "CreateFunctionUrlConfig", **_url(wanted))
+        return str(made["FunctionArn"])
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        await ask("lambda", "UpdateFunctionUrlConfig", **{"Cors": {}, **_url(wanted)})
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        where = {member: value for member, value in _url(old).items() if member in ("FunctionName", "Qualifier")}
+        await _unless_gone(ask("lambda", "DeleteFunctionUrlConfig", **where))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        where = {member: value for member, value in _url(wanted).items() if member in ("FunctionName", "Qualifier")}
+        found = await ask("lambda", "GetFunctionUrlConfig", **where)
+        return {"FunctionArn": found["FunctionArn"], "FunctionUrl": found["FunctionUrl"]}
+
+
+class LayerVersion:
+    type: ClassVar = "AWS::Lambda::LayerVersion"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        known = ("Description", "CompatibleRuntimes", "CompatibleArchitectures", "LicenseInfo")
+        given = {member: wanted[member] for member in known if member in wanted}
+        given["LayerName"] = wanted.get("LayerName", name)
+        return str((await ask("lambda", "PublishLayerVersion", Content=wanted["Content"], **given))["LayerVersionArn"])
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        """Every property of a layer version is create-only: nothing can change in place."""
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        name, _, number = physical_id.rpartition(":")
+        await ask("lambda", "DeleteLayerVersion", LayerName=name, VersionNumber=int(number))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"LayerVersionArn": physical_id}
+
+
+class LayerVersionPermission:
+    type: ClassVar = "AWS::Lambda::LayerVersionPermission"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        known = ("Action", "Principal", "OrganizationId")
+        given = {member: wanted[member] for member in known if member in wanted}
+        await ask("lambda", "AddLayerVersionPermission", StatementId=name[:100], **_layer(wanted), **given)
+        return f"{wanted['LayerVersionArn']}#{name[:100]}"
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        """Every property of a permission is create-only: nothing can change in place."""
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        statement = physical_id.partition("#")[2]
+        await _unless_gone(ask("lambda", "RemoveLayerVersionPermission", StatementId=statement, **_layer(old)))
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"Id": physical_id}
+
+
 class EventInvokeConfig:
     type: ClassVar = "AWS::Lambda::EventInvokeConfig"
 
@@ -168,6 +228,25 @@ class EventInvokeConfig:
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
+
+
+def _url(wanted: dict[str, Any]) -> dict[str, Any]:
+    given = {"FunctionName": wanted["TargetFunctionArn"], "AuthType": wanted["AuthType"]}
+    for member in ("Qualifier", "InvokeMode"):
+        if member in wanted:
+            given[member] = wanted[member]
+    if "Cors" in wanted:
+        given["Cors"] = dict(wanted["Cors"])
+        if "MaxAge" in given["Cors"]:
+            given["Cors"]["MaxAge"] = int(given["Cors"]["MaxAge"])
+        if "AllowCredentials" in given["Cors"]:
+            given["Cors"]["AllowCredentials"] = str(given["Cors"]["AllowCredentials"]).lower() == "true"
+    return given
+
+
+def _layer(wanted: dict[str, Any]) -> dict[str, Any]:
+    name, _, number = wanted["LayerVersionArn"].rpartition(":")
+    return {"LayerName": name, "VersionNumber": int(number)}
 
 
 async def _unless_gone(asked: Any) -> None:

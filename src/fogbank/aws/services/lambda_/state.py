@@ -67,6 +67,19 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class Url:
+    id: str
+    account: str
+    region: str
+    function: str  # Name of the function.
+    qualifier: str
+    auth: str
+    created_ms: int
+    modified_ms: int
+    cors: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Who may call a function (or one version or alias of it)."""
 
@@ -77,6 +90,8 @@ class Policy:
 FUNCTIONS = Records(Function, "lambda", "function")  # (account, region, name)
 VERSIONS = Records(Published, "lambda", "version")  # (function id, number)
 ALIASES = Records(Alias, "lambda", "alias")  # (function id, name)
+URLS = Records(Url, "lambda", "url")  # (id,)
+URL_IDS = Records(str, "lambda", "url-of")  # (function id, qualifier or ""): the function's URL there
 POLICIES = Records(Policy, "lambda", "policy")  # (function id, qualifier or "")
 
 
@@ -174,6 +189,9 @@ def forget(tx: Tx, function: Function) -> list[str]:
     for records in (VERSIONS, ALIASES, POLICIES):
         records.clear(tx, function.id)
     FUNCTIONS.delete(tx, function.account, function.region, function.name)
+    for url_id in URL_IDS.all(tx, function.id):
+        URLS.delete(tx, url_id)
+    URL_IDS.clear(tx, function.id)
     return ids
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import code, settings, state
+from fogbank.aws.services.lambda_ import bundles, layers, settings, state
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -42,7 +41,7 @@ class Functions(Operations):
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
             )
         chosen = settings.chosen(request)
-        kept = await self._keep(call, request["Code"])
+        kept = await bundles.keep(self.house, call, request["Code"])
         return await self.house.store.transact(self._create, call, who, request, chosen, kept)
 
     def _create(
@@ -58,7 +57,9 @@ class Functions(Operations):
         function = state.Function(
             call.new_id(), who.account, who.region, who.name, latest, tags=request.get("Tags", {})
         )
-        self.house.share(Caller).version(tx, function, latest)  # Its layers must exist.
+        for arn in chosen.get("Layers", ()):
+            layers.find(tx, arn)
+        self.house.share(Caller).version(tx, function, latest)
         one = latest
         if request.get("Publish"):
             function, one = publish(tx, call, function, latest.description)
@@ -70,7 +71,7 @@ class Functions(Operations):
         if "ImageUri" in request:
             raise ServiceError("InvalidParameterValueException", "Please do not provide ImageUri when updating a function with packageType Zip.")  # fmt: skip  # noqa: E501
         await self.house.store.transact(state.find, who)
-        kept = await self._keep(call, request)
+        kept = await bundles.keep(self.house, call, request)
         return await self.house.store.transact(self._update_code, call, who, request, kept)
 
     def _update_code(
@@ -101,6 +102,8 @@ class Functions(Operations):
         self, tx: Tx, call: Call, function: state.Function, latest: state.Published, *, publish_too: bool
     ) -> dict[str, Any]:
         """Put a new $LATEST; instances of the old one end when they are idle."""
+        for arn in set(latest.settings.get("Layers", ())) - set(function.latest.settings.get("Layers", ())):
+            layers.find(tx, arn)
         old, function = state.version_id(function, function.latest), replace(function, latest=latest)
         self.house.share(Caller).version(tx, function, latest)
         one = latest
@@ -181,34 +184,6 @@ class Functions(Operations):
 
     # -- code --
 
-    async def _keep(self, call: Call, given: dict[str, Any]) -> state.Code:
-        """The zip of a request: kept as it came, and unpacked."""
-        content = bytes(given["ZipFile"]) if "ZipFile" in given else await self._fetch(call, given)
-        if len(content) > code.ZIPPED_BYTES_MAX and "ZipFile" in given:
-            raise ServiceError(
-                "RequestEntityTooLargeException",
-                f"Request must be smaller than {code.ZIPPED_BYTES_MAX} bytes",
-                status=413,
-            )
-        kept = code.describe(content)
-        await asyncio.to_thread(code.unpack, content, self.house.config.code_dir / kept.digest)
-        await self.house.blobs.put(content)
-        return kept
-
-    async def _fetch(self, call: Call, given: dict[str, Any]) -> bytes:
-        if "S3Bucket" not in given or "S3Key" not in given:
-            raise ServiceError("InvalidParameterValueException", "Please provide a source for function code.")
-        version = {"VersionId": given["S3ObjectVersion"]} if "S3ObjectVersion" in given else {}
-        ask = self.house.caller(call.account, call.region, "lambda.amazonaws.com")
-        try:
-            found = await ask("s3", "GetObject", Bucket=given["S3Bucket"], Key=given["S3Key"], **version)
-        except ServiceError as error:
-            raise ServiceError(
-                "InvalidParameterValueException",
-                f"Error occurred while GetObject. S3 Error Code: {error.code}. S3 Error Message: {error.message}",
-            ) from error
-        return await asyncio.to_thread(_whole, found["Body"])
-
     async def _download(self, request: Request) -> Response:
         """Where GetFunction's Code.Location leads."""
         found = _DOWNLOAD.match(request.path)
@@ -237,9 +212,3 @@ def publish(tx: Tx, call: Call, function: state.Function, description: str) -> t
 def _configuration(function: state.Function, one: state.Published, who: state.Named) -> dict[str, Any]:
     shown = settings.configuration(function, one, qualified=bool(who.qualifier))
     return shown | {"FunctionArn": f"{function.arn}:{who.qualifier}"} if who.qualifier else shown
-
-
-def _whole(body: Any) -> bytes:
-    """Of S3's answer in process: bytes, or a response that names a file."""
-    content = getattr(body, "body", body)
-    return bytes(content) if isinstance(content, bytes | memoryview) else content.read_bytes()

@@ -1,0 +1,210 @@
+"""Function URLs where they answer: a request as an event of payload format 2.0, a reply as a response.
+
+Lambda Developer Guide, "Invoking Lambda function URLs": "Request payload format", "Response payload format"; "Creating
+and managing Lambda function URLs": "Cross-origin resource sharing (CORS)".
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+import orjson
+
+from fogbank.aws.service import ServiceError
+from fogbank.aws.services.lambda_ import permissions, state
+from fogbank.aws.services.lambda_.calling import Caller, Target
+from fogbank.aws.services.lambda_.state import URLS, Url
+from fogbank.functions.model import Invocation
+from fogbank.kernel.gateway.messages import Request, Response, Route
+
+if TYPE_CHECKING:
+    from fogbank.aws.service import House
+    from fogbank.kernel.store import Tx
+
+NO_ONE, BY_IAM = "NONE", "AWS_IAM"
+_HOST = re.compile(r"(?P<id>[a-z0-9]+)\.lambda-url\.(?:[a-z0-9-]+)\.(?:on\.aws|localhost)")
+_BODY_BYTES_MAX = 6 * 1024 * 1024
+_TEXTUAL = re.compile(r"text/|application/(json|javascript|xml|x-www-form-urlencoded|.+\+(json|xml))")
+_DROPPED = {"connection", "content-length", "transfer-encoding"}
+
+
+class Urls:
+    """Answers at every function URL. One for each server."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def routes(self) -> list[Route]:
+        return [Route(self._answer, host=_HOST)]
+
+    async def _answer(self, request: Request) -> Response:
+        found = _HOST.fullmatch(request.host)
+        assert found is not None
+        request_id = self._house.ids.new()
+        resolved = await self._house.store.transact(self._resolve, found["id"], _is_signed(request))
+        if resolved is None:
+            return _refusal(403, "Forbidden", "AccessDeniedException", request_id)
+        url, target = resolved
+        cors = _cors_headers(url.cors, request)
+        if request.method == "OPTIONS" and url.cors and "access-control-request-method" in request.headers:
+            return Response(200, [("x-amzn-RequestId", request_id), *cors])
+        if len(request.body) > _BODY_BYTES_MAX:
+            return _refusal(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
+                            "RequestEntityTooLargeException", request_id)  # fmt: skip
+        response = await self._call(request, url, target, request_id)
+        if cors:  # What the URL is configured to say goes before what the function says.
+            told = {name.lower() for name, _ in cors}
+            response.headers = [one for one in response.headers if one[0].lower() not in told] + cors
+        return response
+
+    async def _call(self, request: Request, url: Url, target: Target, request_id: str) -> Response:
+        trace = request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
+        payload = orjson.dumps(_event(request, url, request_id, trace, self._house.clock.now_ms()))
+        invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
+        try:
+            outcome = await self._house.share(Caller).run(target, invocation)
+        except ServiceError as error:
+            return _refusal(error.status, error.message, error.code, request_id)
+        if outcome.error:
+            return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+        return _response(outcome.payload, request_id, trace)
+
+    def _resolve(self, tx: Tx, url_id: str, signed: bool) -> tuple[Url, Target] | None:  # noqa: FBT001
+        """None where there is no such URL, or it is not open to this caller: nobody is told which."""
+        url = URLS.get(tx, url_id)
+        if url is None:
+            return None
+        who = state.Named(url.account, url.region, url.function, url.qualifier)
+        try:
+            target = self._house.share(Caller).resolve(tx, who)
+        except ServiceError:
+            return None
+        is_open = signed if url.auth == BY_IAM else permissions.allows_url(tx, target.function, url.qualifier, NO_ONE)
+        return (url, target) if is_open else None
+
+
+def _is_signed(request: Request) -> bool:
+    return request.headers.get("authorization", "").startswith("AWS4-") or "X-Amz-Signature=" in request.query
+
+
+def _refusal(status: int, message: str, error_type: str, request_id: str) -> Response:
+    headers = [("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", error_type), ("Content-Type", "application/json")]
+    return Response(status, headers, orjson.dumps({"Message": message}))
+
+
+def _event(request: Request, url: Url, request_id: str, trace: str, now_ms: int) -> dict[str, Any]:
+    host = request.headers.get("host", "")
+    headers = {name: value for name, value in request.headers.items() if name not in (*_DROPPED, "cookie")}
+    headers |= {
+        "x-amzn-trace-id": trace,
+        "x-forwarded-for": request.headers.get("x-forwarded-for") or request.peer,
+        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
+        "x-forwarded-proto": "http",
+    }
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    path = unquote(request.path)
+    context: dict[str, Any] = {
+        "accountId": url.account if url.auth == BY_IAM else "anonymous",
+        "apiId": url.id,
+        "domainName": host.partition(":")[0],
+        "domainPrefix": url.id,
+        "http": {
+            "method": request.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": request.peer,
+            "userAgent": request.headers.get("user-agent", ""),
+        },
+        "requestId": request_id,
+        "routeKey": "$default",
+        "stage": "$default",
+        "time": f"{datetime.fromtimestamp(now_ms / 1000, UTC):%d/%b/%Y:%H:%M:%S +0000}",
+        "timeEpoch": now_ms,
+    }  # fmt: skip
+    if url.auth == BY_IAM:
+        context["authorizer"] = {"iam": _identity(request, url)}
+    event: dict[str, Any] = {
+        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": request.query, "headers": headers,
+        "requestContext": context, "isBase64Encoded": False,
+    }  # fmt: skip
+    if "cookie" in request.headers:
+        event["cookies"] = [part.strip() for part in request.headers["cookie"].split(";")]
+    if query:
+        event["queryStringParameters"] = query
+    if len(request.body):
+        binary = not _TEXTUAL.match(request.headers.get("content-type", "text/plain").lower())
+        raw = bytes(request.body)
+        event |= {
+            "body": b64encode(raw).decode() if binary else raw.decode("utf-8", "replace"),
+            "isBase64Encoded": binary,
+        }
+    return event
+
+
+def _identity(request: Request, url: Url) -> dict[str, Any]:
+    found = re.search(r"Credential=([^/,\s&]+)", request.headers.get("authorization", "") or unquote(request.query))
+    root = f"arn:aws:iam::{url.account}:root"
+    return {
+        "accessKey": found[1] if found else "", "accountId": url.account, "callerId": url.account,
+        "cognitoIdentity": None, "principalOrgId": None, "userArn": root, "userId": url.account,
+    }  # fmt: skip
+
+
+def _response(payload: bytes, request_id: str, trace: str) -> Response:
+    """What is no object with a statusCode is the body itself, as JSON with status 200."""
+    headers = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", trace)]
+    try:
+        reply = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+    if not isinstance(reply, dict) or "statusCode" not in reply:
+        return Response(200, [*headers, ("Content-Type", "application/json")], payload)
+    try:
+        status = int(reply["statusCode"])
+        body = reply.get("body")
+        text = "" if body is None else body if isinstance(body, str) else orjson.dumps(body).decode()
+        content = b64decode(text) if reply.get("isBase64Encoded") else text.encode()
+        own = [(str(name), _text(value)) for name, value in (reply.get("headers") or {}).items()]
+        cookies = [("Set-Cookie", str(cookie)) for cookie in reply.get("cookies") or ()]
+    except (ValueError, TypeError, AttributeError):
+        return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+    if not 100 <= status <= 999:
+        return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+    own = [one for one in own if one[0].lower() not in _DROPPED]
+    if not any(name.lower() == "content-type" for name, _ in own):
+        own.append(("Content-Type", "application/json"))
+    return Response(status, [*headers, *own, *cookies], content)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise TypeError("a header must be text, a number or a boolean")
+
+
+def _cors_headers(cors: dict[str, Any], request: Request) -> list[tuple[str, str]]:
+    """Of the URL's configuration, for a request that names an origin."""
+    origin = request.headers.get("origin")
+    if not cors or origin is None:
+        return []
+    allowed = cors.get("AllowOrigins", [])
+    if not any(fnmatchcase(origin, pattern) for pattern in allowed):
+        return []
+    any_one = "*" in allowed and not cors.get("AllowCredentials")
+    headers = [("Access-Control-Allow-Origin", "*" if any_one else origin), ("Vary", "Origin")]
+    if cors.get("AllowCredentials"):
+        headers.append(("Access-Control-Allow-Credentials", "true"))
+    if cors.get("ExposeHeaders"):
+        headers.append(("Access-Control-Expose-Headers", ",".join(cors["ExposeHeaders"])))
+    if request.method == "OPTIONS":
+        headers.append(("Access-Control-Allow-Methods", ",".join(cors.get("AllowMethods", []))))
+        headers.append(("Access-Control-Allow-Headers", ",".join(cors.get("AllowHeaders", []))))
+        if "MaxAge" in cors:
+            headers.append(("Access-Control-Max-Age", str(cors["MaxAge"])))
+    return [one for one in headers if one[1]]
