@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.stacks import intrinsics, plan, records, schemas
+from fogbank.aws.stacks import dynamic, intrinsics, plan, records, schemas
 from fogbank.aws.stacks.records import Event, Resource, Stack, Wanted
 from fogbank.aws.stacks.template import TemplateError
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _LETTERS = string.ascii_uppercase + string.digits
+# DeletionPolicy attribute: "RetainExceptOnCreate" retains but where the creation itself is rolled back.
+_RETAINING = ("Retain", "RetainExceptOnCreate")
 STACK_TYPE = "AWS::CloudFormation::Stack"
 
 
@@ -77,6 +79,7 @@ class _Deploy:
         self._house, self.stack = house, stack
         self._ask: Ask = house.caller(stack.account, stack.region, stack.principal)
         self._resources: dict[str, Resource] = {}
+        self._imported: set[str] = set()  # Exports that this deploy has used.
 
     async def run(self) -> None:
         rows = await self._house.store.transact(records.RESOURCES.all, self.stack.id)
@@ -175,7 +178,8 @@ class _Deploy:
             raise await self._failed(wanted.logical_id, wanted, "CREATE_FAILED", problem)
         kind = self._house.resource_types[wanted.type]
         try:
-            physical_id = await kind.create(self._ask, _with_tags(wanted.type, properties, self._tags()), row.name)
+            given = await dynamic.fetched(_with_tags(wanted.type, properties, self._tags()), self._ask)
+            physical_id = await kind.create(self._ask, given, row.name)
             row = replace(row, physical_id=physical_id)
             await self._put(replace(row, reason="Resource creation Initiated"), event=True)
             attributes = await kind.read(self._ask, physical_id, properties)
@@ -195,7 +199,7 @@ class _Deploy:
         kind = self._house.resource_types[row.type]
         try:
             new, old = (_with_tags(row.type, given, self._tags()) for given in (properties, row.properties))
-            await kind.update(self._ask, row.physical_id, new, old)
+            await kind.update(self._ask, row.physical_id, await dynamic.fetched(new, self._ask), old)
             attributes = await kind.read(self._ask, row.physical_id, properties)
         except (ServiceError, KeyError, TypeError, ValueError) as error:
             raise await self._failed(row.logical_id, wanted, "UPDATE_FAILED", _why(error)) from error
@@ -239,7 +243,7 @@ class _Deploy:
         kind = self._house.resource_types[row.type]
         await self._put(replace(row, status="UPDATE_IN_PROGRESS"), event=True)
         try:
-            await kind.update(self._ask, row.physical_id, row.before, row.properties)
+            await kind.update(self._ask, row.physical_id, await dynamic.fetched(row.before, self._ask), row.properties)
             attributes = await kind.read(self._ask, row.physical_id, row.before)
         except (ServiceError, KeyError, TypeError, ValueError) as error:
             await self._put(replace(row, status="UPDATE_FAILED", reason=_why(error)), event=True)
@@ -251,7 +255,7 @@ class _Deploy:
 
     async def _remove_new(self, name: str, row: Resource) -> None:
         """What this deploy made; where it was a replacement, the one before it is the resource again."""
-        await self._remove(row, keep=row.deletion == "Retain")
+        await self._remove(row, keep=row.deletion == "Retain")  # RetainExceptOnCreate means just this moment.
         if row.replaced:
             kind = self._house.resource_types[row.type]
             attributes = await kind.read(self._ask, row.replaced, row.before or {})
@@ -280,7 +284,7 @@ class _Deploy:
         gone = {name: row for name, row in self._resources.items() if name not in wanted}
 
         async def drop(name: str, row: Resource) -> None:
-            await self._remove(row, keep=row.deletion in ("Retain",), quiet=True)
+            await self._remove(row, keep=row.deletion in _RETAINING, quiet=True)
             await self._forget(name)
 
         await self._each(gone, _reversed(gone), drop)
@@ -296,7 +300,7 @@ class _Deploy:
         rows = dict(self._resources)
 
         async def drop(name: str, row: Resource) -> None:
-            await self._remove(row, keep=row.deletion in ("Retain",) or name in self.stack.retained)
+            await self._remove(row, keep=row.deletion in _RETAINING or name in self.stack.retained)
 
         try:
             await self._each(rows, _reversed(rows), drop)
@@ -335,8 +339,14 @@ class _Deploy:
             mappings=template.get("Mappings", {}) or {},
             resource=self._ref,
             attribute=self._attribute,
-            exported=lambda name: _exported(exports, name),
+            exported=lambda name: self._import(exports, name),
         )
+
+    def _import(self, exports: dict[str, str], name: str) -> str:
+        if name not in exports:
+            raise TemplateError(f"No export named {name} found.")
+        self._imported.add(name)
+        return exports[name]
 
     def _ref(self, name: str) -> Any:
         row = self._resources.get(name)
@@ -370,6 +380,9 @@ class _Deploy:
         """Outputs and exports together; the answer is why not, if an export belongs to another stack or is in use."""
         stack = self.stack
         place = (stack.account, stack.region)
+        for name in self._imported:
+            if records.EXPORTS.get(tx, *place, name) is None:  # Its stack was deleted meanwhile.
+                return f"No export named {name} found."
         new = {output["ExportName"]: output["OutputValue"] for output in outputs if "ExportName" in output}
         for name, value in new.items():
             owner = records.EXPORTERS.get(tx, *place, name)
@@ -389,7 +402,7 @@ class _Deploy:
         for name, value in new.items():
             records.EXPORTS.put(tx, *place, name, row=value)
             records.EXPORTERS.put(tx, *place, name, row=stack.id)
-        self.stack = replace(stack, outputs=outputs)
+        self.stack = replace(records.set_imports(tx, stack, self._imported), outputs=outputs)
         records.put(tx, self.stack)
         return ""
 
@@ -446,6 +459,7 @@ class _Deploy:
     def _gone(self, tx: Tx) -> None:
         stack = self.stack
         records.NAMES.delete(tx, stack.account, stack.region, stack.name)
+        self.stack = records.set_imports(tx, stack, set())
         for output in stack.outputs:
             if "ExportName" in output:
                 records.EXPORTS.delete(tx, stack.account, stack.region, output["ExportName"])
@@ -466,12 +480,6 @@ def pseudo(stack: Stack) -> dict[str, Any]:
 
 def _exports(tx: Tx, account: str, region: str) -> dict[str, str]:
     return {str(key[-1]): value for key, value in records.EXPORTS.scan(tx, account, region)}
-
-
-def _exported(exports: dict[str, str], name: str) -> str:
-    if name not in exports:
-        raise TemplateError(f"No export named {name} found.")
-    return exports[name]
 
 
 def _is_new(row: Resource, stack: Stack) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fogbank.kernel.store.records import Records
@@ -41,6 +41,7 @@ class Stack:
     protected: bool = False
     principal: str = ""
     retained: list[str] = field(default_factory=list)  # DeleteStack: what to leave.
+    imports: list[str] = field(default_factory=list)  # Names of the exports that it uses.
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,15 @@ CHANGE_SETS = Records(ChangeSet, "cloudformation", "change-set")  # (stack id, c
 EXPORTS = Records(str, "cloudformation", "export")  # (account, region, name) → value
 EXPORTERS = Records(str, "cloudformation", "exporter")  # (account, region, name) → stack id
 IMPORTS = Records(str, "cloudformation", "import")  # (account, region, export, stack id) → stack name
+
+
+def set_imports(tx: Tx, stack: Stack, names: set[str]) -> Stack:
+    """What the stack imports from now on; the exports in question cannot be changed or deleted meanwhile."""
+    for name in stack.imports:
+        IMPORTS.delete(tx, stack.account, stack.region, name, stack.id)
+    for name in names:
+        IMPORTS.put(tx, stack.account, stack.region, name, stack.id, row=stack.name)
+    return replace(stack, imports=sorted(names))
 
 
 def living(tx: Tx, account: str, region: str, name: str) -> Stack | None:

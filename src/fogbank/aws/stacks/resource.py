@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from fogbank.aws.service import ServiceError
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from fogbank.aws.service import Ask
 
 Properties = dict[str, Any]
@@ -35,3 +39,12 @@ class ResourceType(Protocol):
     async def read(self, ask: Ask, physical_id: str, wanted: Properties) -> dict[str, Any]:
         """The attributes that `Fn::GetAtt` can ask for, by name ("Arn", "Nested.Name")."""
         ...
+
+
+async def unless_gone(asked: Awaitable[Any], *codes: str) -> None:
+    """Await a deletion; that what it is of is gone already (by default ResourceNotFoundException) is no error."""
+    try:
+        await asked
+    except ServiceError as error:
+        if error.code not in (codes or ("ResourceNotFoundException",)):
+            raise

@@ -195,3 +195,50 @@ def test_stacks_survive_a_restart(cloud: Cloud, stacks: Any) -> None:
     cloud.restart()
     again = cloud.client("cloudformation").describe_stacks(StackName="app")["Stacks"][0]
     assert again["StackStatus"] == "CREATE_COMPLETE" and "app-Q-" in outputs(again)["U"]
+
+
+def exporting(value: str) -> str:
+    return template(
+        Resources={"Q": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "exported"}}},
+        Outputs={"Name": {"Value": value, "Export": {"Name": "shop-name"}}},
+    )
+
+
+def importing() -> str:
+    name = {"Fn::ImportValue": "shop-name"}
+    return template(Resources={"I": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}})
+
+
+def test_an_export_that_is_in_use_can_neither_change_nor_go(cloud: Cloud, stacks: Any) -> None:
+    """User Guide, "Get exported outputs from a deployed CloudFormation stack": the rules of exports."""
+    create(stacks, exporting("imported"), "exporter")
+    create(stacks, importing(), "importer")
+    assert cloud.client("sqs").get_queue_url(QueueName="imported")["QueueUrl"].endswith("/imported")
+    assert stacks.list_imports(ExportName="shop-name")["Imports"] == ["importer"]
+    with pytest.raises(ClientError) as refused:
+        stacks.delete_stack(StackName="exporter")
+    assert "Export shop-name cannot be deleted as it is in use by importer" in str(refused.value)
+    stacks.update_stack(StackName="exporter", TemplateBody=exporting("other"))
+    with pytest.raises(WaiterError):
+        stacks.get_waiter("stack_update_complete").wait(StackName="exporter", WaiterConfig={"Delay": 1})
+    assert stacks.describe_stacks(StackName="exporter")["Stacks"][0]["Outputs"][0]["OutputValue"] == "imported"
+    stacks.delete_stack(StackName="importer")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="importer", WaiterConfig={"Delay": 1})
+    with pytest.raises(ClientError, match="is not imported by any stack"):
+        stacks.list_imports(ExportName="shop-name")
+    stacks.delete_stack(StackName="exporter")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="exporter", WaiterConfig={"Delay": 1})
+
+
+def test_what_is_retained_except_on_create_goes_only_if_its_own_creation_fails(cloud: Cloud, stacks: Any) -> None:
+    sqs = cloud.client("sqs")
+    kept = {"Type": "AWS::SQS::Queue", "DeletionPolicy": "RetainExceptOnCreate", "Properties": {"QueueName": "kept"}}
+    broken = {"Type": "AWS::SQS::Queue", "DependsOn": "K", "Properties": {"QueueName": "not a name"}}
+    stacks.create_stack(StackName="fails", TemplateBody=template(Resources={"K": kept, "B": broken}))
+    with pytest.raises(WaiterError):
+        stacks.get_waiter("stack_create_complete").wait(StackName="fails", WaiterConfig={"Delay": 1})
+    assert "QueueUrls" not in sqs.list_queues()
+    create(stacks, template(Resources={"K": kept}), "keeps")
+    stacks.delete_stack(StackName="keeps")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="keeps", WaiterConfig={"Delay": 1})
+    assert len(sqs.list_queues()["QueueUrls"]) == 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -31,7 +32,7 @@ class RestApi:
         await self._body(ask, physical_id, wanted, "")
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("apigateway", "DeleteRestApi", restApiId=physical_id))
+        await unless_gone(ask("apigateway", "DeleteRestApi", restApiId=physical_id), "NotFoundException")
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = await ask("apigateway", "GetRestApi", restApiId=physical_id)
@@ -67,7 +68,9 @@ class Resource:
         """Every property is create-only."""
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("apigateway", "DeleteResource", restApiId=old["RestApiId"], resourceId=physical_id))
+        await unless_gone(
+            ask("apigateway", "DeleteResource", restApiId=old["RestApiId"], resourceId=physical_id), "NotFoundException"
+        )
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"ResourceId": physical_id}
@@ -115,7 +118,10 @@ class Method:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         api, resource, method = physical_id.split("|")
-        await _unless_gone(ask("apigateway", "DeleteMethod", restApiId=api, resourceId=resource, httpMethod=method))
+        await unless_gone(
+            ask("apigateway", "DeleteMethod", restApiId=api, resourceId=resource, httpMethod=method),
+            "NotFoundException",
+        )
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
@@ -137,7 +143,10 @@ class Authorizer:
         )
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("apigateway", "DeleteAuthorizer", restApiId=old["RestApiId"], authorizerId=physical_id))
+        await unless_gone(
+            ask("apigateway", "DeleteAuthorizer", restApiId=old["RestApiId"], authorizerId=physical_id),
+            "NotFoundException",
+        )
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"AuthorizerId": physical_id}
@@ -197,7 +206,9 @@ class Stage:
         )
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("apigateway", "DeleteStage", restApiId=old["RestApiId"], stageName=physical_id))
+        await unless_gone(
+            ask("apigateway", "DeleteStage", restApiId=old["RestApiId"], stageName=physical_id), "NotFoundException"
+        )
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
@@ -211,11 +222,3 @@ def _name(wanted: dict[str, Any], name: str) -> str:
 def _endpoint(wanted: dict[str, Any]) -> dict[str, Any] | None:
     given = wanted.get("EndpointConfiguration")
     return {"types": given["Types"]} if given and "Types" in given else None
-
-
-async def _unless_gone(asked: Any) -> None:
-    try:
-        await asked
-    except ServiceError as error:
-        if error.code != "NotFoundException":
-            raise

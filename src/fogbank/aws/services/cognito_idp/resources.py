@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -31,7 +31,7 @@ class UserPool:
         await ask("cognito-idp", "UpdateUserPool", UserPoolId=physical_id, **given)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("cognito-idp", "DeleteUserPool", UserPoolId=physical_id))
+        await unless_gone(ask("cognito-idp", "DeleteUserPool", UserPoolId=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (await ask("cognito-idp", "DescribeUserPool", UserPoolId=physical_id))["UserPool"]
@@ -59,7 +59,7 @@ class UserPoolClient:
         await ask("cognito-idp", "UpdateUserPoolClient", ClientId=physical_id, **given)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(
+        await unless_gone(
             ask("cognito-idp", "DeleteUserPoolClient", UserPoolId=old["UserPoolId"], ClientId=physical_id)
         )
 
@@ -85,7 +85,7 @@ class UserPoolGroup:
         await ask("cognito-idp", "UpdateGroup", **{**_typed(wanted), "GroupName": physical_id})
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("cognito-idp", "DeleteGroup", UserPoolId=old["UserPoolId"], GroupName=physical_id))
+        await unless_gone(ask("cognito-idp", "DeleteGroup", UserPoolId=old["UserPoolId"], GroupName=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
@@ -110,11 +110,3 @@ def _typed(value: Any, name: str = "") -> Any:
     if value in ("true", "false"):
         return value == "true"
     return value
-
-
-async def _unless_gone(asked: Any) -> None:
-    try:
-        await asked
-    except ServiceError as error:
-        if error.code != "ResourceNotFoundException":
-            raise

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,11 +42,7 @@ class Table:
         await _settle(ask, physical_id, arn, wanted, old)
 
     async def delete(self, ask: Ask, physical_id: str, old: Properties) -> None:
-        try:
-            await ask("dynamodb", "DeleteTable", TableName=physical_id)
-        except ServiceError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
+        await unless_gone(ask("dynamodb", "DeleteTable", TableName=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: Properties) -> dict[str, Any]:
         found = (await ask("dynamodb", "DescribeTable", TableName=physical_id))["Table"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -103,8 +104,8 @@ class ManagedPolicy:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         for role in old.get("Roles", []):
-            await _unless_gone(ask("iam", "DetachRolePolicy", RoleName=role, PolicyArn=physical_id))
-        await _unless_gone(ask("iam", "DeletePolicy", PolicyArn=physical_id))
+            await unless_gone(ask("iam", "DetachRolePolicy", RoleName=role, PolicyArn=physical_id), "NoSuchEntity")
+        await unless_gone(ask("iam", "DeletePolicy", PolicyArn=physical_id), "NoSuchEntity")
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (await ask("iam", "GetPolicy", PolicyArn=physical_id))["Policy"]
@@ -126,22 +127,18 @@ class Policy:
             await ask("iam", "PutRolePolicy", RoleName=role, PolicyName=wanted["PolicyName"], PolicyDocument=document)
         same_name = wanted["PolicyName"] == old.get("PolicyName")
         for role in set(old.get("Roles", [])) - (set(wanted.get("Roles", [])) if same_name else set()):
-            await _unless_gone(ask("iam", "DeleteRolePolicy", RoleName=role, PolicyName=old["PolicyName"]))
+            await unless_gone(
+                ask("iam", "DeleteRolePolicy", RoleName=role, PolicyName=old["PolicyName"]), "NoSuchEntity"
+            )
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         for role in old.get("Roles", []):
-            await _unless_gone(ask("iam", "DeleteRolePolicy", RoleName=role, PolicyName=old["PolicyName"]))
+            await unless_gone(
+                ask("iam", "DeleteRolePolicy", RoleName=role, PolicyName=old["PolicyName"]), "NoSuchEntity"
+            )
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"Id": physical_id}
-
-
-async def _unless_gone(asked: Any) -> None:
-    try:
-        await asked
-    except ServiceError as error:
-        if error.code != "NoSuchEntity":
-            raise
 
 
 def _text(document: Any) -> str:

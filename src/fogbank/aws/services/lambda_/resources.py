@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -49,7 +49,7 @@ class Function:
             await ask("lambda", "TagResource", Resource=arn, Tags=_tags(wanted))
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("lambda", "DeleteFunction", FunctionName=physical_id))
+        await unless_gone(ask("lambda", "DeleteFunction", FunctionName=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = await ask("lambda", "GetFunctionConfiguration", FunctionName=physical_id)
@@ -78,7 +78,7 @@ class Version:
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         name, _, number = physical_id.rpartition(":")
         if number.isdigit():
-            await _unless_gone(ask("lambda", "DeleteFunction", FunctionName=name, Qualifier=number))
+            await unless_gone(ask("lambda", "DeleteFunction", FunctionName=name, Qualifier=number))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"Version": physical_id.rpartition(":")[2], "FunctionArn": physical_id}
@@ -102,7 +102,7 @@ class Alias:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         name, _, alias = physical_id.rpartition(":")
-        await _unless_gone(ask("lambda", "DeleteAlias", FunctionName=name, Name=alias))
+        await unless_gone(ask("lambda", "DeleteAlias", FunctionName=name, Name=alias))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"AliasArn": physical_id}
@@ -121,7 +121,7 @@ class Permission:
         """Every property of a permission is create-only: nothing can change in place."""
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("lambda", "RemovePermission", FunctionName=old["FunctionName"], StatementId=physical_id))
+        await unless_gone(ask("lambda", "RemovePermission", FunctionName=old["FunctionName"], StatementId=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"Id": physical_id}
@@ -140,7 +140,7 @@ class EventSourceMapping:
         await ask("lambda", "UpdateEventSourceMapping", UUID=physical_id, **given)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        await _unless_gone(ask("lambda", "DeleteEventSourceMapping", UUID=physical_id))
+        await unless_gone(ask("lambda", "DeleteEventSourceMapping", UUID=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = await ask("lambda", "GetEventSourceMapping", UUID=physical_id)
@@ -159,7 +159,7 @@ class FunctionUrl:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         where = {member: value for member, value in _url(old).items() if member in ("FunctionName", "Qualifier")}
-        await _unless_gone(ask("lambda", "DeleteFunctionUrlConfig", **where))
+        await unless_gone(ask("lambda", "DeleteFunctionUrlConfig", **where))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         where = {member: value for member, value in _url(wanted).items() if member in ("FunctionName", "Qualifier")}
@@ -201,7 +201,7 @@ class LayerVersionPermission:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         statement = physical_id.partition("#")[2]
-        await _unless_gone(ask("lambda", "RemoveLayerVersionPermission", StatementId=statement, **_layer(old)))
+        await unless_gone(ask("lambda", "RemoveLayerVersionPermission", StatementId=statement, **_layer(old)))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"Id": physical_id}
@@ -224,7 +224,7 @@ class EventInvokeConfig:
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         name, _, qualifier = physical_id.partition("|")
-        await _unless_gone(ask("lambda", "DeleteFunctionEventInvokeConfig", FunctionName=name, Qualifier=qualifier))
+        await unless_gone(ask("lambda", "DeleteFunctionEventInvokeConfig", FunctionName=name, Qualifier=qualifier))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
@@ -247,14 +247,6 @@ def _url(wanted: dict[str, Any]) -> dict[str, Any]:
 def _layer(wanted: dict[str, Any]) -> dict[str, Any]:
     name, _, number = wanted["LayerVersionArn"].rpartition(":")
     return {"LayerName": name, "VersionNumber": int(number)}
-
-
-async def _unless_gone(asked: Any) -> None:
-    try:
-        await asked
-    except ServiceError as error:
-        if error.code != "ResourceNotFoundException":
-            raise
 
 
 async def _provision(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -24,11 +24,7 @@ class LogGroup:
         await self._retain(ask, physical_id, wanted)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        try:
-            await ask("logs", "DeleteLogGroup", logGroupName=physical_id)
-        except ServiceError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
+        await unless_gone(ask("logs", "DeleteLogGroup", logGroupName=physical_id))
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix=physical_id))["logGroups"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -37,11 +38,7 @@ class Bucket:
         await self._set(ask, physical_id, wanted)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        try:
-            await ask("s3", "DeleteBucket", Bucket=physical_id)
-        except ServiceError as error:
-            if error.code != "NoSuchBucket":
-                raise
+        await unless_gone(ask("s3", "DeleteBucket", Bucket=physical_id), "NoSuchBucket")
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         region = (await ask("s3", "HeadBucket", Bucket=physical_id))["BucketRegion"]
@@ -87,11 +84,7 @@ class BucketPolicy:
         await ask("s3", "PutBucketPolicy", Bucket=wanted["Bucket"], Policy=policy)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        try:
-            await ask("s3", "DeleteBucketPolicy", Bucket=physical_id)
-        except ServiceError as error:
-            if error.code != "NoSuchBucket":
-                raise
+        await unless_gone(ask("s3", "DeleteBucketPolicy", Bucket=physical_id), "NoSuchBucket")
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {"Bucket": wanted["Bucket"]}

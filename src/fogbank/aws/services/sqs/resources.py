@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from fogbank.aws.service import ServiceError
 from fogbank.aws.services.sqs.attributes import DEFAULTS
+from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -41,11 +41,7 @@ class Queue:
             await ask("sqs", "TagQueue", QueueUrl=physical_id, Tags=_tags(wanted))
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
-        try:
-            await ask("sqs", "DeleteQueue", QueueUrl=physical_id)
-        except ServiceError as error:
-            if error.code != "QueueDoesNotExist":
-                raise
+        await unless_gone(ask("sqs", "DeleteQueue", QueueUrl=physical_id), "QueueDoesNotExist")
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = await ask("sqs", "GetQueueAttributes", QueueUrl=physical_id, AttributeNames=["QueueArn"])
@@ -75,11 +71,9 @@ class QueuePolicy:
         return {"Id": physical_id}
 
     async def _take_away(self, ask: Ask, url: str) -> None:
-        try:
-            await ask("sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": ""})
-        except ServiceError as error:
-            if error.code != "QueueDoesNotExist":
-                raise
+        await unless_gone(
+            ask("sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": ""}), "QueueDoesNotExist"
+        )
 
 
 def _attributes(wanted: dict[str, Any]) -> dict[str, str]:

@@ -170,6 +170,15 @@ class Stacks(Operations):
         ]
         return {"Exports": shown}
 
+    def list_imports(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["ExportName"]
+        if records.EXPORTS.get(tx, call.account, call.region, name) is None:
+            raise refused(f"Export '{name}' does not exist.")
+        users = records.IMPORTS.all(tx, call.account, call.region, name)
+        if not users:
+            raise refused(f"Export '{name}' is not imported by any stack.")
+        return {"Imports": users}
+
     def update_termination_protection(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stack = find(tx, call, request["StackName"])
         records.put(tx, replace(stack, protected=request["EnableTerminationProtection"]))
