@@ -1,6 +1,11 @@
-"""`python -m bench`: every bench, one after the other."""
+"""`python -m bench`: every bench, one after the other; or those that are named: `python -m bench http storage`."""
 
-from bench import functions
+import sys
+
+from bench import functions, http, start, storage
+
+BENCHES = {"http": http.main, "functions": functions.main, "storage": storage.main, "start": start.main}
 
 if __name__ == "__main__":
-    functions.main()
+    for name in sys.argv[1:] or BENCHES:
+        BENCHES[name]()
