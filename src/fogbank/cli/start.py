@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,9 @@ def start(
         raise Problem(str(error)) from error
 
 
+_GARBAGE_THRESHOLDS = (20_000, 20, 50)
+
+
 async def _serve(config: Config, data: Path) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,6 +64,9 @@ async def _serve(config: Config, data: Path) -> None:
         loop.add_signal_handler(number, stopping.set)
     server = Server(config)
     await server.start()
+    gc.collect()
+    gc.freeze()  # What is loaded by now stays; looking through it again and again would stop every request.
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
     running.write_note(data, server.url)
     typer.echo(f"fogbank is ready at {server.url}; state in {server.config.data_dir}/", err=True)
     try:

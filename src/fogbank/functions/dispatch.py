@@ -208,7 +208,7 @@ class InstanceEngine:
             try:
                 async with pool.births:
                     instance = await self._spawn(pool)
-                    instance.log.begin()
+                    instance.log.begin([])
                     problem = await self._await_init(pool, instance, limit_s)
                 break
             except TimeoutError:
@@ -267,9 +267,10 @@ class InstanceEngine:
         dialect = self._dialects[version.dialect]
         now_ms = self._clock.now_ms()
         deadline_ms = invocation.deadline_ms or now_ms + version.timeout_ms
-        if not cold:
-            log.begin()
-        log.say(dialect.started(version, invocation))
+        if cold:
+            log.say(dialect.started(version, invocation))
+        else:
+            log.begin(dialect.started(version, invocation))
         self._watch(instance)
         began = time.perf_counter()
         try:
@@ -281,7 +282,7 @@ class InstanceEngine:
         except TimeoutError:
             lines, body = dialect.timed_out(version, invocation, self._clock.now_ms())
             instance.kill()
-            result = replace(outcome(b"X", body, version.timeout_ms, instance, cold=cold), timed_out=True)
+            result = outcome(b"X", body, version.timeout_ms, instance, cold=cold, timed_out=True)
         except Ended:
             lines, body = dialect.died(version, invocation, await instance.how())
             instance.close()
@@ -293,7 +294,8 @@ class InstanceEngine:
         finally:
             self._watched.discard(instance)
         log.say([*lines, *dialect.ended(version, invocation, result)])
-        return replace(result, log_tail=log.tail())
+        result.log_tail = log.tail()
+        return result
 
     # -- memory --
 

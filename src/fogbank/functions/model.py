@@ -40,7 +40,7 @@ class Invocation:
     cognito_identity: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     payload: bytes  # The reply as JSON, or the error document.
     error: str | None = None  # "Unhandled" where the function failed in any way; then `payload` tells how.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Key, Tx
 
 T = TypeVar("T")
+_SHARED_MAX = 1024
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -26,6 +27,7 @@ class Records(Generic[T]):
     def __init__(self, row_type: type[T], *prefix: str) -> None:
         self.prefix = prefix
         self.decode = msgspec.msgpack.Decoder(row_type).decode
+        self._shared: dict[bytes, T] = {}
 
     def key(self, *parts: str | int | bytes) -> Key:
         return (*self.prefix, *parts)
@@ -33,6 +35,19 @@ class Records(Generic[T]):
     def get(self, tx: Tx, *parts: str | int | bytes, lock: bool = False) -> T | None:
         raw = tx.get((*self.prefix, *parts), lock=lock)
         return None if raw is None else self.decode(raw)
+
+    def get_shared(self, tx: Tx, *parts: str | int | bytes) -> T | None:
+        """`get` for the way of every request: as long as the row stays the same so does the object, which belongs to
+        all that have it. Nobody may change what is in it."""
+        raw = tx.get((*self.prefix, *parts))
+        if raw is None:
+            return None
+        row = self._shared.get(raw)
+        if row is None:
+            if len(self._shared) >= _SHARED_MAX:
+                self._shared.clear()
+            row = self._shared[raw] = self.decode(raw)
+        return row
 
     def put(self, tx: Tx, *parts: str | int | bytes, row: T) -> None:
         tx.put((*self.prefix, *parts), _encode(row))

@@ -18,6 +18,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_CACHED_MAX = 4096
+_CACHED_BYTES_MAX = 8192
+_UNKNOWN = object()
+
+
+class RowCache:
+    """Rows as they are committed. Configuration is read for every request and seldom written, and even a read that
+    finds its page in memory costs SQLite ten times what a dictionary does.
+
+    What a transaction of this tick has written is not kept until the tick is committed: it may yet be undone.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes | None] = {}
+        self._written: set[bytes] = set()
+        self.get = self._rows.get
+
+    def keep(self, key: bytes, value: bytes | None) -> None:
+        if key not in self._written and (value is None or len(value) <= _CACHED_BYTES_MAX):
+            if len(self._rows) >= _CACHED_MAX:
+                self._rows.clear()
+            self._rows[key] = value
+
+    def write(self, key: bytes) -> None:
+        self._rows.pop(key, None)
+        self._written.add(key)
+
+    def settle(self) -> None:
+        """The tick is over, whichever way."""
+        self._written.clear()
+
+
 class SqliteStore:
     """`power_safe`: an fsync for each commit, so that not even a power cut loses what was acknowledged."""
 
@@ -32,11 +64,12 @@ class SqliteStore:
         self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self._checkpoints = None if path == ":memory:" else Checkpoints(path, self._db)
         self._wake = wake
+        self._cache = RowCache()
         self._tick: asyncio.Future[None] | None = None
         self._signals: list[tuple[str, Key]] = []
 
     async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        tx = SqliteTx(self._db, self._begin)
+        tx = SqliteTx(self._db, self._begin, self._cache)
         try:
             result = work(tx, *args, **kwargs)
             tx.close()
@@ -75,6 +108,7 @@ class SqliteStore:
             tx.close(undo=True)
         elif self._tick is not None:
             tick, self._tick, self._signals = self._tick, None, []
+            self._cache.settle()
             tick.set_exception(StoreError(str(error)))
             tick.exception()  # There may be nobody else in this tick to fetch it.
 
@@ -83,6 +117,7 @@ class SqliteStore:
             return  # It was given up meanwhile.
         self._tick = None
         signals, self._signals = self._signals, []
+        self._cache.settle()
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:  # Disk full, I/O error: nobody in this tick is told "done".
@@ -99,8 +134,8 @@ class SqliteStore:
 
 
 class SqliteTx:
-    def __init__(self, db: sqlite3.Connection, begin: Callable[[], None]) -> None:
-        self._db, self._begin, self._writes = db, begin, False
+    def __init__(self, db: sqlite3.Connection, begin: Callable[[], None], cache: RowCache) -> None:
+        self._db, self._begin, self._cache, self._writes = db, begin, cache, False
         self.signals: list[tuple[str, Key]] = []
 
     def _write(self, statement: str, *values: bytes) -> None:
@@ -118,14 +153,24 @@ class SqliteTx:
             self._db.execute("RELEASE work")
 
     def get(self, key: Key, *, lock: bool = False) -> bytes | None:
-        row = self._db.execute("SELECT value FROM record WHERE key = ?", (pack(key),)).fetchone()
-        return None if row is None else row[0]
+        packed = pack(key)
+        cached = self._cache.get(packed, _UNKNOWN)
+        if cached is not _UNKNOWN:
+            return cached  # type: ignore[return-value]  # A row's, or None.
+        row = self._db.execute("SELECT value FROM record WHERE key = ?", (packed,)).fetchone()
+        value = None if row is None else row[0]
+        self._cache.keep(packed, value)
+        return value
 
     def put(self, key: Key, value: bytes) -> None:
-        self._write("REPLACE INTO record VALUES (?, ?)", pack(key), value)
+        packed = pack(key)
+        self._cache.write(packed)
+        self._write("REPLACE INTO record VALUES (?, ?)", packed, value)
 
     def delete(self, key: Key) -> None:
-        self._write("DELETE FROM record WHERE key = ?", pack(key))
+        packed = pack(key)
+        self._cache.write(packed)
+        self._write("DELETE FROM record WHERE key = ?", packed)
 
     def scan(
         self, first: Key, last: Key, *, limit: int | None = None, reverse: bool = False

@@ -6,6 +6,7 @@ The way of every request to an app, so a deployed stage is compiled once and kep
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -24,6 +25,17 @@ _HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.
 _PATH = re.compile(r"/restapis/(?P<api>[a-z0-9]+)/(?P<stage>[^/]+)/_user_request_(?=/|$)")
 _BODY_BYTES_MAX = 10 * 1024 * 1024  # API Gateway quotas: "Payload size".
 _KEPT_MAX = 256
+
+
+@dataclass(slots=True)
+class _Way:
+    """Where a request leads."""
+
+    live: Live
+    endpoint: Endpoint | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    target: Any = None  # The link's own: what it calls.
+    problem: ServiceError | None = None
 
 
 class Execute:
@@ -49,16 +61,12 @@ class Execute:
         return await self.answer(request, found["api"], unquote(found["stage"]), rest)
 
     async def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Response:
-        live = await self._house.store.transact(self._find, api_id, stage_name)
+        way = await self._house.store.transact(self._way, api_id, stage_name, request.method, path)
         request_id = self._house.ids.new()
-        if live is None:
+        if way is None:
             return proxy.refusal(403, "Forbidden", "ForbiddenException", request_id)
-        parts = [part for part in path.split("/") if part]
-        found = live.tree.find(parts)
-        endpoint = None
-        if found is not None:
-            endpoint = found[0].methods.get(request.method) or found[0].methods.get("ANY")
-        if endpoint is None or found is None:
+        live, endpoint = way.live, way.endpoint
+        if endpoint is None:
             return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request_id)
         if len(request.body) > _BODY_BYTES_MAX:
             return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request_id)
@@ -72,7 +80,7 @@ class Execute:
         if not endpoint.function_arn:
             status, headers, body = integrations.mock(endpoint.method["methodIntegration"])
             return Response(status, [*proxy.id_headers(request_id), *headers], body.encode())
-        return await self._call(request, live, endpoint, path, found[1], claims, request_id)
+        return await self._call(request, way, endpoint, path, claims, request_id)
 
     async def _authorize(
         self, request: Request, live: Live, endpoint: Endpoint, request_id: str
@@ -88,19 +96,19 @@ class Execute:
         return claims, None
 
     async def _call(
-        self, request: Request, live: Live, endpoint: Endpoint, path: str, labels: dict[str, str],
-        claims: dict[str, Any] | None, request_id: str,
+        self, request: Request, way: _Way, endpoint: Endpoint, path: str, claims: dict[str, Any] | None,
+        request_id: str,
     ) -> Response:  # fmt: skip
-        now_ms = self._house.clock.now_ms()
-        event = proxy.event(request, live, endpoint, path, labels, claims, request_id, now_ms)
-        source = f"{live.api.id}/{live.stage.name}/{request.method}{endpoint.path}"
-        source_arn = f"arn:aws:execute-api:{live.api.region}:{live.api.account}:{source}"
+        live, now_ms = way.live, self._house.clock.now_ms()
+        event = proxy.event(request, live, endpoint, path, way.labels, claims, request_id, now_ms)
+        trace = event["headers"]["X-Amzn-Trace-Id"]
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
+            if way.problem is not None:
+                raise way.problem
             outcome = await link.call(
-                self._house, endpoint.function_arn, orjson.dumps(event), request_id, source_arn, endpoint.timeout_s,
-                event["headers"]["X-Amzn-Trace-Id"],
-            )  # fmt: skip
+                self._house, way.target, orjson.dumps(event), request_id, endpoint.timeout_s, trace
+            )
         except TimeoutError:
             return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request_id)
         except ServiceError as error:
@@ -109,13 +117,32 @@ class Execute:
             return proxy.gateway_response(live.api, kind, request_id)
         if outcome.error:
             return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request_id)
-        return proxy.response(outcome.payload, live.api, request_id, event["headers"]["X-Amzn-Trace-Id"])
+        return proxy.response(outcome.payload, live.api, request_id, trace)
 
-    # -- compiling --
+    # -- finding --
+
+    def _way(self, tx: Tx, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
+        """All that a request needs to know of what is stored, in one transaction."""
+        live = self._find(tx, api_id, stage_name)
+        if live is None:
+            return None
+        found = live.tree.find([part for part in path.split("/") if part])
+        if found is None:
+            return _Way(live)
+        endpoint = found[0].methods.get(method) or found[0].methods.get("ANY")
+        if endpoint is None or not endpoint.function_arn:
+            return _Way(live, endpoint, found[1])
+        api = live.api
+        source = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{live.stage.name}/{method}{endpoint.path}"
+        link = self._house.links["aws.apigateway_to_lambda"]
+        try:
+            return _Way(live, endpoint, found[1], link.target(self._house, tx, endpoint.function_arn, source))
+        except ServiceError as error:  # The caller has to pass the authorizer before that matters.
+            return _Way(live, endpoint, found[1], problem=error)
 
     def _find(self, tx: Tx, api_id: str, stage_name: str) -> Live | None:
         """The compiled stage, made again when its row says that it has changed."""
-        stage = state.STAGES.get(tx, api_id, stage_name)
+        stage = state.STAGES.get_shared(tx, api_id, stage_name)
         if stage is None:
             return None
         version = (stage.deployment, stage.modified_ms)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -124,13 +125,12 @@ def _context(
     now_ms: int, headers: dict[str, str],
 ) -> dict[str, Any]:  # fmt: skip
     host = request.headers.get("host", "")
-    at = datetime.fromtimestamp(now_ms / 1000, UTC)
     context: dict[str, Any] = {
         "resourceId": endpoint.resource_id,
         "resourcePath": endpoint.path,
         "httpMethod": request.method,
         "extendedRequestId": request_id.replace("-", "")[-16:],
-        "requestTime": at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "requestTime": _request_time(now_ms // 1000),
         "path": f"/{live.stage.name}{path}",
         "accountId": live.api.account,
         "protocol": "HTTP/1.1",
@@ -151,6 +151,12 @@ def _context(
     if claims is not None:
         context["authorizer"] = {"claims": claims}
     return context
+
+
+@lru_cache(4)
+def _request_time(epoch_s: int) -> str:
+    """ "12/Mar/2020:19:03:58 +0000": the same for all requests of a second."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
 
 
 def _value(headers: dict[str, str], name: str) -> str | None:

@@ -36,6 +36,7 @@ class Caller:
     def __init__(self, house: House) -> None:
         self._house = house
         self._versions: dict[str, Version] = {}
+        self._allowed: dict[tuple[str, str, str, str], state.Policy | None] = {}
         self._running: dict[str, int] = {}  # By function id: all versions share a reserved limit.
         self._chance = random.Random()
 
@@ -47,9 +48,19 @@ class Caller:
         """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""
         function = state.find(tx, who)
         if principal.endswith(".amazonaws.com"):
-            permissions.check(tx, function, who, principal, source_arn)
+            self._check(tx, function, who, principal, source_arn)
         one = state.pick(tx, function, who, self._chance.random())
         return Target(self.version(tx, function, one), function, one, who.arn)
+
+    def _check(self, tx: Tx, function: state.Function, who: state.Named, principal: str, source_arn: str) -> None:
+        """A policy that has let this caller in does so again, as long as it is the same."""
+        policy = state.POLICIES.get_shared(tx, function.id, who.qualifier)
+        asked = (function.id, who.qualifier, principal, source_arn)
+        if policy is None or self._allowed.get(asked) is not policy:
+            permissions.check(tx, function, who, principal, source_arn)
+            if len(self._allowed) > _KEPT_MAX:
+                self._allowed.clear()
+            self._allowed[asked] = policy
 
     def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
         key = state.version_id(function, one)

@@ -19,7 +19,7 @@ _ARN_CONDITIONS = ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
 
 def check(tx: Tx, function: state.Function, who: state.Named, principal: str, source_arn: str) -> None:
     """Raises AccessDeniedException unless a statement of the policy lets the service call from there."""
-    policy = state.POLICIES.get(tx, function.id, who.qualifier)
+    policy = state.POLICIES.get_shared(tx, function.id, who.qualifier)
     for statement in policy.statements if policy else ():
         if _allows(statement, "lambda:InvokeFunction", principal, _facts(source_arn)):
             return

@@ -131,7 +131,8 @@ def named(call: Call, text: str, qualifier: str | None = None) -> Named:
 
 
 def find(tx: Tx, who: Named) -> Function:
-    found = FUNCTIONS.get(tx, who.account, who.region, who.name)
+    """For whoever changes it, or only reads."""
+    found = FUNCTIONS.get_shared(tx, who.account, who.region, who.name)
     if found is None:
         raise missing(who)
     return found
@@ -151,12 +152,12 @@ def published(tx: Tx, function: Function, who: Named) -> Published:
     if qualifier in ("", LATEST):
         return function.latest
     if qualifier.isdigit():
-        found = VERSIONS.get(tx, function.id, int(qualifier))
+        found = VERSIONS.get_shared(tx, function.id, int(qualifier))
     else:
-        alias = ALIASES.get(tx, function.id, qualifier)
+        alias = ALIASES.get_shared(tx, function.id, qualifier)
         if alias is None:
             raise missing(who)
-        found = function.latest if alias.version == LATEST else VERSIONS.get(tx, function.id, int(alias.version))
+        found = function.latest if alias.version == LATEST else VERSIONS.get_shared(tx, function.id, int(alias.version))
     if found is None:
         raise missing(who)
     return found
@@ -174,7 +175,7 @@ def alias(tx: Tx, function: Function, name: str) -> Alias:
 def pick(tx: Tx, function: Function, who: Named, chance: float) -> Published:
     """As `published`, with the alias' weights honoured: `chance` in [0, 1) decides."""
     if who.qualifier and who.qualifier != LATEST and not who.qualifier.isdigit():
-        found = ALIASES.get(tx, function.id, who.qualifier)
+        found = ALIASES.get_shared(tx, function.id, who.qualifier)
         for version, weight in found.weights.items() if found else ():
             if chance < weight:
                 return published(tx, function, replace(who, qualifier=version))
