@@ -11,8 +11,8 @@ import os
 import sqlite3
 import threading
 
-_LOOK_S = 0.05
-_WORTH_BYTES = 4_000_000
+_LOOK_S = 0.1
+_WORTH_BYTES = 48_000_000
 _LARGE_BYTES = 128_000_000
 _KEPT_BYTES = 16_000_000  # What the log's file shrinks to when it begins anew.
 _AFTER_ERROR_S = 1.0
