@@ -27,7 +27,7 @@ from fogbank.aws.service import House, Operations, ServiceError
 from fogbank.aws.services.lambda_ import events as function_events
 from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
 from fogbank.aws.services.lambda_.dialect import LambdaDialect
-from fogbank.aws.services.lambda_.state import Named
+from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from fogbank.aws.service import Ask
     from fogbank.functions.model import Outcome
     from fogbank.kernel.config import Config
+
+_USUAL_RUNTIME = "python3.12"
 
 
 class Server:
@@ -100,6 +102,16 @@ class Server:
         for service in self.services:
             for background in service.backgrounds():
                 self.supervisor.start(background.name, background.run)
+
+    def make_ready(self) -> None:
+        """Start behind everything else what the first function will need, so that it need not wait for it."""
+        self.supervisor.start("functions: make ready", self._warm)
+
+    async def _warm(self) -> None:
+        functions = await self.store.transact(FUNCTIONS.all)
+        runtimes = {str(function.latest.settings["Runtime"]) for function in functions} or {_USUAL_RUNTIME}
+        for runtime in sorted(runtimes):
+            await self.engine.warm(runtime)
 
     async def stop(self) -> None:
         """In the reverse order of `start`: no new requests, loops ended, instances ended, then the store."""

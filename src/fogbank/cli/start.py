@@ -64,6 +64,7 @@ async def _serve(config: Config, data: Path) -> None:
         loop.add_signal_handler(number, stopping.set)
     server = Server(config)
     await server.start()
+    server.make_ready()
     gc.collect()
     gc.freeze()  # What is loaded by now stays; looking through it again and again would stop every request.
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
