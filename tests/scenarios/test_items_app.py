@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tests.support import postgres
 from tests.support.command import Fogbank
 from tests.support.waiting import eventually
 
@@ -66,6 +67,24 @@ def test_the_example_app_runs_and_survives_a_kill(fogbank: Fogbank) -> None:
     fogbank.run("start", "--detach", "--port", port)
     assert http(f"{api}/items/{made['id']}")[1]["orders"] == "1"
     assert fogbank.json("up", "--no-watch")["changed"] is False
+
+
+def test_the_example_app_keeps_its_state_in_a_database(fogbank: Fogbank) -> None:
+    shutil.copytree(EXAMPLE, fogbank.folder, dirs_exist_ok=True)
+    database = {"FOGBANK_STORE_URL": postgres.server().fresh()}
+    fogbank.run("up", "--no-watch", **database)
+    api = next(iter(fogbank.json("up", "--no-watch")["apis"].values()))
+    _, made = http(f"{api}/items", {"name": "lamp"})
+    port = fogbank.url.rpartition(":")[2]
+    assert not (fogbank.folder / ".fogbank/store.db").exists()
+    os.kill(fogbank.json("status")["pid"], signal.SIGKILL)
+    fogbank.run("start", "--detach", "--port", port, **database)
+    assert http(f"{api}/items/{made['id']}")[1]["name"] == "lamp"
+    told = fogbank.run(
+        "start", "--port", "0", "--data", "other", FOGBANK_STORE_URL="postgresql://me:hidden@127.0.0.1:1/x", ok=False
+    )
+    assert "cannot use the database postgresql://me:***@127.0.0.1:1/x" in told.stderr
+    assert "hidden" not in told.stderr and "Traceback" not in told.stderr
 
 
 def test_a_change_of_code_is_deployed_and_nothing_else_is_touched(fogbank: Fogbank) -> None:
