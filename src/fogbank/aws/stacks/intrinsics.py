@@ -11,6 +11,8 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from fogbank.aws.stacks.template import TemplateError
 
 if TYPE_CHECKING:
@@ -189,6 +191,19 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
     return found
 
 
+def _length(argument: Any, scope: Scope) -> int:
+    value = resolve(argument, scope)
+    if not isinstance(value, list):
+        raise TemplateError("Template error: Fn::Length needs a list")
+    return len(value)
+
+
+def _to_json_string(argument: Any, scope: Scope) -> str:
+    if not isinstance(argument, dict | list):
+        raise TemplateError("Template error: Fn::ToJsonString needs an object or a list")
+    return orjson.dumps(resolve(argument, scope)).decode()
+
+
 def _base64(argument: Any, scope: Scope) -> str:
     return b64encode(_text(resolve(argument, scope)).encode()).decode()
 
@@ -232,6 +247,8 @@ _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
     "Fn::Select": _select,
     "Fn::Split": _split,
     "Fn::FindInMap": _find_in_map,
+    "Fn::Length": _length,
+    "Fn::ToJsonString": _to_json_string,
     "Fn::Base64": _base64,
     "Fn::Cidr": _cidr,
     "Fn::GetAZs": _get_azs,

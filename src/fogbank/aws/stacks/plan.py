@@ -197,7 +197,8 @@ def planned(template: Mapping[str, Any], scope: intrinsics.Scope) -> dict[str, P
     return {
         name: Planned(
             name, resource["Type"], resource.get("Properties") or {}, tuple(sorted(waits[name])),
-            resource.get("DeletionPolicy", "Delete"), resource.get("UpdateReplacePolicy", "Delete"),
+            str(intrinsics.resolve(resource.get("DeletionPolicy", "Delete"), scope)),
+            str(intrinsics.resolve(resource.get("UpdateReplacePolicy", "Delete"), scope)),
         )
         for name, resource in wanted.items()
     }  # fmt: skip

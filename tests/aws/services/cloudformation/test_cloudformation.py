@@ -242,3 +242,31 @@ def test_what_is_retained_except_on_create_goes_only_if_its_own_creation_fails(c
     stacks.delete_stack(StackName="keeps")
     stacks.get_waiter("stack_delete_complete").wait(StackName="keeps", WaiterConfig={"Delay": 1})
     assert len(sqs.list_queues()["QueueUrls"]) == 1
+
+
+def test_loops_are_unrolled_and_the_functions_of_the_language_extensions_work(cloud: Cloud, stacks: Any) -> None:
+    """User Guide, "Fn::ForEach", "Fn::Length", "Fn::ToJsonString"."""
+    loop = ["Name", {"Ref": "Names"}, {"Queue&{Name}": {
+        "Type": "AWS::SQS::Queue", "DeletionPolicy": {"Ref": "Policy"},
+        "Properties": {"QueueName": {"Fn::Sub": "shop-${Name}"}, "DelaySeconds": {"Fn::Length": {"Ref": "Names"}}},
+    }}]  # fmt: skip
+    body = template(
+        Transform="AWS::LanguageExtensions",
+        Parameters={
+            "Names": {"Type": "CommaDelimitedList", "Default": "in-1,out-2"},
+            "Policy": {"Type": "String", "Default": "Delete"},
+        },
+        Resources={"Fn::ForEach::Queues": loop},
+        Outputs={
+            "Fn::ForEach::Out": ["Name", ["in-1", "out-2"], {
+                "Url&{Name}": {"Value": {"Fn::GetAtt": ["Queue&{Name}", "QueueName"]}},
+            }],
+            "Json": {"Value": {"Fn::ToJsonString": {"names": {"Ref": "Names"}, "n": 1}}},
+        },
+    )  # fmt: skip
+    create(stacks, body, Capabilities=["CAPABILITY_AUTO_EXPAND"])
+    told = outputs(stacks.describe_stacks(StackName="app")["Stacks"][0])
+    assert told == {"Urlin1": "shop-in-1", "Urlout2": "shop-out-2", "Json": '{"names":["in-1","out-2"],"n":1}'}
+    sqs = cloud.client("sqs")
+    url = sqs.get_queue_url(QueueName="shop-in-1")["QueueUrl"]
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]["DelaySeconds"] == "2"
