@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Concatenate
 
 from fogbank.kernel.store import Key, P, R, StoreError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _CACHED_MAX = 4096
 _CACHED_BYTES_MAX = 8192
 _UNKNOWN = object()
+_known = lru_cache(4096)(pack)  # The keys that are read again and again.
 
 
 class RowCache:
@@ -153,7 +155,7 @@ class SqliteTx:
             self._db.execute("RELEASE work")
 
     def get(self, key: Key, *, lock: bool = False) -> bytes | None:
-        packed = pack(key)
+        packed = _known(key)
         cached = self._cache.get(packed, _UNKNOWN)
         if cached is not _UNKNOWN:
             return cached  # type: ignore[return-value]  # A row's, or None.

@@ -74,6 +74,8 @@ def test_groups_and_streams_are_listed_by_prefix_and_gone_when_deleted(cloud: Cl
         logs.create_log_stream(logGroupName=GROUP, logStreamName=name)
     found = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="a")["logStreams"]
     assert [stream["logStreamName"] for stream in found] == ["a1", "a2"]
+    with pytest.raises(ClientError, match="nextToken is invalid"):
+        logs.describe_log_streams(logGroupName=GROUP, nextToken="junk")
     assert [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]] == ["other", "shop"]
     logs.delete_log_group(logGroupName=GROUP)
     with pytest.raises(ClientError) as refused:

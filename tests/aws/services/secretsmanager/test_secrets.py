@@ -111,6 +111,14 @@ def test_a_deleted_secret_can_be_restored_until_its_window_has_passed(cloud: Clo
     assert refusal(secrets.delete_secret, SecretId="db", RecoveryWindowInDays=3)[0] == "InvalidParameterException"
 
 
+def test_a_forced_delete_is_at_once_and_may_come_again(secrets: Any) -> None:
+    secrets.create_secret(Name="db", SecretString="x")
+    for _ in range(2):
+        secrets.delete_secret(SecretId="db", ForceDeleteWithoutRecovery=True)
+    secrets.create_secret(Name="db", SecretString="again")
+    assert refusal(secrets.list_secrets, NextToken="junk")[0] == "InvalidNextTokenException"
+
+
 def test_secrets_are_filtered_by_how_their_names_and_tags_begin(secrets: Any) -> None:
     for name, colour in (("prod/db", "blue"), ("prod/key", "red"), ("test/db", "blue")):
         secrets.create_secret(Name=name, SecretString="x", Tags=[{"Key": "colour", "Value": colour}])

@@ -81,7 +81,10 @@ class Logs(Operations):
             rows.sort(key=lambda one: one.last_ms or 0)
         if request.get("descending"):
             rows.reverse()
-        start, limit = int(request.get("nextToken", "0")), request.get("limit", _GROUPS_PAGE)
+        token = request.get("nextToken", "0")
+        if not token.isdecimal():
+            raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.")
+        start, limit = int(token), request.get("limit", _GROUPS_PAGE)
         more = {"nextToken": str(start + limit)} if len(rows) > start + limit else {}
         page = rows[start : start + limit]
         return {"logStreams": [_shown_stream(call, group.name, one) for one in page], **more}

@@ -52,6 +52,7 @@ class Sent:
 
 QUEUES = Records(Queue, "sqs", "queue")  # (account, region, name)
 SENT = Records(Sent, "sqs", "sent")  # (queue id, group or "", deduplication id)
+CHANGED = "sqs.changed"  # The signal: a queue was made or set otherwise.
 SEQUENCES = Records(int, "sqs", "sequence")  # (queue id,)
 
 
@@ -93,6 +94,7 @@ def by_arn(tx: Tx, arn: str) -> Queue:
 
 def put(tx: Tx, queue: Queue) -> None:
     QUEUES.put(tx, queue.account, queue.region, queue.name, row=queue)
+    tx.emit(CHANGED)
 
 
 def next_sequence(tx: Tx, queue: Queue) -> str:

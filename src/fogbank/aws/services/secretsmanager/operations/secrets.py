@@ -100,7 +100,10 @@ class Secrets(Operations):
             and all(_matches(one, chosen) for chosen in request.get("Filters", []))
         ]  # fmt: skip
         every.sort(key=lambda one: (one.created_ms, one.name), reverse=request.get("SortOrder", "desc") == "desc")
-        start = int(request.get("NextToken", "0")) if request.get("NextToken", "0").isdigit() else 0
+        token = request.get("NextToken", "0")
+        if not token.isdecimal():
+            raise ServiceError("InvalidNextTokenException", "The NextToken value is invalid.")
+        start = int(token)
         limit = min(request.get("MaxResults", _PAGE_MAX), _PAGE_MAX)
         rows = []
         for one in every[start : start + limit]:
@@ -119,7 +122,19 @@ class Secrets(Operations):
         if days is not None and not _WINDOW_DAYS[0] <= days <= _WINDOW_DAYS[1]:
             told = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive)."
             raise ServiceError("InvalidParameterException", told)
-        found = state.find(tx, call, request["SecretId"], deleted=force)
+        try:
+            found = state.find(tx, call, request["SecretId"], deleted=force)
+        except ServiceError:
+            if not force:
+                raise
+            # ForceDeleteWithoutRecovery: "If you forcibly delete an already deleted or nonexistent secret, the operation
+            # does not return ResourceNotFoundException."
+            name = request["SecretId"].rpartition(":")[2]
+            return {
+                "ARN": call.arn("secretsmanager", f"secret:{name}"),
+                "Name": name,
+                "DeletionDate": moment(call.now_ms),
+            }
         purge_ms = call.now_ms if force else call.now_ms + (days or _WINDOW_DAYS[1]) * _DAY_MS
         if force:
             state.forget(tx, found)

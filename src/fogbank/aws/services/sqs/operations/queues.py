@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 _PAGE_MAX = 1000
 _PURGE_PAUSE_MS = 60_000
-_EXPIRE_EVERY_MS = 30_000
+_EXPIRE_EVERY_MS = (30_000, 3_600_000)
 
 
 class Queues(Operations):
@@ -180,10 +180,16 @@ class Queues(Operations):
             raise ServiceError("InvalidParameterValue", told)
 
     async def _expire(self) -> None:
-        while True:
-            await self.house.clock.sleep(_EXPIRE_EVERY_MS)
-            for queue in await self.house.store.transact(state.QUEUES.all):
-                await self.house.store.transact(queues.expire, queue.id, self.house.clock.now_ms())
+        """As often as the shortest retention asks for: who moves the clock by a month waits for every turn."""
+        house = self.house
+        with house.signals.watch(state.CHANGED) as watch:
+            while True:
+                every = await house.store.transact(state.QUEUES.all)
+                for queue in every:
+                    await house.store.transact(queues.expire, queue.id, house.clock.now_ms())
+                often_ms = min((queue.retention_ms // 24 for queue in every), default=_EXPIRE_EVERY_MS[1])
+                pause_ms = min(max(often_ms, _EXPIRE_EVERY_MS[0]), _EXPIRE_EVERY_MS[1])
+                await watch.wait(house.clock.now_ms() + pause_ms)
 
 
 def _shown_settings(queue: state.Queue) -> dict[str, str]:
