@@ -127,8 +127,8 @@ class Secrets(Operations):
         except ServiceError:
             if not force:
                 raise
-            # ForceDeleteWithoutRecovery: "If you forcibly delete an already deleted or nonexistent secret, the operation
-            # does not return ResourceNotFoundException."
+            # ForceDeleteWithoutRecovery: "If you forcibly delete an already deleted or nonexistent secret, the
+            # operation does not return ResourceNotFoundException."
             name = request["SecretId"].rpartition(":")[2]
             return {
                 "ARN": call.arn("secretsmanager", f"secret:{name}"),
