@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fogbank.functions.engine import Engine
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
-    from fogbank.kernel.gateway.messages import Route
+    from fogbank.kernel.gateway.messages import Request, Route
     from fogbank.kernel.ids import Ids
     from fogbank.kernel.signals import Signals
     from fogbank.kernel.store import Store, Tx
@@ -99,6 +99,12 @@ class Caller(Protocol):
     def __call__(self, account: str, region: str, principal: str, /, *, source_arn: str = "") -> Ask: ...
 
 
+class Signer(Protocol):
+    """Who signed a request, or none. Raises `ServiceError` where the signature is not good."""
+
+    def __call__(self, request: Request, /) -> Awaitable[KnownKey | None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Background:
     """A loop for the supervisor: restarted with back-off if it raises, stopped in order at the end."""
@@ -120,6 +126,7 @@ class House:
     engine: Engine
     telemetry: Telemetry
     caller: Caller
+    signer: Signer  # Of requests to `routes`; those to the API itself are authenticated before they come.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
     resource_types: dict[str, Any] = field(default_factory=dict)  # CloudFormation's, by name: instances of the classes.
     _shared: dict[type, Any] = field(default_factory=dict)

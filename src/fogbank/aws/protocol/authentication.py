@@ -44,26 +44,36 @@ class Authentication:
     async def identify(self, request: Request, where: Destination, operation: Operation, protocol: str) -> KnownKey:
         """The caller. Raises the `ServiceError` of the service's family where the request may not come in."""
         access_key = where.access_key
-        known = await self._known(access_key)
-        if known is not None and known.expires_ms and known.expires_ms <= self._clock.now_ms():
-            raise _expired_token(protocol)
+        known = await self._known(access_key, protocol)
         if protocol == "rest-xml" and (older := signatures_v2.claim(request)) is not None:
             self._judge_older(request, where, older, known)
             return known or self._public(access_key)
         if not self._config.verify_signatures and "X-Amz-" not in request.query:
             return known or self._public(access_key)  # Nearly every request: nothing in its signature matters.
         told = self._claim(request, protocol)
-        if told is not None and told.presigned:
-            self._check_presigned(told, protocol)
-        if self._config.verify_signatures:
-            self._verify(request, told, known, operation, protocol)
+        if told is not None:
+            self._check(request, told, known, protocol)
+        elif self._config.verify_signatures and not _is_public(operation):
+            raise _unsigned(protocol)
         return known or self._public(access_key)
 
-    async def _known(self, access_key: str) -> KnownKey | None:
+    async def signer(self, request: Request, protocol: str) -> KnownKey | None:
+        """Who signed a request to an address beside the API; none where nobody did. Raises as `identify` does."""
+        told = self._claim(request, protocol)
+        if told is None:
+            return None
+        known = await self._known(told.access_key, protocol)
+        self._check(request, told, known, protocol)
+        return known or self._public(told.access_key)
+
+    async def _known(self, access_key: str, protocol: str) -> KnownKey | None:
+        """A key that was issued here, as long as it lives."""
         if not access_key.startswith(("AKIA", "ASIA")):
             return None
         for find in self.registers:
             known = await self._store.transact(find, access_key)
+            if known is not None and known.expires_ms and known.expires_ms <= self._clock.now_ms():
+                raise _expired_token(protocol)
             if known is not None:
                 return known
         return None
@@ -107,13 +117,12 @@ class Authentication:
             raise ServiceError("AccessDenied", "Request has expired", status=403, fields=fields)
         raise _mismatch(protocol, f"Signature expired: {told.stamp} is now earlier than {now:%Y%m%dT%H%M%SZ}")
 
-    def _verify(
-        self, request: Request, told: Claim | None, known: KnownKey | None, operation: Operation, protocol: str
-    ) -> None:
-        if told is None:
-            if operation.facts.get("authtype") == "none" or operation.facts.get("auth") == ["smithy.api#noAuth"]:
-                return
-            raise _unsigned(protocol)
+    def _check(self, request: Request, told: Claim, known: KnownKey | None, protocol: str) -> None:
+        """Its time in any case; whether it is true if that was asked for."""
+        if told.presigned:
+            self._check_presigned(told, protocol)
+        if not self._config.verify_signatures:
+            return
         secret = _secret(known, told.access_key, told.token, protocol)
         self._check_scope(told, protocol)
         if not told.presigned:
@@ -183,6 +192,11 @@ def _secret(known: KnownKey | None, access_key: str, token: str, protocol: str) 
 
 def _iso(epoch_s: float) -> str:
     return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _is_public(operation: Operation) -> bool:
+    """Who signs in, for one, cannot sign yet."""
+    return operation.facts.get("authtype") == "none" or operation.facts.get("auth") == ["smithy.api#noAuth"]
 
 
 def _is_account(access_key: str) -> bool:

@@ -59,6 +59,10 @@ class Door:
                     methods[name] = (method, iscoroutinefunction(method))
             self._authentication.registers += operations.key_registers()
 
+    async def signer(self, request: Request) -> KnownKey | None:
+        """Who signed a request to an address beside the API; none where nobody did. Raises `ServiceError`."""
+        return await self._authentication.signer(request, "rest-json")
+
     # -- from the wire ----------------------------------------------------------------------------------------------
 
     async def answer(self, request: Request) -> Response:

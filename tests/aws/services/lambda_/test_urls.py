@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from tests.support.cloud import Cloud
 from tests.support.code import deploy
 
 if TYPE_CHECKING:
-    from tests.support.cloud import Cloud
+    from pathlib import Path
 
 EVENT = "import json\ndef handler(event, context):\n    return event\n"
 
@@ -20,6 +24,13 @@ EVENT = "import json\ndef handler(event, context):\n    return event\n"
 @pytest.fixture
 def functions(cloud: Cloud) -> Any:
     return cloud.client("lambda")
+
+
+def signed(host: str, secret: str = "test") -> dict[str, str]:
+    """The headers of a signed GET of "/"."""
+    request = AWSRequest("GET", f"http://{host}/", {"host": host})
+    SigV4Auth(Credentials("test", secret), "lambda", "us-east-1").add_auth(request)
+    return {name: value for name, value in request.headers.items() if name != "host"}
 
 
 class AUrl:
@@ -90,10 +101,25 @@ def test_without_a_policy_or_with_iam_and_no_signature_nobody_comes_in(cloud: Cl
     assert (answer.status_code, answer.json()) == (403, {"Message": "Forbidden"})
     functions.update_function_url_config(FunctionName="f", AuthType="AWS_IAM")
     assert url.ask().status_code == 403
-    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20270115/us-east-1/lambda/aws4_request, x"}
-    event = url.ask(headers=signed).json()
+    event = url.ask(headers=signed(url.host)).json()
     assert event["requestContext"]["authorizer"]["iam"]["accessKey"] == "test"
+    assert event["requestContext"]["accountId"] == "000000000000"
     assert url.ask(host="nothing.lambda-url.us-east-1.on.aws").status_code == 403
+
+
+def test_where_signatures_are_verified_a_made_up_one_does_not_open_an_iam_url(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path / "data", moving=True, verify_signatures=True)
+    try:
+        url = AUrl(cloud, cloud.client("lambda"), EVENT, AuthType="AWS_IAM")
+        assert url.ask(headers=signed(url.host)).status_code == 200
+        assert url.ask(headers=signed(url.host, secret="wrong")).status_code == 403
+        made_up = (
+            "AWS4-HMAC-SHA256 Credential=test/20261124/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=0"
+        )
+        assert url.ask(headers={"authorization": made_up, "x-amz-date": "20261124T000000Z"}).status_code == 403
+        assert url.ask("POST", headers=signed(url.host)).status_code == 403, "another request than was signed"
+    finally:
+        cloud.stop()
 
 
 def test_it_answers_to_the_real_host_name_too_and_after_a_restart(cloud: Cloud, functions: Any) -> None:
@@ -110,9 +136,11 @@ def test_cors_is_the_urls_own_affair(cloud: Cloud, functions: Any) -> None:
     url = AUrl(cloud, functions, source, Cors=cors)
     origin = {"origin": "https://shop.example"}
     assert url.ask(headers=origin).headers["access-control-allow-origin"] == "https://shop.example"
+    functions.update_function_url_config(FunctionName="f", AuthType="AWS_IAM")  # A browser does not sign its question.
     before = url.ask("OPTIONS", headers=origin | {"access-control-request-method": "GET"})
     assert before.status_code == 200 and before.headers["access-control-max-age"] == "60"
     assert before.headers["access-control-allow-methods"] == "GET"
+    functions.update_function_url_config(FunctionName="f", AuthType="NONE")
     other = url.ask(headers={"origin": "https://else.example"})
     assert other.headers["access-control-allow-origin"] == "no", "the function's own word stands"
 

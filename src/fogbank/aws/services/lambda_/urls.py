@@ -23,7 +23,7 @@ from fogbank.functions.model import Invocation
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
-    from fogbank.aws.service import House
+    from fogbank.aws.service import House, KnownKey
     from fogbank.kernel.store import Tx
 
 NO_ONE, BY_IAM = "NONE", "AWS_IAM"
@@ -46,25 +46,33 @@ class Urls:
         found = _HOST.fullmatch(request.host)
         assert found is not None
         request_id = self._house.ids.new()
-        resolved = await self._house.store.transact(self._resolve, found["id"], _is_signed(request))
+        resolved = await self._house.store.transact(self._resolve, found["id"])
         if resolved is None:
-            return _refusal(403, "Forbidden", "AccessDeniedException", request_id)
-        url, target = resolved
+            return _forbidden(request_id)
+        url, target, is_open = resolved
         cors = _cors_headers(url.cors, request)
         if request.method == "OPTIONS" and url.cors and "access-control-request-method" in request.headers:
-            return Response(200, [("x-amzn-RequestId", request_id), *cors])
+            return Response(200, [("x-amzn-RequestId", request_id), *cors])  # A browser cannot sign that one.
+        try:
+            who = await self._house.signer(request) if url.auth == BY_IAM else None
+        except ServiceError:
+            return _forbidden(request_id)
+        if not is_open and who is None:
+            return _forbidden(request_id)
         if len(request.body) > _BODY_BYTES_MAX:
             return _refusal(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation",
                             "RequestEntityTooLargeException", request_id)  # fmt: skip
-        response = await self._call(request, url, target, request_id)
+        response = await self._call(request, url, target, who, request_id)
         if cors:  # What the URL is configured to say goes before what the function says.
             told = {name.lower() for name, _ in cors}
             response.headers = [one for one in response.headers if one[0].lower() not in told] + cors
         return response
 
-    async def _call(self, request: Request, url: Url, target: Target, request_id: str) -> Response:
+    async def _call(
+        self, request: Request, url: Url, target: Target, who: KnownKey | None, request_id: str
+    ) -> Response:
         trace = request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
-        payload = orjson.dumps(_event(request, url, request_id, trace, self._house.clock.now_ms()))
+        payload = orjson.dumps(_event(request, url, who, request_id, trace, self._house.clock.now_ms()))
         invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
         try:
             outcome = await self._house.share(Caller).run(target, invocation)
@@ -74,9 +82,9 @@ class Urls:
             return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
         return _response(outcome.payload, request_id, trace)
 
-    def _resolve(self, tx: Tx, url_id: str, signed: bool) -> tuple[Url, Target] | None:  # noqa: FBT001
-        """None where there is no such URL, or it is not open to this caller: nobody is told which."""
-        url = URLS.get(tx, url_id)
+    def _resolve(self, tx: Tx, url_id: str) -> tuple[Url, Target, bool] | None:
+        """The URL, what it leads to, and whether it is open to everybody. None where there is no such URL."""
+        url = URLS.get_shared(tx, url_id)
         if url is None:
             return None
         who = state.Named(url.account, url.region, url.function, url.qualifier)
@@ -84,12 +92,13 @@ class Urls:
             target = self._house.share(Caller).resolve(tx, who)
         except ServiceError:
             return None
-        is_open = signed if url.auth == BY_IAM else permissions.allows_url(tx, target.function, url.qualifier, NO_ONE)
-        return (url, target) if is_open else None
+        is_open = url.auth == NO_ONE and permissions.allows_url(tx, target.function, url.qualifier, NO_ONE)
+        return url, target, is_open
 
 
-def _is_signed(request: Request) -> bool:
-    return request.headers.get("authorization", "").startswith("AWS4-") or "X-Amz-Signature=" in request.query
+def _forbidden(request_id: str) -> Response:
+    """No such URL, or not for this caller: nobody is told which."""
+    return _refusal(403, "Forbidden", "AccessDeniedException", request_id)
 
 
 def _refusal(status: int, message: str, error_type: str, request_id: str) -> Response:
@@ -97,7 +106,9 @@ def _refusal(status: int, message: str, error_type: str, request_id: str) -> Res
     return Response(status, headers, orjson.dumps({"Message": message}))
 
 
-def _event(request: Request, url: Url, request_id: str, trace: str, now_ms: int) -> dict[str, Any]:
+def _event(
+    request: Request, url: Url, who: KnownKey | None, request_id: str, trace: str, now_ms: int
+) -> dict[str, Any]:
     host = request.headers.get("host", "")
     headers = {name: value for name, value in request.headers.items() if name not in (*_DROPPED, "cookie")}
     headers |= {
@@ -111,7 +122,7 @@ def _event(request: Request, url: Url, request_id: str, trace: str, now_ms: int)
         query[name] = f"{query[name]},{value}" if name in query else value
     path = unquote(request.path)
     context: dict[str, Any] = {
-        "accountId": url.account if url.auth == BY_IAM else "anonymous",
+        "accountId": "anonymous" if who is None else who.account,
         "apiId": url.id,
         "domainName": host.partition(":")[0],
         "domainPrefix": url.id,
@@ -125,8 +136,8 @@ def _event(request: Request, url: Url, request_id: str, trace: str, now_ms: int)
         "time": f"{datetime.fromtimestamp(now_ms / 1000, UTC):%d/%b/%Y:%H:%M:%S +0000}",
         "timeEpoch": now_ms,
     }  # fmt: skip
-    if url.auth == BY_IAM:
-        context["authorizer"] = {"iam": _identity(request, url)}
+    if who is not None:
+        context["authorizer"] = {"iam": _identity(request, who)}
     event: dict[str, Any] = {
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": request.query, "headers": headers,
         "requestContext": context, "isBase64Encoded": False,
@@ -145,12 +156,12 @@ def _event(request: Request, url: Url, request_id: str, trace: str, now_ms: int)
     return event
 
 
-def _identity(request: Request, url: Url) -> dict[str, Any]:
+def _identity(request: Request, who: KnownKey) -> dict[str, Any]:
     found = re.search(r"Credential=([^/,\s&]+)", request.headers.get("authorization", "") or unquote(request.query))
-    root = f"arn:aws:iam::{url.account}:root"
+    user = who.account if who.principal.endswith(":root") else who.principal.rpartition("/")[2]
     return {
-        "accessKey": found[1] if found else "", "accountId": url.account, "callerId": url.account,
-        "cognitoIdentity": None, "principalOrgId": None, "userArn": root, "userId": url.account,
+        "accessKey": found[1] if found else "", "accountId": who.account, "callerId": user,
+        "cognitoIdentity": None, "principalOrgId": None, "userArn": who.principal, "userId": user,
     }  # fmt: skip
 
 
