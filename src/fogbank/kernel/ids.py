@@ -34,3 +34,7 @@ class Ids:
     def token(self, length: int, alphabet: str = _LOWER_AND_DIGITS) -> str:
         """Random text, for the short ids that clouds give (an API's id, an access key) and for secrets."""
         return "".join(self._random.choices(alphabet, k=length))
+
+    def shuffled(self, parts: list[str]) -> list[str]:
+        """The same in an order that nobody can foretell."""
+        return self._random.sample(parts, len(parts))

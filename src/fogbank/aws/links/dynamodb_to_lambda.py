@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
     from fogbank.primitives.streams import Record, Stream
 
-_SHARD_ID = "shardId-00000000000000000000-00000000"
-
 
 def source(tx: Tx, arn: str) -> tuple[str, dict[str, Any]]:
     """The primitive stream behind an ARN; raises the service's own error if there is none."""
@@ -50,7 +48,7 @@ def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) ->
 
 
 def gave_up(
-    settings: dict[str, Any], function: str, batch: Sequence[Record], why: str, tries: int, now_ms: int
+    settings: dict[str, Any], stream: Stream, function: str, batch: Sequence[Record], why: str, tries: int, now_ms: int
 ) -> tuple[str, dict[str, Any]] | None:
     """ "Capturing discarded batches": where they are, not the records themselves, is sent to the destination."""
     destination = settings.get("on_failure")
@@ -66,7 +64,7 @@ def gave_up(
         "version": "1.0",
         "timestamp": _iso(now_ms),
         "DDBStreamBatchInfo": {
-            "shardId": _SHARD_ID,
+            "shardId": stream.notes["shard"],
             "startSequenceNumber": records.sequence_number(first.position),
             "endSequenceNumber": records.sequence_number(last.position),
             "approximateArrivalOfFirstRecord": _iso(first.at_ms),

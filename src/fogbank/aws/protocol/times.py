@@ -36,6 +36,11 @@ def _from_epoch(seconds: float) -> datetime:
         raise ValueError("out of range") from error
 
 
+def moment(at_ms: int) -> datetime:
+    """As operations answer with it, of the milliseconds that are kept."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
 def epoch(value: Any) -> float | int:
     seconds = parse(value).timestamp() if not isinstance(value, int | float) else value
     return int(seconds) if seconds == int(seconds) else round(seconds, 3)
@@ -45,8 +50,8 @@ def text(value: Any, form: str) -> str:
     """`form` is iso8601, rfc822 or unixTimestamp."""
     if form == "unixTimestamp":
         return str(epoch(value))
-    moment = parse(value).astimezone(UTC)
+    at = parse(value).astimezone(UTC)
     if form == "rfc822":
-        return format_datetime(moment.replace(microsecond=0), usegmt=True)
-    digits = f".{moment.microsecond // 1000:03d}" if moment.microsecond else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}Z"
+        return format_datetime(at.replace(microsecond=0), usegmt=True)
+    digits = f".{at.microsecond // 1000:03d}" if at.microsecond else ""
+    return f"{at:%Y-%m-%dT%H:%M:%S}{digits}Z"

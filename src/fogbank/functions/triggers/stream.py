@@ -36,6 +36,7 @@ class Link(Protocol):
     def gave_up(
         self,
         settings: dict[str, Any],
+        stream: streams.Stream,
         function: str,
         batch: Sequence[streams.Record],
         why: str,
@@ -98,7 +99,7 @@ async def _work(
     while True:
         now_ms = context.clock.now_ms()
         if 0 <= trigger.age_max_ms < now_ms - batch[0].at_ms:
-            return await _give_up(context, trigger, link, batch, "RecordAgeExceeded", tries)
+            return await _give_up(context, trigger, link, stream, batch, "RecordAgeExceeded", tries)
         outcome = await context.invoke(trigger.function, orjson.dumps(link.encode(trigger.settings, stream, batch)))
         if outcome is None:
             await context.clock.sleep(_THROTTLED_MS)
@@ -111,7 +112,7 @@ async def _work(
             if until >= batch[0].position:
                 return until
         if 0 <= trigger.retries_max < tries:
-            return await _give_up(context, trigger, link, batch, "RetryAttemptsExhausted", tries)
+            return await _give_up(context, trigger, link, stream, batch, "RetryAttemptsExhausted", tries)
         if trigger.bisect and len(batch) > 1:
             batch = batch[: len(batch) // 2]
         await context.clock.sleep(wait_ms)
@@ -119,9 +120,10 @@ async def _work(
 
 
 async def _give_up(
-    context: Context, trigger: Trigger, link: Link, batch: list[streams.Record], why: str, tries: int
-) -> int:
-    told = link.gave_up(trigger.settings, trigger.function, batch, why, tries, context.clock.now_ms())
+    context: Context, trigger: Trigger, link: Link, stream: streams.Stream, batch: list[streams.Record], why: str,
+    tries: int,
+) -> int:  # fmt: skip
+    told = link.gave_up(trigger.settings, stream, trigger.function, batch, why, tries, context.clock.now_ms())
     if told is not None:
         await context.deliver(*told)
     return batch[-1].position

@@ -7,14 +7,13 @@ integration" and "Output format"; "Gateway response types".
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from fogbank.aws.protocol import edge
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
@@ -105,14 +104,7 @@ def _headers(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
     for name, value in request.raw_headers:
         if name.lower() not in ("connection", "content-length", "transfer-encoding", "expect"):
             many.setdefault(name, []).append(value)
-    host = request.headers.get("host", "")
-    trace = request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
-    added = {
-        "X-Amzn-Trace-Id": trace,
-        "X-Forwarded-For": request.headers.get("x-forwarded-for") or request.peer,
-        "X-Forwarded-Port": host.rpartition(":")[2] if ":" in host else "80",
-        "X-Forwarded-Proto": "http",
-    }
+    added = {"X-Amzn-Trace-Id": edge.trace_header(request), **edge.forwarded(request)}
     have = {name.lower(): name for name in many}
     for name, value in added.items():
         many.pop(have.get(name.lower(), name), None)
@@ -130,7 +122,7 @@ def _context(
         "resourcePath": endpoint.path,
         "httpMethod": request.method,
         "extendedRequestId": request_id.replace("-", "")[-16:],
-        "requestTime": _request_time(now_ms // 1000),
+        "requestTime": edge.request_time(now_ms // 1000),
         "path": f"/{live.stage.name}{path}",
         "accountId": live.api.account,
         "protocol": "HTTP/1.1",
@@ -151,12 +143,6 @@ def _context(
     if claims is not None:
         context["authorizer"] = {"claims": claims}
     return context
-
-
-@lru_cache(4)
-def _request_time(epoch_s: int) -> str:
-    """ "12/Mar/2020:19:03:58 +0000": the same for all requests of a second."""
-    return datetime.fromtimestamp(epoch_s, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
 
 
 def _value(headers: dict[str, str], name: str) -> str | None:
@@ -210,13 +196,5 @@ def _reply_headers(reply: dict[str, Any]) -> list[tuple[str, str]]:
         if name.lower() in _DROPPED:
             continue
         shown = f"x-amzn-Remapped-{name}" if name.lower() in _REMAPPED else name
-        headers += [(shown, _text(value)) for value in values]
+        headers += [(shown, edge.header_text(value)) for value in values]
     return headers
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise TypeError("a header must be text, a number or a boolean")

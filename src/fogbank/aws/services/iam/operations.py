@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import orjson
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.iam import state
 from fogbank.aws.services.iam.state import Policy, Role
@@ -213,7 +213,7 @@ def _role(role: Role) -> dict[str, Any]:
         "RoleName": role.name,
         "RoleId": role.id,
         "Arn": role.arn,
-        "CreateDate": datetime.fromtimestamp(role.created_ms / 1000, UTC),
+        "CreateDate": moment(role.created_ms),
         "AssumeRolePolicyDocument": quote(role.trust),
         "MaxSessionDuration": role.session_s,
         "RoleLastUsed": {},

@@ -176,6 +176,13 @@ class EventQueue:
             )  # fmt: skip
 
 
+def check_target(arn: str) -> None:
+    """Whether `send` can reach it: told when it is set, not when the first event is lost on it."""
+    if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
+        told = f"The destination ARN {arn} is of a service that is not served here; SQS and Lambda are."
+        raise ServiceError("InvalidParameterValueException", told)
+
+
 async def send(ask: Any, arn: str, body: str, attributes: dict[str, Any]) -> None:
     """Raises `ServiceError` if the target is gone, or of a kind that cannot be reached."""
     _, _, service, region, account, name = arn.split(":", 5)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
 
+from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import permissions, state
 from fogbank.aws.services.lambda_.calling import Caller, Target
@@ -71,7 +71,7 @@ class Urls:
     async def _call(
         self, request: Request, url: Url, target: Target, who: KnownKey | None, request_id: str
     ) -> Response:
-        trace = request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
+        trace = edge.trace_header(request)
         payload = orjson.dumps(_event(request, url, who, request_id, trace, self._house.clock.now_ms()))
         invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
         try:
@@ -111,12 +111,7 @@ def _event(
 ) -> dict[str, Any]:
     host = request.headers.get("host", "")
     headers = {name: value for name, value in request.headers.items() if name not in (*_DROPPED, "cookie")}
-    headers |= {
-        "x-amzn-trace-id": trace,
-        "x-forwarded-for": request.headers.get("x-forwarded-for") or request.peer,
-        "x-forwarded-port": host.rpartition(":")[2] if ":" in host else "80",
-        "x-forwarded-proto": "http",
-    }
+    headers |= {"x-amzn-trace-id": trace, **{name.lower(): text for name, text in edge.forwarded(request).items()}}
     query: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
@@ -133,7 +128,7 @@ def _event(
         "requestId": request_id,
         "routeKey": "$default",
         "stage": "$default",
-        "time": f"{datetime.fromtimestamp(now_ms / 1000, UTC):%d/%b/%Y:%H:%M:%S +0000}",
+        "time": edge.request_time(now_ms // 1000),
         "timeEpoch": now_ms,
     }  # fmt: skip
     if who is not None:
@@ -179,7 +174,7 @@ def _response(payload: bytes, request_id: str, trace: str) -> Response:
         body = reply.get("body")
         text = "" if body is None else body if isinstance(body, str) else orjson.dumps(body).decode()
         content = b64decode(text) if reply.get("isBase64Encoded") else text.encode()
-        own = [(str(name), _text(value)) for name, value in (reply.get("headers") or {}).items()]
+        own = [(str(name), edge.header_text(value)) for name, value in (reply.get("headers") or {}).items()]
         cookies = [("Set-Cookie", str(cookie)) for cookie in reply.get("cookies") or ()]
     except (ValueError, TypeError, AttributeError):
         return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
@@ -189,14 +184,6 @@ def _response(payload: bytes, request_id: str, trace: str) -> Response:
     if not any(name.lower() == "content-type" for name, _ in own):
         own.append(("Content-Type", "application/json"))
     return Response(status, [*headers, *own, *cookies], content)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise TypeError("a header must be text, a number or a boolean")
 
 
 def _cors_headers(cors: dict[str, Any], request: Request) -> list[tuple[str, str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import ServiceError
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ HEADERS = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding
            "StorageClass", "WebsiteRedirectLocation")  # fmt: skip
 OVERRIDES = ("ContentType", "CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage")
 _KEY_BYTES_MAX = 1024
-
-
-def moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def owner_id(account: str) -> str:

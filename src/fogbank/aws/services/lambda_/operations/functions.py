@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import bundles, layers, settings, state
+from fogbank.aws.services.lambda_ import bundles, events, layers, settings, state
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -40,7 +40,7 @@ class Functions(Operations):
                 "InvalidParameterValueException",
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
             )
-        chosen = settings.chosen(request)
+        chosen = _chosen(request)
         kept = await bundles.keep(self.house, call, request["Code"])
         return await self.house.store.transact(self._create, call, who, request, chosen, kept)
 
@@ -91,7 +91,7 @@ class Functions(Operations):
         state.check_revision(request.get("RevisionId"), function.latest.revision)
         latest = replace(
             function.latest,
-            settings=settings.chosen(request, function.latest.settings),
+            settings=_chosen(request, function.latest.settings),
             description=request.get("Description", function.latest.description),
             revision=call.new_id(),
             modified_ms=call.now_ms,
@@ -192,6 +192,13 @@ class Functions(Operations):
         if not path.is_file():
             return Response(404, [("content-type", "text/plain")], b"no such code\n")
         return Response(200, [("content-type", "application/zip")], path)
+
+
+def _chosen(request: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
+    target = request.get("DeadLetterConfig", {}).get("TargetArn")
+    if target:
+        events.check_target(target)
+    return settings.chosen(request, before)
 
 
 def publish(tx: Tx, call: Call, function: state.Function, description: str) -> tuple[state.Function, state.Published]:

@@ -101,11 +101,7 @@ class Invocations(Operations):
             given.get("OnFailure", {}).get("Destination", before.on_failure),
         )
         for arn in filter(None, (config.on_success, config.on_failure)):
-            if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
-                raise ServiceError(
-                    "InvalidParameterValueException",
-                    f"The destination ARN {arn} is of a service that is not served here.",
-                )
+            events.check_target(arn)
         events.CONFIGS.put(tx, function.id, who.qualifier, row=config)
         return _shown(who, config)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import state
+from fogbank.aws.services.lambda_ import events, state
 from fogbank.functions.triggers import model as triggers
 from fogbank.kernel.store.records import Records
 
@@ -170,6 +170,12 @@ def _check(request: dict[str, Any]) -> None:
     for name in _NOT_SERVED:
         if request.get(name):
             raise ServiceError("InvalidParameterValueException", f"{name} of event source mappings is not served here.")
+    if request.get("ParallelizationFactor", 1) > 1:
+        told = "A ParallelizationFactor above 1 is not served here: a shard's batches run one after the other."
+        raise ServiceError("InvalidParameterValueException", told)
+    destination = request.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        events.check_target(destination)
 
 
 def _check_batch(kind: str, settings: dict[str, Any], *, fifo: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.s3 import answers, state
 from fogbank.aws.services.s3.state import Bucket
@@ -54,7 +55,7 @@ class Buckets(Operations):
     def list_buckets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         prefix = request.get("Prefix", "")
         own = [b for b in state.BUCKETS.all(tx) if b.account == call.account and b.name.startswith(prefix)]
-        rows = [{"Name": b.name, "CreationDate": answers.moment(b.created_ms), "BucketRegion": b.region} for b in own]
+        rows = [{"Name": b.name, "CreationDate": moment(b.created_ms), "BucketRegion": b.region} for b in own]
         return {"Buckets": rows, "Owner": {"ID": answers.owner_id(call.account)}}
 
     def get_bucket_location(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:

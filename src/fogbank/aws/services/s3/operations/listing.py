@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.s3 import answers, state
 
@@ -136,9 +137,9 @@ class Listing(Operations):
 
 def _behind(tx: Tx, bucket: str, page: Page, after: str) -> Iterator[Object]:
     """Current versions of keys with the prefix, behind `after`; a rolled prefix there is passed as a whole."""
-    rolled = bool(after and page.delimiter and after.endswith(page.delimiter))
-    if after < page.prefix and not rolled:
+    if after < page.prefix:
         after = ""
+    rolled = bool(after) and page.group(after) == after  # Not so a folder's own object, which ends like one.
     start: Key | None = state.OBJECTS.key(bucket, after) if after else None
     if page.prefix and not after:
         start = state.OBJECTS.key(bucket, page.prefix)
@@ -158,7 +159,7 @@ def _behind(tx: Tx, bucket: str, page: Page, after: str) -> Iterator[Object]:
 def _listed(found: Object, key: str, account: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "Key": key,
-        "LastModified": answers.moment(found.modified_ms),
+        "LastModified": moment(found.modified_ms),
         "ETag": f'"{found.etag}"',
         "Size": found.size,
         "StorageClass": found.headers.get("StorageClass", "STANDARD"),
@@ -171,4 +172,4 @@ def _version(found: Object, key: str, account: str, *, newest: bool) -> dict[str
     if not found.marker:
         return _listed(found, key, account) | shown
     owner = {"ID": answers.owner_id(account)}
-    return {"Key": key, "LastModified": answers.moment(found.modified_ms), "Owner": owner, **shown}
+    return {"Key": key, "LastModified": moment(found.modified_ms), "Owner": owner, **shown}

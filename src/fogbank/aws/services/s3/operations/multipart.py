@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.s3 import answers, checksums, state
 from fogbank.aws.services.s3.operations.listing import encoding, page_of
@@ -70,7 +71,7 @@ class Multipart(Operations):
         except FileNotFoundError as error:
             raise state.no_such_key(key) from error
         await self._keep(request, Part(request["PartNumber"], digest.hexdigest(), length, call.now_ms, blob))
-        result = {"ETag": f'"{digest.hexdigest()}"', "LastModified": answers.moment(call.now_ms)}
+        result = {"ETag": f'"{digest.hexdigest()}"', "LastModified": moment(call.now_ms)}
         return {"CopyPartResult": result, **({"CopySourceVersionId": source.version} if version else {})}
 
     async def _keep(self, request: dict[str, Any], part: Part) -> None:
@@ -178,7 +179,7 @@ class Multipart(Operations):
             "IsTruncated": len(behind) > len(shown), "Initiator": owner, "Owner": owner,
             "StorageClass": upload.headers.get("StorageClass", "STANDARD"),
             "Parts": [
-                {"PartNumber": part.number, "LastModified": answers.moment(part.modified_ms), "Size": part.size,
+                {"PartNumber": part.number, "LastModified": moment(part.modified_ms), "Size": part.size,
                  "ETag": f'"{part.etag}"', **part.checksums}
                 for part in shown
             ],
@@ -194,7 +195,7 @@ class Multipart(Operations):
             if not upload.key.startswith(page.prefix) or not behind:
                 continue
             row = {
-                "UploadId": upload.id, "Key": encode(upload.key), "Initiated": answers.moment(upload.started_ms),
+                "UploadId": upload.id, "Key": encode(upload.key), "Initiated": moment(upload.started_ms),
                 "StorageClass": upload.headers.get("StorageClass", "STANDARD"), "Owner": owner, "Initiator": owner,
             }  # fmt: skip
             if not page.take(upload.key, row):

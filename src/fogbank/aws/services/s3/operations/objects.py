@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.s3 import answers, checksums, state
 from fogbank.aws.services.s3.state import Object
@@ -89,7 +90,7 @@ class Objects(Operations):
         }
         asked = {name: shown[name] for name in request["ObjectAttributes"] if shown.get(name) not in (None, {})}
         version = answers.of_version(state.bucket(tx, request["Bucket"]), found)
-        return {**asked, **version, "LastModified": answers.moment(found.modified_ms)}
+        return {**asked, **version, "LastModified": moment(found.modified_ms)}
 
     # -- deleting --
 
@@ -144,7 +145,7 @@ class Objects(Operations):
             made = replace(made, blob=await link(self, call, source.blob))
         shown = await self._keep(call, {"Bucket": request["Bucket"]}, made)
         shown |= {"CopySourceVersionId": source.version} if version is not None else {}
-        result = {"ETag": f'"{made.etag}"', "LastModified": answers.moment(made.modified_ms), **made.checksums}
+        result = {"ETag": f'"{made.etag}"', "LastModified": moment(made.modified_ms), **made.checksums}
         return {"CopyObjectResult": result, "ServerSideEncryption": "AES256", **shown}
 
     # -- tags --

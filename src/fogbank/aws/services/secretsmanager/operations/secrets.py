@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Background, Call, Operations, ServiceError
 from fogbank.aws.services.secretsmanager import state
 from fogbank.aws.services.secretsmanager.operations.values import kept_version
@@ -223,7 +223,3 @@ def _shown(secret: Secret) -> dict[str, Any]:
         **{name: moment(at_ms) for name, at_ms in moments.items() if at_ms},
         **{name: value for name, value in further.items() if value},
     }  # fmt: skip
-
-
-def moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

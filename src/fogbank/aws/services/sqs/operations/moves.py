@@ -115,18 +115,23 @@ class Moves(Operations):
 
     async def _work(self) -> None:
         house = self.house
+        next_ms: dict[str, int] = {}  # By task, where it has a rate.
         with house.signals.watch(_STARTED) as watch:
             while True:
                 running = await house.store.transact(ACTIVE.all)
+                now_ms = house.clock.now_ms()
+                next_ms = {task.id: next_ms.get(task.id, now_ms) for task in running if task.per_second}
                 for task in running:
+                    if next_ms.get(task.id, now_ms) > now_ms:
+                        continue
+                    if task.per_second:
+                        next_ms[task.id] = now_ms + 1000
                     try:
                         await house.store.transact(_step, task.source, house.clock.now_ms(), house.ids.new)
                     except ServiceError as error:  # A queue is gone: what this step did is undone.
                         await house.store.transact(_fail, task.source, error.code)
-                if not running:
-                    await watch.wait()
-                elif all(task.per_second for task in running):
-                    await house.clock.sleep(1000)
+                if len(next_ms) == len(running):  # None that goes as fast as it can.
+                    await watch.wait(min(next_ms.values(), default=None))
 
 
 def _step(tx: Tx, source: str, now_ms: int, new_id: Callable[[], str]) -> None:

@@ -1,0 +1,42 @@
+"""What AWS's front doors for HTTP add to a request on its way to a function, and take from the reply: API Gateway and
+function URLs alike.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fogbank.kernel.gateway.messages import Request
+
+
+def trace_header(request: Request) -> str:
+    """The caller's own X-Amzn-Trace-Id, or one of this request's trace."""
+    return request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
+
+
+def forwarded(request: Request) -> dict[str, str]:
+    """Where the caller was, and over what it came."""
+    host = request.headers.get("host", "")
+    return {
+        "X-Forwarded-For": request.headers.get("x-forwarded-for") or request.peer,
+        "X-Forwarded-Port": host.rpartition(":")[2] if ":" in host else "80",
+        "X-Forwarded-Proto": "http",
+    }
+
+
+@lru_cache(4)
+def request_time(epoch_s: int) -> str:
+    """ "12/Mar/2020:19:03:58 +0000": the same for all requests of a second."""
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+
+
+def header_text(value: Any) -> str:
+    """Of a header in a function's reply. Raises `TypeError` for what is none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise TypeError("a header must be text, a number or a boolean")
