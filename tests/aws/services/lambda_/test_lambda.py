@@ -191,3 +191,30 @@ def test_a_queue_that_hides_messages_for_less_than_the_functions_timeout_is_refu
         functions.create_event_source_mapping(
             FunctionName="slow", EventSourceArn="arn:aws:sqs:us-east-1:000000000000:short"
         )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ParallelizationFactor": 2},
+        {"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}},
+        {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:000000000000:lost"}}},
+    ],
+)
+def test_what_a_mapping_could_not_do_is_refused_when_it_is_made(cloud: Cloud, functions: Any, given: Any) -> None:
+    deploy(functions, "f", ECHO)
+    cloud.client("sqs").create_queue(QueueName="q")
+    with pytest.raises(ClientError, match="not served here") as refused:
+        functions.create_event_source_mapping(
+            FunctionName="f", EventSourceArn="arn:aws:sqs:us-east-1:000000000000:q", **given
+        )
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
+def test_a_dead_letter_target_that_cannot_be_reached_is_refused_when_it_is_set(functions: Any) -> None:
+    lost = {"TargetArn": "arn:aws:sns:us-east-1:000000000000:lost"}
+    with pytest.raises(ClientError, match="not served here"):
+        deploy(functions, "f", ECHO, DeadLetterConfig=lost)
+    deploy(functions, "f", ECHO, DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:lost"})
+    with pytest.raises(ClientError, match="not served here"):
+        functions.update_function_configuration(FunctionName="f", DeadLetterConfig=lost)

@@ -93,6 +93,23 @@ def test_a_rate_is_kept_and_the_task_goes_on_after_a_restart_until_it_is_cancell
     assert "Only active" in refusal(sqs.cancel_message_move_task, TaskHandle=handle["TaskHandle"])
 
 
+def test_a_task_without_a_rate_does_not_hurry_one_that_has_one(cloud: Cloud, sqs: Any) -> None:
+    shop = Shop(cloud, sqs, [str(number) for number in range(9)])
+    many = sqs.create_queue(QueueName="dead2")["QueueUrl"]
+    arn = DEAD + "2"
+    sqs.create_queue(
+        QueueName="more", Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 1})}
+    )
+    target = sqs.create_queue(QueueName="target")["QueueUrl"]
+    for _ in range(30):
+        entries = [{"Id": str(number), "MessageBody": "x"} for number in range(10)]
+        sqs.send_message_batch(QueueUrl=many, Entries=entries)
+    sqs.start_message_move_task(SourceArn=DEAD, MaxNumberOfMessagesPerSecond=2)
+    sqs.start_message_move_task(SourceArn=arn, DestinationArn=DEAD.replace("dead", "target"))
+    eventually(lambda: shop.count(target) == 300)
+    assert shop.count(shop.orders) == 2
+
+
 def test_a_task_whose_destination_is_gone_fails_and_moves_nothing(cloud: Cloud, sqs: Any) -> None:
     shop = Shop(cloud, sqs, ["a"])
     sqs.delete_queue(QueueUrl=shop.orders)
