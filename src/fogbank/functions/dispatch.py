@@ -102,7 +102,8 @@ class InstanceEngine:
                 self._forget(pool)
 
     def status(self) -> list[dict[str, Any]]:
-        return [instance.facts() for pool in self._pools.values() for instance in pool.all]
+        """What is there now. A test may ask from its own thread: each collection is copied in one step first."""
+        return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
 
     async def close(self) -> None:
         for task in (self._reaper, *self._refilling):

@@ -16,7 +16,7 @@ def test_a_batch_that_is_given_up_is_told_of_with_the_place_where_it_lies(cloud:
     """ "Capturing discarded batches": the shard and the sequence numbers, by which the records can be read again."""
     dynamodb, sqs, functions = (cloud.client(name) for name in ("dynamodb", "sqs", "lambda"))
     table = dynamodb.create_table(
-        TableName="t", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        TableName="items", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )["TableDescription"]  # fmt: skip
@@ -27,7 +27,7 @@ def test_a_batch_that_is_given_up_is_told_of_with_the_place_where_it_lies(cloud:
         MaximumRetryAttempts=0,
         DestinationConfig={"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:lost"}},
     )  # fmt: skip
-    dynamodb.put_item(TableName="t", Item={"id": {"S": "1"}})
+    dynamodb.put_item(TableName="items", Item={"id": {"S": "1"}})
 
     def told() -> Any:
         cloud.advance(seconds=1)
