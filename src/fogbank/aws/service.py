@@ -3,6 +3,7 @@
 A plain `def put_item(self, tx, call, request)` is one transaction: it is given the `Tx`, awaits nothing, and may be run
 again after a conflict. An `async def invoke(self, call, request)` is one that waits (a long poll, an invocation); it
 opens its own transactions with `self.house.store.transact`. Both return the API's output structure as a plain dict.
+What mostly need not wait, and sometimes must (a long poll), is a plain one that returns `Later`.
 
 A service is a folder `aws/services/<botocore name, "-" as "_">/`; its classes of operations stand in `operations.py`,
 or in several files of `operations/` once there are several nouns. They are found there, not registered. ("lambda" is
@@ -12,8 +13,11 @@ a word of Python's, so that folder is `lambda_`.)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -32,8 +36,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """Who asks, where and when. Time and new names come with the call, so an operation can be run again."""
 
     account: str  # Twelve digits.
@@ -50,10 +53,17 @@ class Call:
     @property
     def sender(self) -> str:
         """The caller's unique id, as messages carry it: made of the ARN, as there may be no such user on record."""
-        return f"AIDA{sha256(self.principal.encode()).hexdigest()[:17].upper()}"
+        return _unique_id(self.principal)
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What an operation returns from its transaction to wait for something: `finish()` is awaited once that is kept."""
+
+    finish: Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,11 @@ class KnownKey:
     secret: str
     token: str = ""  # Of a temporary one.
     expires_ms: int = 0  # 0: never.
+
+
+@lru_cache(1024)
+def _unique_id(arn: str) -> str:
+    return f"AIDA{sha256(arn.encode()).hexdigest()[:17].upper()}"
 
 
 class ServiceError(Exception):

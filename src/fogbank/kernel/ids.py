@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.clock import Clock
 
 _COUNT_BITS = 12
+_COUNT_MASK = (1 << _COUNT_BITS) - 1
 _NODE_BITS = 62
 _LOWER_AND_DIGITS = string.ascii_lowercase + string.digits
 
@@ -23,13 +24,16 @@ class Ids:
         node = f"{0b10 << 62 | self._random.getrandbits(_NODE_BITS):016x}"
         self._tail = f"{node[:4]}-{node[4:]}"
         self._last = 0
+        self._prefix_ms, self._prefix = -1, ""
 
     def new(self) -> str:
         """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 of count within one, 62 that tell the node."""
         self._last = max(self._last + 1, self._clock.now_ms() << _COUNT_BITS)
-        at_ms, count = self._last >> _COUNT_BITS, self._last & ((1 << _COUNT_BITS) - 1)
-        text = f"{at_ms << 16 | 7 << 12 | count:016x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:]}-{self._tail}"
+        at_ms = self._last >> _COUNT_BITS
+        if at_ms != self._prefix_ms:
+            self._prefix_ms, text = at_ms, f"{at_ms:012x}"
+            self._prefix = f"{text[:8]}-{text[8:]}-7"
+        return f"{self._prefix}{self._last & _COUNT_MASK:03x}-{self._tail}"
 
     def token(self, length: int, alphabet: str = _LOWER_AND_DIGITS) -> str:
         """Random text, for the short ids that clouds give (an API's id, an access key) and for secrets."""

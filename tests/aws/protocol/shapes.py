@@ -203,6 +203,7 @@ def request(operation: OperationModel, protocol: str, parameters: dict[str, Any]
         list(headers.items()),
         raw,
         "127.0.0.1",
+        "0",
         "0" * 32,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fogbank.aws.protocol import signatures
 from fogbank.kernel.gateway.messages import Request
@@ -43,7 +43,7 @@ def signed(
     raw = [(name, value if isinstance(value, str) else value.decode()) for name, value in sent.headers.items()]
     where, _, asked = sent.url.removeprefix("http://127.0.0.1:4566").partition("?")
     joined = {name.lower(): value for name, value in raw}
-    return Request(method, where, asked, joined, raw, body, "127.0.0.1", "0" * 32)
+    return Request(method, where, asked, joined, raw, body, "127.0.0.1", "0", "0" * 32)
 
 
 def verified(request: Request, secret: str = SECRET) -> bool:
@@ -156,11 +156,11 @@ def _hash(content: bytes) -> str:
 )
 def test_a_claim_that_lacks_something_says_what(text: str, said: str) -> None:
     headers = {"authorization": text, "x-amz-date": "20261124T000000Z"}
-    request = Request("GET", "/", "", headers, list(headers.items()), b"", "127.0.0.1", "0" * 32)
+    request = Request("GET", "/", "", headers, list(headers.items()), b"", "127.0.0.1", "0", "0" * 32)
     with pytest.raises(signatures.Incomplete, match=said):
         signatures.claim(request)
 
 
 def test_nobody_claims_anything_in_an_unsigned_request() -> None:
-    request: Any = Request("GET", "/", "", {}, [], b"", "127.0.0.1", "0" * 32)
+    request: Any = Request("GET", "/", "", {}, [], b"", "127.0.0.1", "0", "0" * 32)
     assert signatures.claim(request) is None

@@ -56,6 +56,10 @@ def run(driver: str, scenario: Callable[[Store], Coroutine[Any, Any, None]], sig
     asyncio.run(whole())
 
 
+def two_rows(tx: Tx, one: Key, other: Key) -> tuple[bytes | None, bytes | None]:
+    return tx.get(one), tx.get(other)
+
+
 class ATable(StoreMachine):
     """The model is a dictionary; its order is that of the packed keys, which have a test of their own."""
 
@@ -89,6 +93,21 @@ class ATable(StoreMachine):
     @rule(key=KEYS, lock=st.booleans())
     def get(self, key: Key, lock: bool) -> None:
         assert self.transact(lambda tx: tx.get(key, lock=lock)) == self.model.get(key)
+
+    @rule(key=KEYS, other=KEYS)
+    def recall(self, key: Key, other: Key) -> None:
+        """What is made of rows is made anew once one of them is written, and an undone write leaves no trace in it."""
+        both = self.model.get(key), self.model.get(other)
+        assert self.transact(lambda tx: tx.recall(two_rows, key, other)) == both
+
+        def undone(tx: Tx) -> None:
+            tx.put(other, b"undone")
+            assert tx.recall(two_rows, key, other)[1] == b"undone"
+            raise KeyError("undone")
+
+        with pytest.raises(KeyError):
+            self.transact(undone)
+        assert self.transact(lambda tx: tx.recall(two_rows, key, other)) == both
 
     @rule(low=KEYS, high=KEYS, limit=st.one_of(st.none(), st.integers(0, 4)), reverse=st.booleans(), unsent=KEYS)
     def scan(self, low: Key, high: Key, limit: int | None, reverse: bool, unsent: Key) -> None:

@@ -6,6 +6,7 @@ A presigned URL's time and a temporary key's end count either way: apps rely on 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fogbank.aws.protocol import signatures, signatures_v2
@@ -41,10 +42,18 @@ class Authentication:
         self._ends_s: dict[str, float] = {}  # Of presigned URLs that were used.
         self.registers: list[Callable[[Tx, str], KnownKey | None]] = []  # Of the services that issue keys.
 
-    async def identify(self, request: Request, where: Destination, operation: Operation, protocol: str) -> KnownKey:
-        """The caller. Raises the `ServiceError` of the service's family where the request may not come in."""
+    def known(self, tx: Tx, access_key: str) -> KnownKey | None:
+        """A key that was issued here, as its register has it."""
+        return next((found for find in self.registers if (found := find(tx, access_key)) is not None), None)
+
+    def identify(
+        self, request: Request, where: Destination, operation: Operation, protocol: str, known: KnownKey | None
+    ) -> KnownKey:
+        """The caller, if its key is what is `known`. Raises the `ServiceError` of the service's family where the
+        request may not come in."""
         access_key = where.access_key
-        known = await self._known(access_key, protocol)
+        if known is not None:
+            self._check_life(known, protocol)
         if protocol == "rest-xml" and (older := signatures_v2.claim(request)) is not None:
             self._judge_older(request, where, older, known)
             return known or self._public(access_key)
@@ -62,26 +71,19 @@ class Authentication:
         told = self._claim(request, protocol)
         if told is None:
             return None
-        known = await self._known(told.access_key, protocol)
+        known = await self._store.transact(self.known, told.access_key) if is_issued(told.access_key) else None
+        if known is not None:
+            self._check_life(known, protocol)
         self._check(request, told, known, protocol)
         return known or self._public(told.access_key)
 
-    async def _known(self, access_key: str, protocol: str) -> KnownKey | None:
-        """A key that was issued here, as long as it lives."""
-        if not access_key.startswith(("AKIA", "ASIA")):
-            return None
-        for find in self.registers:
-            known = await self._store.transact(find, access_key)
-            if known is not None and known.expires_ms and known.expires_ms <= self._clock.now_ms():
-                raise _expired_token(protocol)
-            if known is not None:
-                return known
-        return None
+    def _check_life(self, known: KnownKey, protocol: str) -> None:
+        if known.expires_ms and known.expires_ms <= self._clock.now_ms():
+            raise _expired_token(protocol)
 
     def _public(self, access_key: str) -> KnownKey:
         """Twelve digits are an account; anything else is the default account."""
-        account = access_key if _is_account(access_key) else self._config.account
-        return KnownKey(account, f"arn:aws:iam::{account}:root", PUBLIC_SECRET)
+        return _root_of(access_key if _is_account(access_key) else self._config.account)
 
     def _claim(self, request: Request, protocol: str) -> Claim | None:
         try:
@@ -178,6 +180,16 @@ class Authentication:
         if skew_s < -_SKEW_S:
             end = f"{now + limit:%Y%m%dT%H%M%SZ} ({now:%Y%m%dT%H%M%SZ} + 5 min.)"
             raise _mismatch(protocol, f"Signature not yet current: {told.stamp} is still later than {end}")
+
+
+def is_issued(access_key: str) -> bool:
+    """Whether it looks like one that a service has given out."""
+    return access_key.startswith(("AKIA", "ASIA"))
+
+
+@lru_cache(1024)
+def _root_of(account: str) -> KnownKey:
+    return KnownKey(account, f"arn:aws:iam::{account}:root", PUBLIC_SECRET)
 
 
 def _secret(known: KnownKey | None, access_key: str, token: str, protocol: str) -> str:

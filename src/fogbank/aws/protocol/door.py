@@ -11,24 +11,25 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import errors, models, validation
-from fogbank.aws.protocol.authentication import Authentication
+from fogbank.aws.protocol.authentication import Authentication, is_issued
 from fogbank.aws.protocol.names import method_name
 from fogbank.aws.protocol.routing import Destination, destination
 from fogbank.aws.protocol.wire import Wire
-from fogbank.aws.service import Call, KnownKey, ServiceError
-from fogbank.kernel.gateway.messages import Response
+from fogbank.aws.service import Call, KnownKey, Later, ServiceError
+from fogbank.kernel.gateway.messages import Ready, Response
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.telemetry import current_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from fogbank.aws.protocol.models import Operation
     from fogbank.aws.service import Operations
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
-    from fogbank.kernel.gateway.messages import Request
+    from fogbank.kernel.gateway.messages import Answer, Request
     from fogbank.kernel.ids import Ids
-    from fogbank.kernel.store import Store
+    from fogbank.kernel.store import Immediate, Store
     from fogbank.kernel.telemetry import Telemetry
 
 
@@ -42,9 +43,23 @@ class Asker:
     source_arn: str = ""
 
 
+@dataclass(slots=True)
+class _Asked:
+    """A request on its way."""
+
+    request: Request
+    where: Destination
+    wire: Wire
+    protocol: str
+    operation: Operation
+    labels: Mapping[str, str]
+    method: Callable[..., Any]
+
+
 class Door:
     def __init__(self, config: Config, clock: Clock, ids: Ids, telemetry: Telemetry, store: Store) -> None:
         self._config, self._clock, self._ids, self._telemetry, self._store = config, clock, ids, telemetry, store
+        self._at_once = store.immediate
         self._wires: dict[str, Wire] = {}
         self._methods: dict[str, dict[str, tuple[Callable[..., Any], bool]]] = {}
         self._authentication = Authentication(config, clock, store)
@@ -65,51 +80,83 @@ class Door:
 
     # -- from the wire ----------------------------------------------------------------------------------------------
 
-    async def answer(self, request: Request) -> Response:
-        request_id = self._ids.new()
+    def answer(self, request: Request) -> Answer:
         where = destination(request, self._methods)
         try:
             wire = self._wire(where.service)
         except models.UnknownService:
-            return Response(404, [("content-type", "text/plain")], _nobody(where).encode())
+            return Ready(Response(404, [("content-type", "text/plain")], _nobody(where).encode()))
         protocol = where.protocol or wire.model.protocol
         try:
             operation, labels = wire.find(request, where)
             if operation is None:
                 raise _unknown_operation(where, request)
             method, waits = self._method(where.service, operation.name)
-            who = await self._authentication.identify(request, where, operation, protocol)
-            parameters = wire.read(request, operation, labels, protocol)
-            call = self._call(who, where, request_id, request)
-            if waits:
-                result = await method(call, parameters)
-            else:
-                result = await self._store.transact(method, call, parameters)
-            return wire.write(operation, result or {}, protocol, request_id)
         except ServiceError as error:
-            return errors.response(wire.model, protocol, wire.codec, error, request_id)
-        except StoreError as error:
-            self._telemetry.error("the store could not keep a write", error=str(error), service=where.service)
-            told = ServiceError("ServiceUnavailable", f"The store could not keep this: {error}", status=503)
-            return errors.response(wire.model, protocol, wire.codec, told, request_id)
-        except Exception as error:  # A bug: the caller sees AWS's own words for one, the log all of it.
-            self._log_bug(where, error)
-            code = {"rest-xml": "InternalError", "json": "InternalServerError"}.get(protocol, "InternalFailure")
-            told = ServiceError(code, f"Internal error; look for request {request_id} in fogbank's log.", status=500)
-            return errors.response(wire.model, protocol, wire.codec, told, request_id)
+            return Ready(errors.response(wire.model, protocol, wire.codec, error, request.id))
+        asked = _Asked(request, where, wire, protocol, operation, labels, method)
+        if waits or self._at_once is None:
+            return self._answer_waiting(asked, waits=waits)
+        return self._answer_at_once(asked, self._at_once)
 
-    def _call(self, who: KnownKey, where: Destination, request_id: str, request: Request) -> Call:
+    def _answer_at_once(self, asked: _Asked, store: Immediate) -> Answer:
+        request, where = asked.request, asked.where
+        try:
+            known = store.run(self._authentication.known, where.access_key) if is_issued(where.access_key) else None
+            who = self._authentication.identify(request, where, asked.operation, asked.protocol, known)
+            parameters = asked.wire.read(request, asked.operation, asked.labels, asked.protocol)
+            result = store.run(asked.method, self._call(who, where, request), parameters)
+            if type(result) is Later:
+                return self._finish(asked, result)
+            response = asked.wire.write(asked.operation, result or {}, asked.protocol, request.id)
+        except Exception as error:
+            return Ready(self._told(asked, error))
+        return Ready(response, store.tick, lambda error: self._told(asked, error))
+
+    async def _answer_waiting(self, asked: _Asked, *, waits: bool) -> Response:
+        request, where = asked.request, asked.where
+        try:
+            issued = is_issued(where.access_key)
+            known = await self._store.transact(self._authentication.known, where.access_key) if issued else None
+            who = self._authentication.identify(request, where, asked.operation, asked.protocol, known)
+            parameters = asked.wire.read(request, asked.operation, asked.labels, asked.protocol)
+            call = self._call(who, where, request)
+            if waits:
+                result = await asked.method(call, parameters)
+            else:
+                result = await self._store.transact(asked.method, call, parameters)
+            if type(result) is Later:
+                return await self._finish(asked, result)
+            return asked.wire.write(asked.operation, result or {}, asked.protocol, request.id)
+        except Exception as error:
+            return self._told(asked, error)
+
+    async def _finish(self, asked: _Asked, later: Later) -> Response:
+        try:
+            result = await later.finish()
+            return asked.wire.write(asked.operation, result or {}, asked.protocol, asked.request.id)
+        except Exception as error:
+            return self._told(asked, error)
+
+    def _told(self, asked: _Asked, error: Exception) -> Response:
+        """What went wrong as the protocol has it."""
+        told, protocol = error, asked.protocol
+        if isinstance(error, StoreError):
+            self._telemetry.error("the store could not keep a write", error=str(error), service=asked.where.service)
+            told = ServiceError("ServiceUnavailable", f"The store could not keep this: {error}", status=503)
+        elif not isinstance(error, ServiceError):  # A bug: the caller sees AWS's own words for one, the log all of it.
+            self._log_bug(asked.where, error)
+            code = {"rest-xml": "InternalError", "json": "InternalServerError"}.get(protocol, "InternalFailure")
+            text = f"Internal error; look for request {asked.request.id} in fogbank's log."
+            told = ServiceError(code, text, status=500)
+        assert isinstance(told, ServiceError)
+        return errors.response(asked.wire.model, protocol, asked.wire.codec, told, asked.request.id)
+
+    def _call(self, who: KnownKey, where: Destination, request: Request) -> Call:
         return Call(
-            account=who.account,
-            region=where.region or self._config.region,
-            principal=who.principal,
-            now_ms=self._clock.now_ms(),
-            request_id=request_id,
-            trace_id=request.trace_id,
-            new_id=self._ids.new,
-            access_key=where.access_key,
-            host=request.headers.get("host", ""),
-        )
+            who.account, where.region or self._config.region, who.principal, self._clock.now_ms(), request.id,
+            request.trace_id, self._ids.new, where.access_key, "", request.headers.get("host", ""),
+        )  # fmt: skip
 
     # -- from inside ------------------------------------------------------------------------------------------------
 
@@ -143,6 +190,8 @@ class Door:
             host=host,
         )
         result = await method(call, parameters) if waits else await self._store.transact(method, call, parameters)
+        if type(result) is Later:
+            result = await result.finish()
         return result or {}
 
     port = 0  # Told by the assembly once it is known: for addresses that operations give out.

@@ -50,9 +50,9 @@ def destination(request: Request, served: Iterable[str]) -> Destination:
     service = _SIGNING_NAMES.get(signing_name, signing_name)
     target = request.headers.get("x-amz-target")
     if target:
-        prefix, _, operation = target.rpartition(".")
-        found = _by_target(prefix, service, served)
-        return Destination(found or service, operation, "json", region, access_key)
+        asked = (target, service, region, access_key)
+        known = _targets.get(asked)
+        return _of_target(asked, served) if known is None else known
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" and (cbor := _CBOR_PATH.fullmatch(request.path)):
         return Destination(service or _of_host(request)[0], cbor["operation"], "cbor", region, access_key)
     bucket_host = _S3_HOST.fullmatch(request.host)
@@ -69,6 +69,20 @@ def destination(request: Request, served: Iterable[str]) -> Destination:
         )
     service = service or _by_path(request.path)
     return Destination(service, region=region or host_region, access_key=access_key, path=request.path)
+
+
+def _of_target(asked: tuple[str, str, str, str], served: Iterable[str]) -> Destination:
+    target, service, region, access_key = asked
+    prefix, _, operation = target.rpartition(".")
+    found = Destination(_by_target(prefix, service, served) or service, operation, "json", region, access_key)
+    if len(_targets) >= _TARGETS_MAX:
+        _targets.clear()
+    _targets[asked] = found
+    return found
+
+
+_TARGETS_MAX = 1024
+_targets: dict[tuple[str, str, str, str], Destination] = {}  # Callers ask for the same again and again.
 
 
 class Bindings:

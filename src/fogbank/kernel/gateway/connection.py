@@ -2,18 +2,23 @@
 
 The parser is httptools'; what it leaves to its user is here: limits, framing that cannot be read in two ways,
 `Expect: 100-continue`, pipelining, time-outs, and a peer that reads slowly or goes away.
+
+An answer that is `Ready` goes out without a task and without another turn of the event loop; only what must be waited
+for becomes a task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Protocol, cast
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 import httptools
 
 from fogbank.kernel.gateway.body import Body
-from fogbank.kernel.gateway.messages import Request, Response
+from fogbank.kernel.gateway.messages import Ready, Request, Response
 from fogbank.kernel.gateway.writing import head, length_of, write_long
 from fogbank.kernel.telemetry import current_trace
 
@@ -22,11 +27,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fogbank.kernel.gateway.limits import Limits
+    from fogbank.kernel.gateway.messages import Answer
+    from fogbank.kernel.store import StoreError
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _AMZN_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
+_NEVER: Final = float("inf")
+_NAMES_MAX, _NAME_BYTES_MAX = 1024, 64
+_ONCE: Final = frozenset(("content-length", "host", "transfer-encoding"))
+_names: Final[dict[bytes, tuple[str, str]]] = {}  # Of headers: as they came, and in lower case.
 
 
 class _Refused(Exception):
@@ -46,10 +57,13 @@ class Host(Protocol):
     stopping: bool
 
     @property
-    def answer(self) -> Callable[[Request], Awaitable[Response]]: ...
+    def answer(self) -> Callable[[Request], Answer]: ...
     def failed(self, request: Request, error: Exception, /) -> Response: ...
-    def new_trace(self) -> str: ...
+    def new_id(self) -> str: ...
     def now_s(self) -> int: ...
+
+
+_Job: TypeAlias = "tuple[Request, Awaitable[Response], bool]"
 
 
 class Connection(asyncio.Protocol):
@@ -57,12 +71,16 @@ class Connection(asyncio.Protocol):
         self._gateway, self._limits = gateway, gateway.limits
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
-        self._waiting: list[tuple[Request, bool]] = []  # Requests and whether each keeps the connection.
-        self._worker: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[Request, bool]] = deque()  # Requests and whether each keeps the connection.
+        self._busy = False  # An answer is under way.
+        self._worker: asyncio.Task[None] | None = None  # Waits for answers; made when the first must be waited for.
+        self._job: asyncio.Future[_Job] | None = None  # What the worker waits for while it has none.
+        self._sender: asyncio.Task[None] | None = None  # Of a body that cannot go out at once.
         self._writable = asyncio.Event()
         self._writable.set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_s = _NEVER  # By the loop's clock: what the peer owes us must have come by then.
         self._closing = False
+        self._deaf = False  # What comes now is not read: what came before it is still answered.
         self._first = True
         self._paused = False
 
@@ -76,14 +94,15 @@ class Connection(asyncio.Protocol):
         if len(self._gateway.connections) > self._limits.connections:
             self._refuse(_Refused(503, "too many connections"))
             return
-        self._wait_at_most(self._limits.idle_timeout_s)
+        self._deadline_s = self._loop.time() + self._limits.idle_timeout_s
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
-        self._stop_timer()
         self._gateway.connections.discard(self)
         self._writable.set()  # Whoever writes finds the connection closing.
         self._waiting.clear()
+        if self._job is not None:
+            self._job.cancel()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -92,14 +111,14 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or self._deaf:
             return
         if self._first:
             self._first = False
             if data.startswith(_HTTP2_PREFACE[: len(data)]) and len(data) >= 4:
                 self._refuse(_Refused(505, "HTTP/2 is not spoken here"))
                 return
-            self._wait_at_most(self._limits.header_timeout_s)
+            self._deadline_s = self._loop.time() + self._limits.header_timeout_s
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -118,24 +137,28 @@ class Connection(asyncio.Protocol):
         self._named: dict[str, str] = {}
         self._header_bytes = 0
         self._body: Body | None = None
-        self._wait_at_most(self._limits.header_timeout_s)
+        self._deadline_s = self._loop.time() + self._limits.header_timeout_s
 
     def on_url(self, url: bytes) -> None:
         self._url += url
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + 4)
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > self._limits.header_bytes:
+            self._count(0)
         if len(self._headers) >= self._limits.header_count:
             raise _Refused(431, f"more than {self._limits.header_count} headers")
-        text, content = name.decode("latin-1"), value.decode("utf-8", "surrogateescape")
+        known = _names.get(name)
+        text, key = _name(name) if known is None else known
+        content = value.decode("utf-8", "surrogateescape")
         self._headers.append((text, content))
-        key = text.lower()
-        if key in self._named:
-            if key in ("content-length", "host", "transfer-encoding"):
+        named = self._named
+        if key in named:
+            if key in _ONCE:
                 raise _Refused(400, f"the header {key} came twice")
-            content = f"{self._named[key]}, {content}"
-        self._named[key] = content
+            content = f"{named[key]}, {content}"
+        named[key] = content
 
     def on_headers_complete(self) -> None:
         named = self._named
@@ -147,11 +170,11 @@ class Connection(asyncio.Protocol):
             raise _Refused(413, f"the body is larger than {self._limits.body_bytes} bytes")
         if "host" not in named and self._parser.get_http_version() == "1.1":
             raise _Refused(400, "the header host is missing")
-        if named.get("expect", "").lower() == "100-continue" and not self._worker and not self._waiting:
+        if "expect" in named and named["expect"].lower() == "100-continue" and not self._busy:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if (length is not None and length != "0") or coding is not None:
             self._body = Body(self._gateway.run_dir, self._limits.in_memory_bytes)
-            self._wait_at_most(self._limits.body_timeout_s)
+            self._deadline_s = self._loop.time() + self._limits.body_timeout_s
 
     def on_body(self, piece: bytes) -> None:
         assert self._body is not None
@@ -159,67 +182,132 @@ class Connection(asyncio.Protocol):
         if self._body.length > self._limits.body_bytes:
             raise _Refused(413, f"the body is larger than {self._limits.body_bytes} bytes")
         if self._body.length > self._limits.in_memory_bytes:
-            self._wait_at_most(self._limits.body_timeout_s)
+            self._deadline_s = self._loop.time() + self._limits.body_timeout_s
 
     def on_message_complete(self) -> None:
-        self._stop_timer()
+        self._deadline_s = _NEVER
         path, _, query = self._url.decode("utf-8", "surrogateescape").partition("?")
         if not path.startswith("/"):  # "GET http://host/path" is a proxy's form; "*" is OPTIONS'.
             path = "/" + path.partition("://")[2].partition("/")[2] if "://" in path else path
+        request_id = self._gateway.new_id()
         request = Request(
-            self._parser.get_method().decode(), path, query.partition("#")[0], self._named, self._headers,
-            self._body.content() if self._body else b"", self._peer, _trace(self._named) or self._gateway.new_trace(),
+            self._parser.get_method().decode(), path, query.partition("#")[0] if query else "", self._named,
+            self._headers, self._body.content() if self._body else b"", self._peer, request_id,
+            _trace(self._named) or request_id.replace("-", ""),
         )  # fmt: skip
         self._body = None
-        self._waiting.append((request, self._parser.should_keep_alive()))
-        if self._worker is None:
-            self._worker = self._loop.create_task(self._work())
-        elif len(self._waiting) >= _PIPELINED_MAX and not self._paused:
+        keep = self._parser.should_keep_alive()
+        if not self._busy:
+            self._take(request, keep)
+            return
+        self._waiting.append((request, keep))
+        if len(self._waiting) >= _PIPELINED_MAX and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
     # -- answering --------------------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        """Answer what waits, one after the other."""
-        try:
-            while self._waiting and not self._closing:
-                request, keep = self._waiting.pop(0)
-                if self._paused and len(self._waiting) < _PIPELINED_MAX // 2:
-                    self._paused = False
-                    self._transport.resume_reading()
-                current_trace.set(request.trace_id)
-                try:
-                    response = await self._gateway.answer(request)
-                except Exception as error:  # The outermost boundary: a bug costs one answer, not the server.
-                    response = self._gateway.failed(request, error)
-                await self._send(request, response, keep=keep and not self._gateway.stopping)
-        finally:
-            self._worker = None
-            if not self._closing:
-                self._wait_at_most(self._limits.idle_timeout_s)
+    def _take(self, request: Request, keep: bool) -> None:  # noqa: FBT001
+        """Answer it, and what waits behind it, as far as that needs no waiting."""
+        self._busy = True
+        while True:
+            current_trace.set(request.trace_id)
+            try:
+                answer = self._gateway.answer(request)
+            except Exception as error:  # The outermost boundary: a bug costs one answer, not the server.
+                answer = Ready(self._gateway.failed(request, error))
+            if type(answer) is not Ready:
+                self._hand_over((request, answer, keep))  # type: ignore[arg-type]  # The other kind of an `Answer`.
+                return
+            if answer.until is not None:
+                answer.until.then(partial(self._settled, request, answer, keep))
+                return
+            if not self._send(request, answer.response, keep) or not self._waiting:
+                return
+            request, keep = self._next()
 
-    async def _send(self, request: Request, response: Response, *, keep: bool) -> None:
+    def _settled(self, request: Request, answer: Ready, keep: bool, error: StoreError | None) -> None:  # noqa: FBT001
+        response = answer.response
+        if error is not None:
+            response = answer.lost(error) if answer.lost else self._gateway.failed(request, error)
+        if self._send(request, response, keep) and self._waiting:
+            self._take(*self._next())
+
+    def _hand_over(self, job: _Job) -> None:
+        """To the worker, of which each connection has one: a task for every request would cost a tenth of its way."""
+        if self._job is None:
+            self._worker = self._loop.create_task(self._work(job))
+        else:
+            self._job.set_result(job)
+            self._job = None
+
+    async def _work(self, job: _Job) -> None:
+        while True:
+            request, answer, keep = job
+            current_trace.set(request.trace_id)
+            try:
+                response = await answer
+            except Exception as error:
+                response = self._gateway.failed(request, error)
+            next_job = self._job = self._loop.create_future()  # First: the next one may be there already.
+            if self._send(request, response, keep) and self._waiting:
+                self._take(*self._next())
+            if self._closing:
+                return
+            job = await next_job
+
+    def _next(self) -> tuple[Request, bool]:
+        if self._paused and len(self._waiting) < _PIPELINED_MAX // 2:
+            self._paused = False
+            self._transport.resume_reading()
+        return self._waiting.popleft()
+
+    def _send(self, request: Request, response: Response, keep: bool) -> bool:  # noqa: FBT001
+        """Whether the next one may be taken now; else that follows by itself, or nothing does."""
         if self._closing:
-            return
+            return False
         body, length, bodiless = response.body, length_of(response), request.method == "HEAD"
         chunked = length is None and not bodiless and self._parser.get_http_version() == "1.1"
-        keep = keep and (length is not None or chunked or bodiless)
+        keep = keep and not self._gateway.stopping and (length is not None or chunked or bodiless)
+        keep = keep and not (self._deaf and not self._waiting)
         first = head(response, length, now_s=self._gateway.now_s(), close=not keep, chunked=chunked)
-        if isinstance(body, bytes) or bodiless:
+        if type(body) is bytes or bodiless:
             self._transport.write(first if bodiless else first + body)  # type: ignore[operator]
             if not self._writable.is_set():
-                await self._writable.wait()
-        else:
-            try:
-                await write_long(self, response, first, chunked=chunked)
-            except Exception as error:  # The head is sent: all that is left is to end the connection unfinished.
-                self._gateway.failed(request, error)
-                self._transport.abort()
-                return
+                self._sender = self._loop.create_task(self._go_on_when_writable(keep))
+                return False
+            return self._sent(keep)
+        self._sender = self._loop.create_task(self._send_long(request, response, first, keep, chunked=chunked))
+        return False
+
+    async def _go_on_when_writable(self, keep: bool) -> None:  # noqa: FBT001
+        await self._writable.wait()
+        self._go_on(keep)
+
+    async def _send_long(
+        self, request: Request, response: Response, first: bytes, keep: bool, *, chunked: bool  # noqa: FBT001
+    ) -> None:  # fmt: skip
+        try:
+            await write_long(self, response, first, chunked=chunked)
+        except Exception as error:  # The head is sent: all that is left is to end the connection unfinished.
+            self._gateway.failed(request, error)
+            self.abort()
+            return
+        self._go_on(keep)
+
+    def _go_on(self, keep: bool) -> None:  # noqa: FBT001
+        if not self._closing and self._sent(keep) and self._waiting:
+            self._take(*self._next())
+
+    def _sent(self, keep: bool) -> bool:  # noqa: FBT001
         if not keep:
             self._closing = True
             self._transport.close()
+            return False
+        if not self._waiting:
+            self._busy = False
+            self._deadline_s = self._loop.time() + self._limits.idle_timeout_s
+        return True
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -231,7 +319,7 @@ class Connection(asyncio.Protocol):
 
     def close_when_idle(self) -> None:
         """The gateway stops: end now if nothing is under way, else after the answer."""
-        if self._worker is None and not self._closing:
+        if not self._busy and not self._closing:
             self._closing = True
             self._transport.close()
 
@@ -241,6 +329,11 @@ class Connection(asyncio.Protocol):
 
     # -- limits -----------------------------------------------------------------------------------------------------
 
+    def end_if_late(self, now_s: float) -> None:
+        """Asked by the gateway again and again: cheaper than a timer for every request."""
+        if now_s >= self._deadline_s and not self._busy and not self._closing:
+            self._refuse(_Refused(408, "the request took too long to arrive"))
+
     def _count(self, header_bytes: int) -> None:
         self._header_bytes += header_bytes
         if self._header_bytes > self._limits.header_bytes:
@@ -248,31 +341,25 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, refused: _Refused) -> None:
         """Answers before it go out first, if any are under way; then the connection ends."""
-        self._stop_timer()
+        self._deadline_s = _NEVER
+        if self._busy:
+            self._deaf = True
+            self._transport.pause_reading()
+            return
+        self._closing = True
         response = Response(refused.status, [("content-type", "text/plain")], f"{refused.reason}\n".encode())
         first = head(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
-        self._closing = self._worker is None
-        if self._worker is None:
-            assert isinstance(response.body, bytes)
-            self._transport.write(first + response.body)
-            self._transport.close()
-        else:
-            self._transport.pause_reading()
-            self._worker.add_done_callback(lambda _: self._transport.close())
+        assert isinstance(response.body, bytes)
+        self._transport.write(first + response.body)
+        self._transport.close()
 
-    def _wait_at_most(self, seconds: float) -> None:
-        self._stop_timer()
-        if not self._closing:
-            self._timer = self._loop.call_later(seconds, self._time_out)
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _time_out(self) -> None:
-        if self._worker is None:
-            self._refuse(_Refused(408, "the request took too long to arrive"))
+def _name(raw: bytes) -> tuple[str, str]:
+    text = raw.decode("latin-1")
+    found = text, text.lower()
+    if len(raw) <= _NAME_BYTES_MAX and len(_names) < _NAMES_MAX:
+        _names[raw] = found
+    return found
 
 
 def _trace(headers: dict[str, str]) -> str:

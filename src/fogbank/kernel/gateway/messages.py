@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     import re
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from fogbank.kernel.store import Settling, StoreError
 
-@dataclass(slots=True)
-class Request:
+
+class Request(msgspec.Struct, gc=False):
     method: str
     path: str  # As it came, percent-encoded, without the query: "/bucket/a%20b".
     query: str  # As it came, without the "?": "list-type=2&prefix=a".
@@ -20,6 +23,7 @@ class Request:
     raw_headers: list[tuple[str, str]]  # As they came, in order, names in the case they came in.
     body: bytes | memoryview  # A large one is a view of a file that the gateway deletes afterwards.
     peer: str  # The caller's address.
+    id: str  # A UUID of this request alone.
     trace_id: str  # 32 hex digits; follows this request through every hop.
 
     @property
@@ -28,24 +32,29 @@ class Request:
         return self.headers.get("host", "").rpartition("@")[2].split(":")[0].lower()
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct, gc=False):
     status: int = 200
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = []
     body: bytes | Path | AsyncIterator[bytes] = b""  # A path is sent as the file it names; an iterator in chunks.
     length: int | None = None  # Of an iterator, where known (else chunked); of a HEAD's missing body.
     offset: int = 0  # Where in the file to begin; with `length`, a range of it.
+
+
+class Ready(msgspec.Struct, gc=False):
+    """An answer that is made already; it may go out once `until` has settled (or at once, if that is none)."""
+
+    response: Response
+    until: Settling | None = None
+    lost: Callable[[StoreError], Response] | None = None  # The answer instead, where `until` came to nothing.
+
+
+Answer: TypeAlias = "Ready | Awaitable[Response]"  # Of whoever answers: now, or when it is awaited.
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
     """Requests whose host and path match (where given; the whole host, the path's beginning) go to `answer`."""
 
-    answer: Callable[[Request], Awaitable[Response]]
+    answer: Callable[[Request], Answer]
     host: re.Pattern[str] | None = None
     path: re.Pattern[str] | None = None
-
-    def takes(self, request: Request) -> bool:
-        return (self.host is None or self.host.fullmatch(request.host) is not None) and (
-            self.path is None or self.path.match(request.path) is not None
-        )

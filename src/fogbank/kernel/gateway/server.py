@@ -13,10 +13,11 @@ from fogbank.kernel.gateway.connection import Connection
 from fogbank.kernel.gateway.messages import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from fogbank.kernel.gateway.limits import Limits
+    from fogbank.kernel.gateway.messages import Answer
     from fogbank.kernel.ids import Ids
     from fogbank.kernel.telemetry import Telemetry
 
@@ -25,7 +26,7 @@ _BACKLOG = 1024
 
 class Gateway:
     def __init__(
-        self, answer: Callable[[Request], Awaitable[Response]], limits: Limits, telemetry: Telemetry, ids: Ids,
+        self, answer: Callable[[Request], Answer], limits: Limits, telemetry: Telemetry, ids: Ids,
         *, run_dir: Path,
     ) -> None:  # fmt: skip
         self.answer, self.limits, self.run_dir = answer, limits, run_dir
@@ -33,6 +34,7 @@ class Gateway:
         self.stopping = False
         self._telemetry, self._ids = telemetry, ids
         self._server: asyncio.Server | None = None
+        self._looking: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the answer is the port, for where 0 was asked. Raises `StartError`."""
@@ -41,11 +43,14 @@ class Gateway:
             self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
         except OSError as error:
             raise StartError(_why_not(error, host, port)) from error
+        self._look_for_late_ones()
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Take no more, finish what is under way for a while, then end what is left."""
         self.stopping = True
+        if self._looking is not None:
+            self._looking.cancel()
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -56,6 +61,15 @@ class Gateway:
         for connection in list(self.connections):
             connection.abort()
 
+    def _look_for_late_ones(self) -> None:
+        """As often as the shortest time-out asks for."""
+        loop, limits = asyncio.get_running_loop(), self.limits
+        now_s = loop.time()
+        for connection in list(self.connections):
+            connection.end_if_late(now_s)
+        shortest_s = min(limits.header_timeout_s, limits.body_timeout_s, limits.idle_timeout_s)
+        self._looking = loop.call_later(shortest_s / 8, self._look_for_late_ones)
+
     def failed(self, request: Request, error: Exception) -> Response:
         """A bug in whoever answers: logged whole, told in one line."""
         self._telemetry.error(
@@ -65,8 +79,8 @@ class Gateway:
         body = f"internal error; look for trace {request.trace_id} in fogbank's log\n".encode()
         return Response(500, [("content-type", "text/plain")], body)
 
-    def new_trace(self) -> str:
-        return self._ids.new().replace("-", "")
+    def new_id(self) -> str:
+        return self._ids.new()
 
     def now_s(self) -> int:
         """For the Date header: the machine's own time, whatever the cloud's clock says."""

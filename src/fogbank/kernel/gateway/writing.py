@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _STEP_BYTES = 256 * 1024
 _BODILESS = (204, 304)
+_BREAKS = re.compile(r"[\r\n]")
 
 
 class Outlet(Protocol):
@@ -25,33 +27,28 @@ class Outlet(Protocol):
     async def drain(self) -> None: ...
 
 
-@lru_cache(maxsize=128)
-def _status_line(status: int) -> bytes:
+@lru_cache(maxsize=256)
+def _beginning(status: int, second: int) -> str:
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Unknown"
-    return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode())
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    return b"date: " + formatdate(second, usegmt=True).encode() + b"\r\n"
+    return f"HTTP/1.1 {status} {phrase}\r\ndate: {formatdate(second, usegmt=True)}\r\n"
 
 
 def head(response: Response, length: int | None, *, now_s: int, close: bool, chunked: bool) -> bytes:
     """The status line and headers, with what the gateway adds: date, framing, whether the connection stays."""
-    lines = [_status_line(response.status), _date(now_s)]
-    for name, value in response.headers:
-        if "\r" in value or "\n" in value:  # A value from outside must not begin a header of its own.
-            value = value.replace("\r", " ").replace("\n", " ")
-        lines.append(f"{name}: {value}\r\n".encode("utf-8", "surrogateescape"))
+    headers = response.headers
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        # A value from outside must not begin a header of its own.
+        lines = "".join([f"{name}: {_BREAKS.sub(' ', value)}\r\n" for name, value in headers])
     if chunked:
-        lines.append(b"transfer-encoding: chunked\r\n")
+        lines += "transfer-encoding: chunked\r\n"
     elif length is not None and response.status not in _BODILESS:
-        lines.append(b"content-length: %d\r\n" % length)
-    lines.append(b"connection: close\r\n\r\n" if close else b"\r\n")
-    return b"".join(lines)
+        lines += f"content-length: {length}\r\n"
+    end = "connection: close\r\n\r\n" if close else "\r\n"
+    return f"{_beginning(response.status, now_s)}{lines}{end}".encode("utf-8", "surrogateescape")
 
 
 async def write_long(out: Outlet, response: Response, first: bytes, *, chunked: bool) -> None:

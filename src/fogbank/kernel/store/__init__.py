@@ -64,6 +64,11 @@ class Tx(Protocol):
         """How many rows `scan` would give."""
         ...
 
+    def recall(self, work: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work(tx, *args)`, which only gets rows and makes something of them: an embedded driver keeps what came of
+        it until one of those rows is written. It belongs to all that ask for it; nobody may change what is in it."""
+        ...
+
     def emit(self, signal: str, key: Key = ()) -> None:
         """Wake whoever waits for this signal and key (`kernel.signals`), on any node, once this has committed."""
         ...
@@ -78,7 +83,33 @@ class Waking(Protocol):
         ...
 
 
+class Settling(Protocol):
+    """Transactions that are kept together, or none of them."""
+
+    def then(self, told: Callable[[StoreError | None], None]) -> None:
+        """Call it once all is kept, or with the error if nothing is. It must not raise."""
+        ...
+
+
+class Immediate(Protocol):
+    """What an embedded driver can do besides: run a transaction without a wait, and tell later that it is kept."""
+
+    @property
+    def tick(self) -> Settling | None:
+        """As long as there is one, nothing that `run` gave may leave before it has settled."""
+        ...
+
+    def run(self, work: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `Store.transact`, but for the wait."""
+        ...
+
+
 class Store(Protocol):
+    @property
+    def immediate(self) -> Immediate | None:
+        """None where a transaction cannot do without waiting."""
+        ...
+
     async def transact(self, work: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` as one transaction. Raises what `work` raises, or `StoreError`."""
         ...

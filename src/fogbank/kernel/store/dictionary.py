@@ -24,6 +24,10 @@ class DictionaryStore:
         self._rows: dict[bytes, bytes] = {}
         self._order: list[bytes] = []
 
+    @property
+    def immediate(self) -> None:
+        return None
+
     async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         if self._rehearse:
             self._run(work, *args, **kwargs)[1].undo()
@@ -79,6 +83,9 @@ class DictionaryTx:
 
     def count(self, first: Key, last: Key) -> int:
         return max(0, bisect_left(self._order, pack(last)) - bisect_left(self._order, pack(first)))
+
+    def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(self, *args, **kwargs)
 
     def emit(self, signal: str, key: Key = ()) -> None:
         self.signals.append((signal, key))

@@ -78,6 +78,10 @@ class PostgresStore:
             store._announcer.start(asyncio.get_running_loop())
         return store
 
+    @property
+    def immediate(self) -> None:
+        return None
+
     async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         loop = asyncio.get_running_loop()
 
@@ -219,6 +223,9 @@ class PostgresTx:
         where, values = _between(pack(first), pack(last))
         row = self._cursor.execute(f"SELECT count(*) FROM record WHERE {where}", values).fetchone()
         return 0 if row is None else int(row[0])
+
+    def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(self, *args, **kwargs)
 
     def emit(self, signal: str, key: Key = ()) -> None:
         self.signals.append((signal, key))

@@ -1,7 +1,7 @@
 """The store on one SQLite file, inside the event loop's own thread.
 
-The first write of a loop tick opens a database transaction and the end of the tick commits it; only then do the
-callers of that tick get their answers. One commit serves them all, and no caller is told "done" before it is.
+Transactions run at once and leave what they write in memory; the end of the loop's tick gives all of it to SQLite in
+one commit, and only then do the callers of that tick get their answers: no caller is told "done" before it is.
 """
 
 from __future__ import annotations
@@ -14,42 +14,38 @@ from typing import TYPE_CHECKING, Any, Concatenate
 from fogbank.kernel.store import Key, P, R, StoreError
 from fogbank.kernel.store.keys import pack, unpack
 from fogbank.kernel.store.sqlite_checkpoints import Checkpoints
+from fogbank.kernel.store.sqlite_memory import UNKNOWN, Memory, RowCache, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    Rows = Iterator[tuple[bytes, bytes]]
 
-_CACHED_MAX = 4096
-_CACHED_BYTES_MAX = 8192
-_UNKNOWN = object()
+_PAGE_BYTES = 2048  # A commit logs whole pages: of rows of 100 to 400 bytes, half of what 4096 would cost.
+_PAGE_CACHE_KB = 8192
 _known = lru_cache(4096)(pack)  # The keys that are read again and again.
+_SCAN = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key ASC LIMIT ?"
+_SCAN_BACK = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
 
 
-class RowCache:
-    """Rows as they are committed. Configuration is read for every request and seldom written, and even a read that
-    finds its page in memory costs SQLite ten times what a dictionary does.
-
-    What a transaction of this tick has written is not kept until the tick is committed: it may yet be undone.
-    """
+class Tick:
+    """The transactions of one turn of the event loop: they are kept together, or none of them is."""
 
     def __init__(self) -> None:
-        self._rows: dict[bytes, bytes | None] = {}
-        self._written: set[bytes] = set()
-        self.get = self._rows.get
+        self._waiting: list[Callable[[StoreError | None], None]] = []
 
-    def keep(self, key: bytes, value: bytes | None) -> None:
-        if key not in self._written and (value is None or len(value) <= _CACHED_BYTES_MAX):
-            if len(self._rows) >= _CACHED_MAX:
-                self._rows.clear()
-            self._rows[key] = value
+    def then(self, told: Callable[[StoreError | None], None]) -> None:
+        """Call it once all is kept, or with the error if nothing is."""
+        self._waiting.append(told)
 
-    def write(self, key: bytes) -> None:
-        self._rows.pop(key, None)
-        self._written.add(key)
-
-    def settle(self) -> None:
-        """The tick is over, whichever way."""
-        self._written.clear()
+    def settle(self, error: StoreError | None) -> None:
+        """Tell everybody: one that cannot bear it must not keep it from the others."""
+        for told in self._waiting:
+            try:
+                told(error)
+            except Exception as bug:
+                loop = asyncio.get_running_loop()
+                loop.call_exception_handler({"message": "a settled tick was not taken well", "exception": bug})
 
 
 class SqliteStore:
@@ -61,34 +57,58 @@ class SqliteStore:
     ) -> None:  # fmt: skip
         self._path, self._on_close = path, on_close
         self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        self._db.execute(f"PRAGMA cache_size = {-_PAGE_CACHE_KB}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
         self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
         self._checkpoints = None if path == ":memory:" else Checkpoints(path, self._db)
         self._wake = wake
         self._cache = RowCache()
-        self._tick: asyncio.Future[None] | None = None
+        self._memory = Memory()
+        self._written = Written(self._memory.forget_if_of)
         self._signals: list[tuple[str, Key]] = []
+        self.tick: Tick | None = None
+
+    @property
+    def immediate(self) -> SqliteStore:
+        return self
+
+    def read(self, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        """A tick's reads and its commit are one transaction of the database: a read alone would open one each time."""
+        if self.tick is not None and not self._db.in_transaction:
+            self._db.execute("BEGIN")
+        return self._db.execute(statement, values)
 
     async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        tx = SqliteTx(self._db, self._begin, self._cache)
+        result = self.run(work, *args, **kwargs)
+        if self.tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
+            kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.tick.then(lambda error: _tell(kept, error))
+            await kept
+        return result
+
+    def run(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """`transact` without the wait: as long as there is a `tick`, the result must not leave before that is kept."""
+        tx = SqliteTx(self.read, self._written, self._cache, self._memory)
         try:
             result = work(tx, *args, **kwargs)
-            tx.close()
         except sqlite3.Error as error:
-            self._abort(tx, error)
+            tx.undo()
             raise StoreError(str(error)) from error
         except BaseException:
-            tx.close(undo=True)
+            tx.undo()
             raise
-        self._signals += tx.signals
-        if self._tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
-            await asyncio.shield(self._tick)
+        if tx.wrote and self.tick is None:
+            self._open()
+        if tx.signals:
+            if self.tick is None:
+                self._open()
+            self._signals += tx.signals
         return result
 
     async def close(self) -> None:
-        if self._tick is not None:
-            await asyncio.shield(self._tick)
+        await self.transact(lambda _: None)
         if self._checkpoints is not None:
             self._checkpoints.close()
         self._db.close()
@@ -97,100 +117,191 @@ class SqliteStore:
     def describe(self) -> dict[str, Any]:
         return {"driver": "sqlite", "path": self._path}
 
-    def _begin(self) -> None:
-        if self._tick is None:
-            self._db.execute("BEGIN IMMEDIATE")
-            loop = asyncio.get_running_loop()
-            self._tick = loop.create_future()
-            loop.call_soon(self._commit, self._tick)
+    def _open(self) -> None:
+        self.tick = Tick()
+        asyncio.get_running_loop().call_soon(self._commit)
 
-    def _abort(self, tx: SqliteTx, error: sqlite3.Error) -> None:
-        """After an error of the database. It may have given up the whole tick (a full disk): all in it are told."""
-        if self._db.in_transaction:
-            tx.close(undo=True)
-        elif self._tick is not None:
-            tick, self._tick, self._signals = self._tick, None, []
-            self._cache.settle()
-            tick.set_exception(StoreError(str(error)))
-            tick.exception()  # There may be nobody else in this tick to fetch it.
-
-    def _commit(self, tick: asyncio.Future[None]) -> None:
-        if self._tick is not tick:
-            return  # It was given up meanwhile.
-        self._tick = None
-        signals, self._signals = self._signals, []
-        self._cache.settle()
+    def _commit(self) -> None:
+        tick, self.tick = self.tick, None
+        rows, signals, self._signals = self._written.take(), self._signals, []
+        assert tick is not None
         try:
-            self._db.execute("COMMIT")
+            self._keep(rows)
         except sqlite3.Error as error:  # Disk full, I/O error: nobody in this tick is told "done".
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            tick.set_exception(StoreError(str(error)))
-            tick.exception()
+            tick.settle(StoreError(str(error)))
             return
-        tick.set_result(None)
-        for signal, key in signals:
-            self._wake(signal, key)
+        for row, value in rows.items():
+            self._cache.keep(row, value)
         if self._checkpoints is not None:
             self._checkpoints.after_commit()
+        tick.settle(None)  # Whoever is told may begin the next tick at once.
+        for signal, key in signals:
+            self._wake(signal, key)
+
+    def _keep(self, rows: dict[bytes, bytes | None]) -> None:
+        db = self._db
+        if not db.in_transaction:
+            if not rows:
+                return
+            db.execute("BEGIN")
+        gone = [(key,) for key, value in rows.items() if value is None]
+        if gone:
+            db.executemany("DELETE FROM record WHERE key = ?", gone)
+        if len(gone) < len(rows):
+            kept = [row for row in rows.items() if row[1] is not None]
+            db.executemany("REPLACE INTO record VALUES (?, ?)", kept)
+        db.execute("COMMIT")
+
+
+def _tell(kept: asyncio.Future[None], error: StoreError | None) -> None:
+    if kept.done():  # Its waiter was cancelled.
+        return
+    if error is None:
+        kept.set_result(None)
+    else:
+        kept.set_exception(error)
 
 
 class SqliteTx:
-    def __init__(self, db: sqlite3.Connection, begin: Callable[[], None], cache: RowCache) -> None:
-        self._db, self._begin, self._cache, self._writes = db, begin, cache, False
+    def __init__(
+        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory
+    ) -> None:
+        self._read, self._written, self._cache, self._memory = read, written, cache, memory
+        self._before: list[tuple[bytes, bytes | None]] = []
         self.signals: list[tuple[str, Key]] = []
 
-    def _write(self, statement: str, *values: bytes) -> None:
-        """The first write opens the tick's transaction; a reader never does."""
-        if not self._writes:
-            self._begin()
-            self._db.execute("SAVEPOINT work")
-            self._writes = True
-        self._db.execute(statement, values)
+    @property
+    def wrote(self) -> bool:
+        return bool(self._before)
 
-    def close(self, *, undo: bool = False) -> None:
-        if self._writes:
-            if undo:
-                self._db.execute("ROLLBACK TO work")
-            self._db.execute("RELEASE work")
+    def undo(self) -> None:
+        for key, value in reversed(self._before):
+            self._written.put_back(key, value)
 
     def get(self, key: Key, *, lock: bool = False) -> bytes | None:
         packed = _known(key)
-        cached = self._cache.get(packed, _UNKNOWN)
-        if cached is not _UNKNOWN:
-            return cached  # type: ignore[return-value]  # A row's, or None.
-        row = self._db.execute("SELECT value FROM record WHERE key = ?", (packed,)).fetchone()
-        value = None if row is None else row[0]
-        self._cache.keep(packed, value)
-        return value
+        found = self._written.rows.get(packed, UNKNOWN)
+        if found is UNKNOWN:
+            found = self._cache.get(packed)
+            if found is UNKNOWN:
+                row = self._read("SELECT value FROM record WHERE key = ?", (packed,)).fetchone()
+                found = None if row is None else row[0]
+                self._cache.keep(packed, found)
+        return found  # type: ignore[no-any-return]
 
     def put(self, key: Key, value: bytes) -> None:
         packed = pack(key)
-        self._cache.write(packed)
-        self._write("REPLACE INTO record VALUES (?, ?)", packed, value)
+        self._before.append((packed, self._written.rows.get(packed, UNKNOWN)))
+        self._written.set(packed, value)
 
     def delete(self, key: Key) -> None:
         packed = pack(key)
-        self._cache.write(packed)
-        self._write("DELETE FROM record WHERE key = ?", packed)
+        self._before.append((packed, self._written.rows.get(packed, UNKNOWN)))
+        self._written.set(packed, None)
 
     def scan(
         self, first: Key, last: Key, *, limit: int | None = None, reverse: bool = False
     ) -> Iterator[tuple[Key, bytes]]:
-        rows = self._db.execute(
-            "SELECT key, value FROM record WHERE key >= ? AND key < ? "
-            f"ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT ?",
-            (pack(first), pack(last), -1 if limit is None else limit),
-        )
-        return ((unpack(key), value) for key, value in rows)
+        return ((unpack(key), value) for key, value in self._scan(pack(first), pack(last), limit, reverse=reverse))
 
     def claim(self, first: Key, last: Key, *, limit: int) -> Iterator[tuple[Key, bytes]]:
-        """One writer: nobody else can be claiming. The rows are read out first, since claimants write as they go."""
-        return iter(list(self.scan(first, last, limit=limit)))
+        """One writer: nobody else can be claiming."""
+        return self.scan(first, last, limit=limit)
 
     def count(self, first: Key, last: Key) -> int:
+        low, high = pack(first), pack(last)
         query = "SELECT count(*) FROM record WHERE key >= ? AND key < ?"
-        return int(self._db.execute(query, (pack(first), pack(last))).fetchone()[0])
+        total = int(self._read(query, (low, high)).fetchone()[0])
+        for key in self._written.between(low, high):
+            was = self._read("SELECT 1 FROM record WHERE key = ?", (key,)).fetchone() is not None
+            total += (self._written.rows[key] is not None) - was
+        return total
+
+    def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        asked = (work, args, *kwargs.items()) if kwargs else (work, args)
+        known = self._memory.get(asked)
+        if known is None:
+            known = self._recollect(asked, work, *args, **kwargs)
+        return known[0]  # type: ignore[no-any-return]
+
+    def _recollect(
+        self, asked: Any, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[R, frozenset[bytes]]:
+        watched = WatchedTx(self._read, self._written, self._cache, self._memory)
+        made = work(watched, *args, **kwargs)
+        rows = frozenset(watched.rows)
+        if watched.only_gets and self._written.rows.keys().isdisjoint(rows):  # What is not kept yet may be undone.
+            self._memory.keep(asked, made, rows)
+        return made, rows
 
     def emit(self, signal: str, key: Key = ()) -> None:
         self.signals.append((signal, key))
+
+    def _scan(self, low: bytes, high: bytes, limit: int | None, *, reverse: bool) -> Rows:
+        changed = self._written.between(low, high) if self._written.rows else []
+        asked = -1 if limit is None else limit + len(changed)
+        rows = self._read(_SCAN_BACK if reverse else _SCAN, (low, high, asked))
+        if not changed:
+            return rows
+        new = {key: self._written.rows[key] for key in changed}
+        return _first(_merged(rows, new, reverse=reverse), limit)
+
+
+class WatchedTx(SqliteTx):
+    """Notes which rows are read."""
+
+    def __init__(
+        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory
+    ) -> None:
+        super().__init__(read, written, cache, memory)
+        self.rows: set[bytes] = set()
+        self.only_gets = True
+
+    def get(self, key: Key, *, lock: bool = False) -> bytes | None:
+        self.rows.add(pack(key))
+        return super().get(key, lock=lock)
+
+    def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return work(self, *args, **kwargs)
+
+    def count(self, first: Key, last: Key) -> int:
+        self.only_gets = False
+        return super().count(first, last)
+
+    def _scan(self, low: bytes, high: bytes, limit: int | None, *, reverse: bool) -> Rows:
+        self.only_gets = False
+        return super()._scan(low, high, limit, reverse=reverse)
+
+
+def _merged(rows: Iterable[tuple[bytes, bytes]], new: dict[bytes, bytes | None], *, reverse: bool) -> Rows:
+    """Both in one order; where both have a key, the new one counts."""
+    waiting = list(new) if reverse else list(reversed(new))  # The next one is the last.
+    for key, value in rows:
+        while waiting and (waiting[-1] > key if reverse else waiting[-1] < key):
+            yield from _present(waiting.pop(), new)
+        if waiting and waiting[-1] == key:
+            yield from _present(waiting.pop(), new)
+        else:
+            yield key, value
+    while waiting:
+        yield from _present(waiting.pop(), new)
+
+
+def _present(key: bytes, new: dict[bytes, bytes | None]) -> Iterable[tuple[bytes, bytes]]:
+    value = new[key]
+    return () if value is None else ((key, value),)
+
+
+def _first(rows: Rows, limit: int | None) -> Rows:
+    if limit is None:
+        yield from rows
+        return
+    if limit <= 0:
+        return
+    for row in rows:
+        yield row
+        limit -= 1
+        if limit == 0:
+            return
