@@ -10,8 +10,11 @@ group waits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec.structs import replace
 
 from fogbank.kernel.store import END
 from fogbank.kernel.store.records import Records
@@ -26,8 +29,7 @@ _BATCH_MAX = 10
 _LOOK_AHEAD = 512  # How far a receive looks past messages whose group is held.
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     id: str  # Sorts in the order of sending (`kernel.ids`).
     body: str
     due_ms: int  # Hidden before this moment, due from it on.
@@ -36,7 +38,7 @@ class Message:
     receive_count: int = 0
     first_received_ms: int = 0
     group: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)  # The skin's own facts: kept here, never read here.
+    notes: dict[str, Any] = {}  # The skin's own facts: kept here, never read here.
 
     @property
     def receipt(self) -> str:
@@ -51,9 +53,8 @@ class Counts:
 
 
 MESSAGES = Records(Message, "queue", "due")  # (queue, due_ms, id)
-MOVED = Records(int, "queue", "moved")  # (queue, id) → due_ms, where a holder has changed it
 GROUPED = Records(int, "queue", "grouped")  # (queue, group, id) → due_ms: the order inside a group
-LENT = Records(int, "queue", "lent")  # (queue, id) → due_ms: what is in flight
+LENT = Records(int, "queue", "lent")  # (queue, id) → due_ms of what was lent: a receipt tells another once it is moved
 
 
 def send(tx: Tx, queue: str, message: Message) -> None:
@@ -71,14 +72,13 @@ def receive(
     """
     lent: list[Message] = []
     groups: set[str] = set()
-    look = limit + _LOOK_AHEAD if _has_groups(tx, queue) else limit
-    for _, row in tx.claim(MESSAGES.key(queue), MESSAGES.key(queue, now_ms + 1), limit=look):
+    for found in _due(tx, queue, now_ms, limit):
         if len(lent) == limit:
             break
-        found = MESSAGES.decode(row)
         if found.group in groups:
             continue
-        groups |= {found.group} - {""}
+        if found.group:
+            groups.add(found.group)
         for message in _next_of_group(tx, queue, found.group, now_ms) if found.group else (found,):
             if len(lent) == limit:
                 break
@@ -91,6 +91,15 @@ def receive(
             else:
                 lent.append(_lend(tx, queue, message, now_ms, lend_ms))
     return lent
+
+
+def _due(tx: Tx, queue: str, now_ms: int, limit: int) -> list[Message]:
+    """As many as are asked for; more where there are groups, since some of those may be held."""
+    first, last = ("queue", "due", queue), ("queue", "due", queue, now_ms + 1)
+    found = [MESSAGES.decode(row) for _, row in tx.claim(first, last, limit=limit)]
+    if any(message.group for message in found):
+        return [MESSAGES.decode(row) for _, row in tx.claim(first, last, limit=limit + _LOOK_AHEAD)]
+    return found
 
 
 def _next_of_group(tx: Tx, queue: str, group: str, now_ms: int) -> Iterator[Message]:
@@ -124,7 +133,6 @@ def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool 
         return False
     MESSAGES.delete(tx, queue, message.due_ms, message.id)
     _place(tx, queue, replace(message, due_ms=due_ms))
-    MOVED.put(tx, queue, message.id, row=due_ms)  # A receipt tells where it was lent to, not this.
     LENT.put(tx, queue, message.id, row=due_ms)
     tx.emit(DUE, (queue,))
     return True
@@ -167,7 +175,7 @@ def expire(tx: Tx, queue: str, now_ms: int, limit: int = 1000) -> int:
 
 def drop(tx: Tx, queue: str) -> None:
     """Forget the whole queue (or all that is in it)."""
-    for records in (MESSAGES, MOVED, GROUPED, LENT):
+    for records in (MESSAGES, GROUPED, LENT):
         records.clear(tx, queue)
 
 
@@ -177,24 +185,19 @@ def _place(tx: Tx, queue: str, message: Message) -> None:
         GROUPED.put(tx, queue, message.group, message.id, row=message.due_ms)
 
 
-def _has_groups(tx: Tx, queue: str) -> bool:
-    return any(True for _ in GROUPED.scan(tx, queue, limit=1))
-
-
 def _find(tx: Tx, queue: str, receipt: str) -> Message | None:
     """The message as it is lent now, if this is its newest receipt."""
     message_id, count, lent_until_ms = receipt.rsplit(":", 2)
-    for due_ms in (int(lent_until_ms), MOVED.get(tx, queue, message_id)):
-        message = None if due_ms is None else MESSAGES.get(tx, queue, due_ms, message_id, lock=True)
-        if message is not None and message.receive_count == int(count):
-            return message
-    return None
+    message = MESSAGES.get(tx, queue, int(lent_until_ms), message_id, lock=True)
+    if message is None:
+        moved_ms = LENT.get(tx, queue, message_id)
+        message = None if moved_ms is None else MESSAGES.get(tx, queue, moved_ms, message_id, lock=True)
+    return message if message is not None and message.receive_count == int(count) else None
 
 
 def _forget(tx: Tx, queue: str, message: Message) -> None:
     MESSAGES.delete(tx, queue, message.due_ms, message.id)
     if message.receive_count:
-        MOVED.delete(tx, queue, message.id)
         LENT.delete(tx, queue, message.id)
     if message.group:
         GROUPED.delete(tx, queue, message.group, message.id)

@@ -5,7 +5,8 @@ API reference, SetQueueAttributes, "Attributes".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -89,5 +90,10 @@ def _redrive(text: str) -> str:
 def redrive(attributes: Mapping[str, str]) -> tuple[str, int] | None:
     """(ARN of the dead-letter queue, receives allowed), where there is one."""
     text = attributes.get("RedrivePolicy")
-    policy: dict[str, Any] = orjson.loads(text) if text else {}
-    return (policy["deadLetterTargetArn"], policy["maxReceiveCount"]) if policy else None
+    return _target(text) if text else None
+
+
+@lru_cache(1024)
+def _target(policy: str) -> tuple[str, int]:
+    found = orjson.loads(policy)
+    return found["deadLetterTargetArn"], found["maxReceiveCount"]

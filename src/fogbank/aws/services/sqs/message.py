@@ -94,12 +94,13 @@ def on_wire(message: Message, handle: str, system: Iterable[str], wanted: Iterab
         "MD5OfBody": md5_of(message.body),
         "Body": message.body,
     }
-    every = system_attributes(message)
     asked = set(system)
-    chosen = every if "All" in asked else {name: value for name, value in every.items() if name in asked}
-    if chosen:
-        shown["Attributes"] = chosen
-    own = _selected(message.notes.get("attributes", {}), list(wanted))
+    if asked:
+        every = system_attributes(message)
+        chosen = every if "All" in asked else {name: value for name, value in every.items() if name in asked}
+        if chosen:
+            shown["Attributes"] = chosen
+    own = _selected(message.notes.get("attributes", {}), list(wanted)) if wanted else None
     if own:
         shown["MessageAttributes"] = own
         shown["MD5OfMessageAttributes"] = md5_of_attributes(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fogbank.aws.service import Call, ServiceError
@@ -68,12 +69,18 @@ def find(tx: Tx, call: Call, queue_url: str) -> Queue:
     """By URL (of any host: only account and name count) or by ARN."""
     if queue_url.startswith("arn:"):
         return by_arn(tx, queue_url)
-    parts = queue_url.rstrip("/").rsplit("/", 2)
-    account = parts[-2] if len(parts) > 2 and parts[-2].isdigit() else call.account
-    found = QUEUES.get(tx, account, _region(queue_url, call.region), parts[-1])
+    found = QUEUES.get_shared(tx, *_place(queue_url, call.account, call.region))
     if found is None:
         raise missing()
     return found
+
+
+@lru_cache(4096)
+def _place(queue_url: str, account: str, region: str) -> tuple[str, str, str]:
+    """Account, region and name; the caller's own where the URL does not tell them."""
+    parts = queue_url.rstrip("/").rsplit("/", 2)
+    told = len(parts) > 2 and parts[-2].isdigit()
+    return parts[-2] if told else account, _region(queue_url, region), parts[-1]
 
 
 def _region(queue_url: str, default: str) -> str:
@@ -86,7 +93,7 @@ def _region(queue_url: str, default: str) -> str:
 
 def by_arn(tx: Tx, arn: str) -> Queue:
     parts = arn.split(":")
-    found = QUEUES.get(tx, parts[4], parts[3], parts[5]) if len(parts) == 6 else None
+    found = QUEUES.get_shared(tx, parts[4], parts[3], parts[5]) if len(parts) == 6 else None
     if found is None:
         raise missing()
     return found

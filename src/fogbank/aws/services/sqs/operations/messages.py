@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.service import Call, Operations, ServiceError
+from fogbank.aws.service import Call, Later, Operations, ServiceError
 from fogbank.aws.services.sqs import attributes, message, state
 from fogbank.primitives import queues
 
@@ -50,10 +50,12 @@ class Messages(Operations):
         answer: dict[str, Any] = {"MD5OfMessageBody": message.md5_of(body)}
         if own:
             answer["MD5OfMessageAttributes"] = message.md5_of_attributes(own)
-        given = request.get("MessageSystemAttributes", {})
+        system = {}
+        given = request.get("MessageSystemAttributes")
         if given:
             answer["MD5OfMessageSystemAttributes"] = message.md5_of_attributes(given)
-        system = {name: value["StringValue"] for name, value in given.items()} | {"SenderId": call.sender}
+            system = {name: value["StringValue"] for name, value in given.items()}
+        system["SenderId"] = call.sender
         group = request.get("MessageGroupId", "")
         if queue.fifo:
             sent = self._deduplicate(tx, call, queue, request, system)
@@ -73,7 +75,7 @@ class Messages(Operations):
         made = queues.Message(
             message_id, body, due_ms=call.now_ms + 1000 * self._delay_s(queue, request), sent_ms=call.now_ms,
             expires_ms=call.now_ms + queue.retention_ms, group=group if queue.fifo else "",
-            notes={"system": system, **({"attributes": own} if own else {})},
+            notes={"system": system, "attributes": own} if own else {"system": system},
         )  # fmt: skip
         queues.send(tx, queue.id, made)
         return {**answer, "MessageId": message_id}
@@ -112,23 +114,27 @@ class Messages(Operations):
 
     # -- receiving --
 
-    async def receive_message(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        store, clock = self.house.store, self.house.clock
-        queue = await store.transact(state.find, call, request["QueueUrl"])
+    def receive_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any] | Later:
+        queue = state.find(tx, call, request["QueueUrl"])
         _check_receive(request)
+        lent, _ = receive(tx, queue, request, call.now_ms)
+        if lent:
+            return _shown(lent, request)
         wait_s = request.get("WaitTimeSeconds")
-        until_ms = call.now_ms + 1000 * (queue.number("ReceiveMessageWaitTimeSeconds") if wait_s is None else wait_s)
+        wait_s = queue.number("ReceiveMessageWaitTimeSeconds") if wait_s is None else wait_s
+        if not wait_s:
+            return {}
+        return Later(lambda: self._poll(queue, request, call.now_ms + 1000 * wait_s))
+
+    async def _poll(self, queue: state.Queue, request: dict[str, Any], until_ms: int) -> dict[str, Any]:
+        store, clock = self.house.store, self.house.clock
         with self.house.signals.watch(queues.DUE, (queue.id,)) as watch:
             while True:
                 now_ms = clock.now_ms()
                 lent, next_ms = await store.transact(receive, queue, request, now_ms)
                 if lent or now_ms >= until_ms:
-                    break
+                    return _shown(lent, request)
                 await watch.wait(min(until_ms, next_ms) if next_ms is not None and next_ms > now_ms else until_ms)
-        system = [*request.get("AttributeNames", ()), *request.get("MessageSystemAttributeNames", ())]
-        wanted = request.get("MessageAttributeNames", ())
-        shown = [message.on_wire(one, handle(one), system, wanted) for one in lent]
-        return {"Messages": shown} if shown else {}
 
     def delete_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         queue = state.find(tx, call, request["QueueUrl"])
@@ -151,6 +157,14 @@ class Messages(Operations):
         queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
         _check_entries(entries)
         return _each(entries, lambda entry: _change_visibility(tx, call, queue, entry))
+
+
+def _shown(lent: list[queues.Message], request: dict[str, Any]) -> dict[str, Any]:
+    if not lent:
+        return {}
+    system = [*request.get("AttributeNames", ()), *request.get("MessageSystemAttributeNames", ())]
+    wanted = request.get("MessageAttributeNames", ())
+    return {"Messages": [message.on_wire(one, handle(one), system, wanted) for one in lent]}
 
 
 def receive(
@@ -225,9 +239,13 @@ def _change_visibility(tx: Tx, call: Call, queue: state.Queue, request: dict[str
     return {}
 
 
+_RECEIVE_LIMITS = {
+    "MaxNumberOfMessages": (1, 10), "WaitTimeSeconds": (0, 20), "VisibilityTimeout": (0, _VISIBILITY_MAX_S),
+}  # fmt: skip
+
+
 def _check_receive(request: dict[str, Any]) -> None:
-    limits = {"MaxNumberOfMessages": (1, 10), "WaitTimeSeconds": (0, 20), "VisibilityTimeout": (0, _VISIBILITY_MAX_S)}
-    for name, (low, high) in limits.items():
+    for name, (low, high) in _RECEIVE_LIMITS.items():
         if name in request and not low <= request[name] <= high:
             told = f"Value {request[name]} for parameter {name} is invalid. Reason: Must be between {low} and {high}, if provided."  # noqa: E501
             raise ServiceError("InvalidParameterValue", told)
