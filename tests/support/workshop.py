@@ -46,8 +46,8 @@ class Workshop:
 
     lines: list[tuple[str, str, str, str]]
 
-    def write(self, owner: str, group: str, stream: str, events: list[tuple[int, str]]) -> None:
-        self.lines += [(owner, group, stream, line) for _, line in events]
+    def write(self, place: tuple[str, str, str], events: list[tuple[int, str]]) -> None:
+        self.lines += [(*place, line) for _, line in events]
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self._runner.run(asyncio.wait_for(work, 60))
@@ -67,7 +67,7 @@ class Workshop:
         return Version(id=uuid.uuid4().hex, name="shop:$LATEST", code=code, **(known | settings))
 
     async def ask(self, version: Version, event: Any = None, *, limit: int | None = None, **facts: Any) -> Outcome:
-        invocation = Invocation(facts.pop("request_id", REQUEST_ID), json.dumps(event).encode(), **facts)
+        invocation = Invocation(facts.pop("request_id", REQUEST_ID), json.dumps(event).encode(), tail=True, **facts)
         return await self.engine.invoke(version, invocation, limit=limit)
 
     def invoke(self, version: Version, event: Any = None, **facts: Any) -> Outcome:

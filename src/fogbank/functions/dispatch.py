@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec.structs import replace
 
 from fogbank.functions.engine import InitFailed, Throttled
 from fogbank.functions.instances import Ended, Instance, Log, outcome
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init phase: limited to ten seconds.
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _REAP_EVERY_S = 30.0
-_WATCH_MEMORY_S = 0.05
+_WATCH_S = 0.05
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
 
@@ -41,6 +42,7 @@ class _Pool:
     """The instances of one version."""
 
     version: Version
+    dialect: Dialect
     idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
@@ -124,7 +126,7 @@ class InstanceEngine:
     def _pool(self, version: Version) -> _Pool:
         pool = self._pools.get(version.id)
         if pool is None:
-            pool = self._pools[version.id] = _Pool(version)
+            pool = self._pools[version.id] = _Pool(version, self._dialects[version.dialect])
             if self._reaper is None:
                 self._reaper = asyncio.get_running_loop().create_task(self._reap())
         return pool
@@ -150,7 +152,7 @@ class InstanceEngine:
     async def _spawn(self, pool: _Pool) -> Instance:
         """A process is on its way; it says `ready` when its init is done."""
         version = pool.version
-        dialect = self._dialects[version.dialect]
+        dialect = pool.dialect
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
         stream += self._ids.new().replace("-", "")
         environment = {**version.environment, **dialect.environment(version, stream, self._endpoint())}
@@ -201,8 +203,7 @@ class InstanceEngine:
 
     async def _birth(self, pool: _Pool, invocation: Invocation) -> tuple[Instance | None, Outcome]:
         """A new instance whose init is done; or none, and the outcome that says why."""
-        version = pool.version
-        dialect = self._dialects[version.dialect]
+        version, dialect = pool.version, pool.dialect
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
         for limit_s in (self.init_s, version.timeout_ms / 1000):
@@ -238,7 +239,7 @@ class InstanceEngine:
 
     async def _await_init(self, pool: _Pool, instance: Instance, limit_s: float) -> bytes | None:
         """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
-        dialect, began = self._dialects[pool.version.dialect], time.perf_counter()
+        dialect, began = pool.dialect, time.perf_counter()
         self._watch(instance)
         timed_out = False
         try:
@@ -264,22 +265,22 @@ class InstanceEngine:
     # -- one event --
 
     async def _run(self, pool: _Pool, instance: Instance, invocation: Invocation, *, cold: bool) -> Outcome:
-        version, log = pool.version, instance.log
-        dialect = self._dialects[version.dialect]
-        now_ms = self._clock.now_ms()
-        deadline_ms = invocation.deadline_ms or now_ms + version.timeout_ms
+        version, dialect, log = pool.version, pool.dialect, instance.log
+        timeout_ms = version.timeout_ms
+        if invocation.deadline_ms is not None:
+            timeout_ms = invocation.deadline_ms - self._clock.now_ms()
         if cold:
             log.say(dialect.started(version, invocation))
         else:
             log.begin(dialect.started(version, invocation))
         self._watch(instance)
         began = time.perf_counter()
+        lines: list[str] = []
         try:
             # The process reads the machine's clock, whatever the cloud's says.
-            real_deadline_ms = time.time_ns() // 1_000_000 + deadline_ms - now_ms
-            kind, body, took_ms = await instance.run(invocation, (deadline_ms - now_ms) / 1000, real_deadline_ms)
+            deadline_ms = time.time_ns() // 1_000_000 + timeout_ms
+            kind, body, took_ms = await instance.run(invocation, timeout_ms / 1000, deadline_ms)
             result = outcome(kind, body, took_ms, instance, cold=cold)
-            lines: list[str] = []
         except TimeoutError:
             lines, body = dialect.timed_out(version, invocation, self._clock.now_ms())
             instance.kill()
@@ -294,34 +295,41 @@ class InstanceEngine:
             raise
         finally:
             self._watched.discard(instance)
-        log.say([*lines, *dialect.ended(version, invocation, result)])
-        result.log_tail = log.tail()
+        log.say([*lines, *dialect.ended(version, invocation, result)], after=instance.wrote or bool(lines))
+        if invocation.tail:
+            result.log_tail = log.tail()
         return result
 
-    # -- memory --
+    # -- time and memory --
 
     def _watch(self, instance: Instance) -> None:
-        """Until it is discarded from `_watched`: if it holds too much it is ended, as the kernel would."""
+        """Until it is discarded from `_watched`: its time is kept, and if it holds too much it is ended, as the kernel
+        would."""
         self._watched.add(instance)
         if not self._looking:
             self._looking = True
-            asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._look_at_memory)
+            self._look_soon()
 
-    def _look_at_memory(self) -> None:
+    def _look_soon(self) -> None:
+        asyncio.get_running_loop().call_later(_WATCH_S, self._look)
+
+    def _look(self) -> None:
+        next_s = asyncio.get_running_loop().time() + 2 * _WATCH_S
         for instance in self._watched:
+            instance.look(next_s)
             held_mb, limit_mb = instance.memory_mb(), instance.version.memory_mb
             instance.peak_mb = max(instance.peak_mb, min(held_mb, limit_mb))
             if held_mb > limit_mb:
                 instance.kill_process()
         self._looking = bool(self._watched)
         if self._looking:
-            asyncio.get_running_loop().call_later(_WATCH_MEMORY_S, self._look_at_memory)
+            self._look_soon()
 
     async def _reap(self) -> None:
         """Let go of instances that nobody needed for a while, but for the provisioned ones."""
         while True:
             await asyncio.sleep(_REAP_EVERY_S)
-            now_s = time.monotonic()
+            now_s = time.perf_counter()
             for pool in list(self._pools.values()):
                 spare = len(pool.all) - pool.provisioned
                 for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:

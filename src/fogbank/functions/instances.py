@@ -1,6 +1,8 @@
 """One instance: a process that runs one version, one event at a time, and the lines it writes meanwhile.
 
-Frames both ways are four bytes of length and a body; `runtimes/*/inside` holds the other end.
+Frames both ways are four bytes of length and a body; `runtimes/*/inside` holds the other end. Those from there begin
+with a letter that tells the kind, a byte that tells whether lines wait in the log's pipe, and four of peak memory; an
+event on its way there with six fields that each end in a NUL.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from fogbank.kernel.clock import Clock
 
 _LENGTH = struct.Struct(">I")
+_HEAD = struct.Struct(">cBI")
+_NEVER = float("inf")
 _FRAME_BYTES_MAX = 64 * 1024 * 1024
 _READ_BYTES = 65536
 _LINE_BYTES_MAX = 256 * 1024  # CloudWatch Logs quotas: "Log event size".
@@ -44,7 +48,8 @@ class Log:
 
     def __init__(self, fd: int, version: Version, stream: str, sink: LogSink, clock: Clock) -> None:
         self.stream = stream
-        self._fd, self._version, self._sink, self._clock = fd, version, sink, clock
+        self._fd, self._sink, self._clock = fd, sink, clock
+        self._place = version.log_owner, version.log_group, stream
         self._rest = b""
         self._tail: list[str] = []
         self._events: list[tuple[int, str]] = []
@@ -75,23 +80,21 @@ class Log:
             self._take(data)
             if len(data) < _READ_BYTES:
                 break
-        self._hand_on()
+        self.hand_on()
 
     def begin(self, lines: list[str]) -> None:
         """An event begins, with these lines of fogbank's own. What was written before it has been taken already."""
         self._tail.clear()
-        for line in lines:
-            self._add(line)
-        self._hand_on()
+        self._add_all(lines)
 
-    def say(self, lines: list[str]) -> None:
-        """Lines of fogbank's own, after those that came before."""
-        self.drain()
+    def say(self, lines: list[str], *, after: bool = True) -> None:
+        """Lines of fogbank's own, `after` those that wait in the pipe if any may."""
+        if after:
+            self.drain()
         if self._rest:
             self._take(b"\n")
-        for line in lines:
-            self._add(line)
-        self._hand_on()
+        self._add_all(lines)
+        self.hand_on()
 
     def tail(self) -> bytes:
         """The end of what was written since `begin`."""
@@ -104,7 +107,7 @@ class Log:
             self._fd = -1
         if self._rest:
             self._take(b"\n")
-        self._hand_on()
+        self.hand_on()
 
     def _take(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -114,16 +117,21 @@ class Log:
             self._add(self._rest[:_LINE_BYTES_MAX].decode("utf-8", "backslashreplace"))
             self._rest = self._rest[_LINE_BYTES_MAX:]
 
+    def _add_all(self, lines: list[str]) -> None:
+        now_ms = self._clock.now_ms()
+        self._events += [(now_ms, line) for line in lines]
+        self._tail += lines
+
     def _add(self, line: str) -> None:
         self._events.append((self._clock.now_ms(), line))
         self._tail.append(line)
         if len(self._tail) > 2000:
             del self._tail[:1000]
 
-    def _hand_on(self) -> None:
+    def hand_on(self) -> None:
         if self._events:
             events, self._events = self._events, []
-            self._sink.write(self._version.log_owner, self._version.log_group, self.stream, events)
+            self._sink.write(self._place, events)
 
 
 class Instance(asyncio.Protocol):
@@ -133,14 +141,17 @@ class Instance(asyncio.Protocol):
         self.version, self.log = version, log
         self.pid = 0
         self.state = "starting"
-        self.born_s = self.idle_since_s = time.monotonic()
+        self.born_s = self.idle_since_s = time.perf_counter()
         self.init_ms = 0.0
         self.events = 0
         self.peak_mb = 0
         self.how_ended = ""
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
-        self._buffer = bytearray()
+        self.wrote = False  # Lines may wait in the log's pipe.
+        self._buffer = b""
+        self._deadline_s = _NEVER  # By the loop's clock.
+        self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[tuple[bytes, bytes]] | None = None
         self._kept: tuple[bytes, bytes] | None = None
         self._lost = False
@@ -155,17 +166,19 @@ class Instance(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while len(self._buffer) >= 4:
-            (size,) = _LENGTH.unpack_from(self._buffer)
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        while len(data) >= 4:
+            (size,) = _LENGTH.unpack_from(data)
             if size > _FRAME_BYTES_MAX:
                 self.kill()
                 return
-            if len(self._buffer) < 4 + size:
-                return
-            frame = bytes(self._buffer[4 : 4 + size])
-            del self._buffer[: 4 + size]
-            self._take(frame)
+            if len(data) < 4 + size:
+                break
+            self._take(data[4 : 4 + size])
+            data = data[4 + size :]
+        self._buffer = data
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -175,8 +188,10 @@ class Instance(asyncio.Protocol):
         self.on_end(self)
 
     def _take(self, frame: bytes) -> None:
-        self.peak_mb = max(self.peak_mb, _LENGTH.unpack_from(frame, 1)[0] // 1024)
-        answer = (frame[:1], frame[5:])
+        kind, wrote, peak_kb = _HEAD.unpack_from(frame)
+        self.wrote = self.wrote or bool(wrote)
+        self.peak_mb = max(self.peak_mb, peak_kb // 1024)
+        answer = (kind, frame[_HEAD.size :])
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(answer)
         else:
@@ -191,13 +206,20 @@ class Instance(asyncio.Protocol):
             raise Ended
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        timer = None if timeout_s is None else loop.call_later(timeout_s, self._out_of_time)
+        self._deadline_s = _NEVER if timeout_s is None else loop.time() + timeout_s
         try:
             return await self._waiter
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def look(self, next_s: float) -> None:
+        """Asked again and again while it is waited for: only a time-out before `next_s` is worth a timer."""
+        self.log.hand_on()
+        if self._deadline_s <= next_s and self._timer is None and self._waiter is not None:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline_s, self._out_of_time)
 
     def _out_of_time(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -221,20 +243,18 @@ class Instance(asyncio.Protocol):
 
     async def run(self, invocation: Invocation, timeout_s: float, deadline_ms: int) -> tuple[bytes, bytes, float]:
         """One event: kind and body of the answer, and the milliseconds it took. Raises `Ended` or `TimeoutError`."""
-        facts = {
-            "id": invocation.request_id,
-            "arn": invocation.function_arn,
-            "deadline_ms": deadline_ms,
-            "trace": invocation.trace_header,
-            "client_context": invocation.client_context,
-            "identity": invocation.cognito_identity,
-        }
-        self.state, self.events = "busy", self.events + 1
+        facts = (
+            f"{invocation.request_id}\0{invocation.function_arn}\0{deadline_ms}\0{invocation.trace_header}\0"
+            f"{_one_field(invocation.client_context)}\0{_one_field(invocation.cognito_identity)}\0"
+        ).encode("utf-8", "surrogateescape")
+        self.state, self.events, self.wrote = "busy", self.events + 1, False
         began = time.perf_counter()
-        self.send(orjson.dumps(facts) + b"\n" + invocation.payload)
+        length = _LENGTH.pack(len(facts) + len(invocation.payload))
+        self._transport.write(b"%b%b%b" % (length, facts, invocation.payload))
         kind, body = await self._answer(timeout_s)
-        took_ms = (time.perf_counter() - began) * 1000
-        self.state, self.idle_since_s = "dead" if kind == b"F" else "idle", time.monotonic()
+        ended = time.perf_counter()
+        took_ms = (ended - began) * 1000
+        self.state, self.idle_since_s = "dead" if kind == b"F" else "idle", ended
         return kind, body, took_ms
 
     def memory_mb(self) -> int:
@@ -282,8 +302,13 @@ class Instance(asyncio.Protocol):
             "pid": self.pid,
             "events": self.events,
             "memory_mb": self.memory_mb(),
-            "age_s": round(time.monotonic() - self.born_s),
+            "age_s": round(time.perf_counter() - self.born_s),
         }
+
+
+def _one_field(text: str) -> str:
+    """JSON that a client gave: it may not hold the NUL that ends a field, and needs none."""
+    return text.replace("\0", "") if text else text
 
 
 def _waiting_bytes(fd: int) -> int:
@@ -303,7 +328,6 @@ def outcome(
     kind: bytes, body: bytes, took_ms: float, instance: Instance, *, cold: bool, timed_out: bool = False
 ) -> Outcome:
     return Outcome(
-        payload=body, error=None if kind == b"R" else "Unhandled", log_tail=b"", cold=cold,
-        init_ms=instance.init_ms if cold else 0.0, duration_ms=took_ms, max_memory_mb=instance.peak_mb,
-        timed_out=timed_out,
+        body, None if kind == b"R" else "Unhandled", b"", cold, timed_out, instance.init_ms if cold else 0.0, took_ms,
+        instance.peak_mb,
     )  # fmt: skip

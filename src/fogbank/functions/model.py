@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,8 +31,7 @@ class Version:
     log_owner: str = ""  # Whose logs they are: "account/region".
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     payload: bytes
     deadline_ms: int | None = None  # None: now + the version's time-out.
@@ -38,13 +39,13 @@ class Invocation:
     trace_header: str = ""  # "Root=1-…;Parent=…;Sampled=0"
     client_context: str = ""
     cognito_identity: str = ""
+    tail: bool = False  # Whether the end of its log is wanted with the outcome.
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, gc=False):
     payload: bytes  # The reply as JSON, or the error document.
     error: str | None = None  # "Unhandled" where the function failed in any way; then `payload` tells how.
-    log_tail: bytes = b""  # The last 4 KB of this invocation's log lines.
+    log_tail: bytes = b""  # The last 4 KB of this invocation's log lines, where they are wanted.
     cold: bool = False
     timed_out: bool = False
     init_ms: float = 0.0
@@ -55,6 +56,6 @@ class Outcome:
 class LogSink(Protocol):
     """Where lines of functions go. Must not wait: it gathers and writes behind."""
 
-    def write(self, owner: str, group: str, stream: str, events: list[tuple[int, str]]) -> None:
-        """`events` are (milliseconds since the epoch, message)."""
+    def write(self, place: tuple[str, str, str], events: list[tuple[int, str]]) -> None:
+        """`place`: owner, group and stream; `events` are (milliseconds since the epoch, message)."""
         ...

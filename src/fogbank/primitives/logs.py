@@ -129,12 +129,13 @@ class LogWriter:
         self._bytes = 0
         self.lost_lines = 0  # Dropped because the store could not take them in time.
 
-    def write(self, owner: str, group: str, stream: str, events: list[Line]) -> None:
+    def write(self, place: tuple[str, str, str], events: list[Line]) -> None:
         if self._bytes > _PENDING_BYTES_MAX:
             self.lost_lines += len(events)
             return
-        self._pending[(owner, group, stream)] += events
-        self._bytes += sum(len(event[1]) for event in events)
+        self._pending[place] += events
+        for event in events:
+            self._bytes += len(event[1])
 
     async def run(self) -> None:
         """For the supervisor. Real time, not the clock's: lines come as fast as they come."""
@@ -150,7 +151,7 @@ class LogWriter:
             await self._store.transact(_append_all, dict(pending), self._clock.now_ms())
         except StoreError:
             for name, lines in pending.items():
-                self.write(*name, lines)
+                self.write(name, lines)
             raise
 
 

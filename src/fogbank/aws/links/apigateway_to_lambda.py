@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fogbank.aws.services.lambda_.calling import Caller, Target
@@ -10,6 +11,8 @@ from fogbank.aws.services.lambda_.state import Named
 from fogbank.functions.model import Invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from fogbank.aws.service import House
     from fogbank.functions.model import Outcome
     from fogbank.kernel.store import Tx
@@ -17,19 +20,24 @@ if TYPE_CHECKING:
 
 def target(house: House, tx: Tx, function_arn: str, source_arn: str) -> Target:
     """Raises `ServiceError` where the function is gone, or not open to this API."""
+    return house.share(Caller).resolve(tx, _named(function_arn), "apigateway.amazonaws.com", source_arn)
+
+
+@lru_cache(1024)
+def _named(function_arn: str) -> Named:
     _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
-    who = Named(account, region, name, *qualifier)
-    return house.share(Caller).resolve(tx, who, "apigateway.amazonaws.com", source_arn)
+    return Named(account, region, name, *qualifier)
 
 
-async def call(house: House, target: Target, payload: bytes, request_id: str, timeout_s: float, trace: str) -> Outcome:
+def call(
+    house: House, target: Target, payload: bytes, request_id: str, timeout_s: float, trace: str
+) -> Awaitable[Outcome]:
     """Raises `ServiceError` where the function has no room, `TimeoutError` in the end."""
-    running = house.share(Caller).run(
-        target, Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
-    )
+    invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
+    running = house.share(Caller).run(target, invocation)
     if target.version.timeout_ms + _START_MS <= timeout_s * 1000:
-        return await running  # It ends by itself before the API would give it up.
-    return await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(running)), timeout_s)
+        return running  # It ends by itself before the API would give it up.
+    return asyncio.wait_for(asyncio.shield(asyncio.ensure_future(running)), timeout_s)
 
 
 _START_MS = 11_000  # A cold start: ten seconds at most for the initialisation.

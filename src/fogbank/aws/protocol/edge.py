@@ -19,10 +19,10 @@ def trace_header(request: Request) -> str:
 
 def forwarded(request: Request) -> dict[str, str]:
     """Where the caller was, and over what it came."""
-    host = request.headers.get("host", "")
+    headers = request.headers
     return {
-        "X-Forwarded-For": request.headers.get("x-forwarded-for") or request.peer,
-        "X-Forwarded-Port": host.rpartition(":")[2] if ":" in host else "80",
+        "X-Forwarded-For": headers.get("x-forwarded-for") or request.peer,
+        "X-Forwarded-Port": headers.get("host", "").partition(":")[2] or "80",
         "X-Forwarded-Proto": "http",
     }
 

@@ -6,18 +6,21 @@ The way of every request to an app, so a deployed stage is compiled once and kep
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import msgspec
 import orjson
 
+from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.apigateway import integrations, proxy, state
 from fogbank.aws.services.apigateway.compiled import Endpoint, Live, compile_stage
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from fogbank.aws.service import House
     from fogbank.kernel.store import Tx
 
@@ -27,13 +30,12 @@ _BODY_BYTES_MAX = 10 * 1024 * 1024  # API Gateway quotas: "Payload size".
 _KEPT_MAX = 256
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(msgspec.Struct):
     """Where a request leads."""
 
     live: Live
     endpoint: Endpoint | None = None
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = {}
     target: Any = None  # The link's own: what it calls.
     problem: ServiceError | None = None
 
@@ -43,26 +45,26 @@ class Execute:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._live: dict[tuple[str, str], tuple[tuple[str, int], Live]] = {}
+        self._live: dict[tuple[str, str], Live] = {}
 
     def routes(self) -> list[Route]:
         return [Route(self._by_host, host=_HOST), Route(self._by_path, path=_PATH)]
 
-    async def _by_host(self, request: Request) -> Response:
+    def _by_host(self, request: Request) -> Awaitable[Response]:
         found = _HOST.fullmatch(request.host)
         assert found is not None
         stage, _, path = request.path[1:].partition("/")
-        return await self.answer(request, found["api"], unquote(stage), f"/{path}")
+        return self.answer(request, found["api"], unquote(stage), f"/{path}")
 
-    async def _by_path(self, request: Request) -> Response:
+    def _by_path(self, request: Request) -> Awaitable[Response]:
         found = _PATH.match(request.path)
         assert found is not None
         rest = request.path[found.end() :] or "/"
-        return await self.answer(request, found["api"], unquote(found["stage"]), rest)
+        return self.answer(request, found["api"], unquote(found["stage"]), rest)
 
     async def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Response:
         way = await self._house.store.transact(self._way, api_id, stage_name, request.method, path)
-        request_id = self._house.ids.new()
+        request_id = request.id
         if way is None:
             return proxy.refusal(403, "Forbidden", "ForbiddenException", request_id)
         live, endpoint = way.live, way.endpoint
@@ -80,7 +82,7 @@ class Execute:
         if not endpoint.function_arn:
             status, headers, body = integrations.mock(endpoint.method["methodIntegration"])
             return Response(status, [*proxy.id_headers(request_id), *headers], body.encode())
-        return await self._call(request, way, endpoint, path, claims, request_id)
+        return await self._call(request, way, endpoint, path, claims)
 
     async def _authorize(
         self, request: Request, live: Live, endpoint: Endpoint, request_id: str
@@ -96,34 +98,32 @@ class Execute:
         return claims, None
 
     async def _call(
-        self, request: Request, way: _Way, endpoint: Endpoint, path: str, claims: dict[str, Any] | None,
-        request_id: str,
-    ) -> Response:  # fmt: skip
-        live, now_ms = way.live, self._house.clock.now_ms()
-        event = proxy.event(request, live, endpoint, path, way.labels, claims, request_id, now_ms)
-        trace = event["headers"]["X-Amzn-Trace-Id"]
+        self, request: Request, way: _Way, endpoint: Endpoint, path: str, claims: dict[str, Any] | None
+    ) -> Response:
+        live, trace = way.live, edge.trace_header(request)
+        event = proxy.event(request, live, endpoint, path, way.labels, claims, trace, self._house.clock.now_ms())
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
             if way.problem is not None:
                 raise way.problem
             outcome = await link.call(
-                self._house, way.target, orjson.dumps(event), request_id, endpoint.timeout_s, trace
+                self._house, way.target, orjson.dumps(event), request.id, endpoint.timeout_s, trace
             )
         except TimeoutError:
-            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request_id)
+            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request.id)
         except ServiceError as error:
             self._house.telemetry.error("integration failed", api=live.api.id, path=path, error=error.message)
             kind = "THROTTLED" if error.code == "TooManyRequestsException" else "API_CONFIGURATION_ERROR"
-            return proxy.gateway_response(live.api, kind, request_id)
+            return proxy.gateway_response(live.api, kind, request.id)
         if outcome.error:
-            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request_id)
-        return proxy.response(outcome.payload, live.api, request_id, trace)
+            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request.id)
+        return proxy.response(outcome.payload, live.api, request.id, trace)
 
     # -- finding --
 
     def _way(self, tx: Tx, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
         """All that a request needs to know of what is stored, in one transaction."""
-        live = self._find(tx, api_id, stage_name)
+        live = tx.recall(self._find, api_id, stage_name)
         if live is None:
             return None
         found = live.tree.find([part for part in path.split("/") if part])
@@ -141,19 +141,18 @@ class Execute:
             return _Way(live, endpoint, found[1], problem=error)
 
     def _find(self, tx: Tx, api_id: str, stage_name: str) -> Live | None:
-        """The compiled stage, made again when its row says that it has changed."""
+        """The compiled stage."""
         stage = state.STAGES.get_shared(tx, api_id, stage_name)
         if stage is None:
             return None
-        version = (stage.deployment, stage.modified_ms)
-        kept = self._live.get((api_id, stage_name))
-        if kept is not None and kept[0] == version and kept[1].stage == stage:
-            return kept[1]
+        kept = self._live.get((api_id, stage_name))  # A store that recalls nothing comes here each time.
+        if kept is not None and kept.stage == stage:
+            return kept
         deployment = state.DEPLOYMENTS.get(tx, api_id, stage.deployment)
         if deployment is None:
             return None
         live = compile_stage(deployment.api, stage)
         if len(self._live) > _KEPT_MAX:
             self._live.clear()
-        self._live[(api_id, stage_name)] = (version, live)
+        self._live[(api_id, stage_name)] = live
         return live

@@ -39,7 +39,11 @@ _DROPPED = {"transfer-encoding", "content-length"}
 
 
 def id_headers(request_id: str) -> list[tuple[str, str]]:
-    return [("x-amzn-RequestId", request_id), ("x-amz-apigw-id", request_id.replace("-", "")[-16:])]
+    return [("x-amzn-RequestId", request_id), ("x-amz-apigw-id", _extended_id(request_id))]
+
+
+def _extended_id(request_id: str) -> str:
+    return request_id[:13].replace("-", "") + request_id[14:18]
 
 
 def refusal(status: int, message: str, error_type: str, request_id: str, *, spaced: bool = False) -> Response:
@@ -70,17 +74,20 @@ def gateway_response(api: Api, kind: str, request_id: str) -> Response:
 
 def event(
     request: Request, live: Live, endpoint: Endpoint, path: str, labels: dict[str, str],
-    claims: dict[str, Any] | None, request_id: str, now_ms: int,
+    claims: dict[str, Any] | None, trace: str, now_ms: int,
 ) -> dict[str, Any]:  # fmt: skip
-    headers, many = _headers(request)
-    query = parse_qsl(request.query, keep_blank_values=True)
-    many_query: dict[str, list[str]] = {}
-    for name, value in query:
-        many_query.setdefault(name, []).append(value)
-    binary = _is_binary(live.api, headers)
+    headers, many = _headers(request, trace)
+    query: dict[str, str] | None = None
+    many_query: dict[str, list[str]] | None = None
+    if request.query:
+        pairs = parse_qsl(request.query, keep_blank_values=True)
+        query, many_query = dict(pairs) or None, {}
+        for name, value in pairs:
+            many_query.setdefault(name, []).append(value)
     body: str | None = None
+    binary = False
     if len(request.body):
-        raw = bytes(request.body)
+        binary, raw = _is_binary(live.api, request.headers), bytes(request.body)
         body = b64encode(raw).decode() if binary else raw.decode("utf-8", "replace")
     return {
         "resource": endpoint.path,
@@ -88,56 +95,67 @@ def event(
         "httpMethod": request.method,
         "headers": headers,
         "multiValueHeaders": many,
-        "queryStringParameters": dict(query) or None,
+        "queryStringParameters": query,
         "multiValueQueryStringParameters": many_query or None,
         "pathParameters": labels or None,
         "stageVariables": live.stage.variables or None,
-        "requestContext": _context(request, live, endpoint, path, claims, request_id, now_ms, headers),
+        "requestContext": _context(request, live, endpoint, path, claims, now_ms),
         "body": body,
-        "isBase64Encoded": binary and body is not None,
+        "isBase64Encoded": binary,
     }
 
 
-def _headers(request: Request) -> tuple[dict[str, str], dict[str, list[str]]]:
+_HOP_BY_HOP = frozenset(("connection", "content-length", "transfer-encoding", "expect"))
+_ADDED = frozenset(("x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"))
+_NOT_HANDED_ON = _HOP_BY_HOP | _ADDED
+
+
+def _headers(request: Request, trace: str) -> tuple[dict[str, str], dict[str, list[str]]]:
     """Names as they came; what the edge adds is added: where the caller was, over what, in which trace."""
-    many: dict[str, list[str]] = {}
-    for name, value in request.raw_headers:
-        if name.lower() not in ("connection", "content-length", "transfer-encoding", "expect"):
-            many.setdefault(name, []).append(value)
-    added = {"X-Amzn-Trace-Id": edge.trace_header(request), **edge.forwarded(request)}
-    have = {name.lower(): name for name in many}
-    for name, value in added.items():
-        many.pop(have.get(name.lower(), name), None)
+    named, raw = request.headers, request.raw_headers
+    if len(named) == len(raw):  # Each came once: the two are in the same order.
+        headers = {one[0]: one[1] for key, one in zip(named, raw, strict=True) if key not in _NOT_HANDED_ON}
+        many = {name: [value] for name, value in headers.items()}
+    else:
+        many = {}
+        for name, value in raw:
+            if name.lower() not in _NOT_HANDED_ON:
+                many.setdefault(name, []).append(value)
+        headers = {name: values[-1] for name, values in many.items()}
+    headers["X-Amzn-Trace-Id"] = trace
+    many["X-Amzn-Trace-Id"] = [trace]
+    for name, value in edge.forwarded(request).items():
+        headers[name] = value
         many[name] = [value]
-    return {name: values[-1] for name, values in many.items()}, many
+    return headers, many
 
 
 def _context(
-    request: Request, live: Live, endpoint: Endpoint, path: str, claims: dict[str, Any] | None, request_id: str,
-    now_ms: int, headers: dict[str, str],
-) -> dict[str, Any]:  # fmt: skip
-    host = request.headers.get("host", "")
+    request: Request, live: Live, endpoint: Endpoint, path: str, claims: dict[str, Any] | None, now_ms: int
+) -> dict[str, Any]:
+    host = request.headers.get("host", "").partition(":")[0]
+    stage = live.stage
     context: dict[str, Any] = {
         "resourceId": endpoint.resource_id,
         "resourcePath": endpoint.path,
         "httpMethod": request.method,
-        "extendedRequestId": request_id.replace("-", "")[-16:],
+        "extendedRequestId": _extended_id(request.id),
         "requestTime": edge.request_time(now_ms // 1000),
-        "path": f"/{live.stage.name}{path}",
+        "path": f"/{stage.name}{path}",
         "accountId": live.api.account,
         "protocol": "HTTP/1.1",
-        "stage": live.stage.name,
+        "stage": stage.name,
         "domainPrefix": host.partition(".")[0],
         "requestTimeEpoch": now_ms,
-        "requestId": request_id,
+        "requestId": request.id,
         "identity": {
             "cognitoIdentityPoolId": None, "accountId": None, "cognitoIdentityId": None, "caller": None,
             "sourceIp": request.peer, "principalOrgId": None, "accessKey": None, "cognitoAuthenticationType": None,
-            "cognitoAuthenticationProvider": None, "userArn": None, "userAgent": _value(headers, "user-agent"),
+            "cognitoAuthenticationProvider": None, "userArn": None, "userAgent": request.headers.get("user-agent"),
             "user": None,
         },
-        "domainName": host.partition(":")[0],
-        "deploymentId": live.stage.deployment,
+        "domainName": host,
+        "deploymentId": stage.deployment,
         "apiId": live.api.id,
     }  # fmt: skip
     if claims is not None:
@@ -145,14 +163,10 @@ def _context(
     return context
 
 
-def _value(headers: dict[str, str], name: str) -> str | None:
-    return next((value for key, value in headers.items() if key.lower() == name), None)
-
-
 def _is_binary(api: Api, headers: dict[str, str]) -> bool:
     if not api.binary_types:
         return False
-    kind = (_value(headers, "content-type") or "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return any(fnmatchcase(kind, pattern.replace("~1", "/").lower()) for pattern in api.binary_types)
 
 
@@ -161,7 +175,8 @@ def response(payload: bytes, api: Api, request_id: str, trace: str) -> Response:
     try:
         reply = orjson.loads(payload)
         status = int(reply.get("statusCode", 0))
-        body, headers = _body(reply), _reply_headers(reply)
+        body = _body(reply)
+        headers = _reply_headers(reply) if "headers" in reply or "multiValueHeaders" in reply else []
     except (ValueError, TypeError, AttributeError):
         return gateway_response(api, "INTEGRATION_FAILURE", request_id)
     if not 100 <= status <= 999:
@@ -171,18 +186,18 @@ def response(payload: bytes, api: Api, request_id: str, trace: str) -> Response:
     return Response(status, [*id_headers(request_id), ("X-Amzn-Trace-Id", trace), *headers], body)
 
 
+_REPLY_KEYS = frozenset(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"))
+
+
 def _body(reply: dict[str, Any]) -> bytes:
-    unknown = reply.keys() - {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
     body = reply.get("body")
-    if unknown or not (body is None or isinstance(body, str)):
+    if not (_REPLY_KEYS.issuperset(reply) and (body is None or isinstance(body, str))):
         raise TypeError("not of the documented form")
     if body is None:
         return b""
-    return (
-        b64decode(body, validate=True)
-        if reply.get("isBase64Encoded") is True
-        else body.encode("utf-8", "surrogatepass")
-    )
+    if reply.get("isBase64Encoded") is True:
+        return b64decode(body, validate=True)
+    return body.encode("utf-8", "surrogatepass")
 
 
 def _reply_headers(reply: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The direct door to a function, for whoever calls often (API Gateway, triggers, Invoke itself): resolve, then run.
 
-Resolving reads one row; what the engine needs is made of it once for each revision and kept in this process.
+What a name leads to is made of its rows once and recalled until one of them is written.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Caller:
     def __init__(self, house: House) -> None:
         self._house = house
         self._versions: dict[str, Version] = {}
-        self._allowed: dict[tuple[str, str, str, str], state.Policy | None] = {}
         self._running: dict[str, int] = {}  # By function id: all versions share a reserved limit.
+        self._running_all = 0
         self._chance = random.Random()
 
     def forget(self, version_id: str) -> None:
@@ -46,21 +46,31 @@ class Caller:
 
     def resolve(self, tx: Tx, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
         """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""
-        function = state.find(tx, who)
-        if principal.endswith(".amazonaws.com"):
-            self._check(tx, function, who, principal, source_arn)
-        one = state.pick(tx, function, who, self._chance.random())
-        return Target(self.version(tx, function, one), function, one, who.arn)
+        service = principal if principal.endswith(".amazonaws.com") else ""
+        main, others = tx.recall(self._targets, who, service, source_arn if service else "")
+        if others:  # An alias with weights.
+            chance = self._chance.random()
+            for weight, target in others:
+                if chance < weight:
+                    return target
+                chance -= weight
+        return main
 
-    def _check(self, tx: Tx, function: state.Function, who: state.Named, principal: str, source_arn: str) -> None:
-        """A policy that has let this caller in does so again, as long as it is the same."""
-        policy = state.POLICIES.get_shared(tx, function.id, who.qualifier)
-        asked = (function.id, who.qualifier, principal, source_arn)
-        if policy is None or self._allowed.get(asked) is not policy:
-            permissions.check(tx, function, who, principal, source_arn)
-            if len(self._allowed) > _KEPT_MAX:
-                self._allowed.clear()
-            self._allowed[asked] = policy
+    def _targets(
+        self, tx: Tx, who: state.Named, service: str, source_arn: str
+    ) -> tuple[Target, tuple[tuple[float, Target], ...]]:
+        """What the name means, and what else it may mean in that part of the cases."""
+        function = state.find(tx, who)
+        if service:
+            permissions.check(tx, function, who, service, source_arn)
+        others = tuple(
+            (weight, self._target(tx, function, who, state.published(tx, function, who.at(version))))
+            for version, weight in state.weights(tx, function, who).items()
+        )
+        return self._target(tx, function, who, state.published(tx, function, who)), others
+
+    def _target(self, tx: Tx, function: state.Function, who: state.Named, one: state.Published) -> Target:
+        return Target(self.version(tx, function, one), function, one, who.arn)
 
     def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
         key = state.version_id(function, one)
@@ -90,14 +100,16 @@ class Caller:
         reserved = function.reserved
         limit = ACCOUNT_CONCURRENCY if reserved is None else reserved
         running = self._running.get(function.id, 0)
-        if running >= limit or (reserved is None and sum(self._running.values()) >= ACCOUNT_CONCURRENCY):
+        if running >= limit or (reserved is None and self._running_all >= ACCOUNT_CONCURRENCY):
             raise throttled(reserved)
         self._running[function.id] = running + 1
+        self._running_all += 1
         try:
             return await self._house.engine.invoke(target.version, invocation)
         except Throttled as error:
             raise throttled(reserved) from error
         finally:
+            self._running_all -= 1
             left = self._running[function.id] - 1
             if left:
                 self._running[function.id] = left
@@ -106,13 +118,14 @@ class Caller:
 
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
-        trace_header: str = "", client_context: str = "",
+        trace_header: str = "", client_context: str = "", tail: bool = False,
     ) -> tuple[Target, Outcome]:  # fmt: skip
         """Resolve and run in one."""
         target = await self._house.store.transact(self.resolve, who, principal, source_arn)
         invocation = Invocation(
-            request_id, payload, function_arn=target.arn, trace_header=trace_header, client_context=client_context
-        )
+            request_id, payload, function_arn=target.arn, trace_header=trace_header, client_context=client_context,
+            tail=tail,
+        )  # fmt: skip
         return target, await self.run(target, invocation)
 
 

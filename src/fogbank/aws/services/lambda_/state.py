@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from fogbank.aws.service import Call, ServiceError
 from fogbank.kernel.store.records import Records
@@ -95,8 +97,7 @@ URL_IDS = Records(str, "lambda", "url-of")  # (function id, qualifier or ""): th
 POLICIES = Records(Policy, "lambda", "policy")  # (function id, qualifier or "")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True, gc=False):
     """A function as a request names it."""
 
     account: str
@@ -108,6 +109,10 @@ class Named:
     def arn(self) -> str:
         end = f":{self.qualifier}" if self.qualifier else ""
         return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}{end}"
+
+    def at(self, qualifier: str) -> Named:
+        """Another version or alias of the same function."""
+        return Named(self.account, self.region, self.name, qualifier)
 
 
 def named(call: Call, text: str, qualifier: str | None = None) -> Named:
@@ -172,15 +177,12 @@ def alias(tx: Tx, function: Function, name: str) -> Alias:
     return found
 
 
-def pick(tx: Tx, function: Function, who: Named, chance: float) -> Published:
-    """As `published`, with the alias' weights honoured: `chance` in [0, 1) decides."""
-    if who.qualifier and who.qualifier != LATEST and not who.qualifier.isdigit():
-        found = ALIASES.get_shared(tx, function.id, who.qualifier)
-        for version, weight in found.weights.items() if found else ():
-            if chance < weight:
-                return published(tx, function, replace(who, qualifier=version))
-            chance -= weight
-    return published(tx, function, who)
+def weights(tx: Tx, function: Function, who: Named) -> dict[str, float]:
+    """Of an alias: the other versions that it means, each in that part of the cases."""
+    if who.qualifier in ("", LATEST) or who.qualifier.isdigit():
+        return {}
+    found = ALIASES.get_shared(tx, function.id, who.qualifier)
+    return found.weights if found else {}
 
 
 def forget(tx: Tx, function: Function) -> list[str]:

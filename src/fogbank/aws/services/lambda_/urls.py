@@ -45,7 +45,7 @@ class Urls:
     async def _answer(self, request: Request) -> Response:
         found = _HOST.fullmatch(request.host)
         assert found is not None
-        request_id = self._house.ids.new()
+        request_id = request.id
         resolved = await self._house.store.transact(self._resolve, found["id"])
         if resolved is None:
             return _forbidden(request_id)

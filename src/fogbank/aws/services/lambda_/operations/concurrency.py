@@ -146,7 +146,7 @@ def _all_provisioned(tx: Tx, function: state.Function) -> list[tuple[str, int, s
     found = [(one.version, one.provisioned, one) for one in state.VERSIONS.all(tx, function.id) if one.provisioned]
     for alias in state.ALIASES.all(tx, function.id):
         if alias.provisioned:
-            one = state.published(tx, function, replace(who, qualifier=alias.name))
+            one = state.published(tx, function, who.at(alias.name))
             found.append((alias.name, alias.provisioned, one))
     return found
 

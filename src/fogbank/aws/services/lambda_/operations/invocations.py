@@ -45,6 +45,7 @@ class Invocations(Operations):
             source_arn=call.source_arn,
             trace_header=_trace(call),
             client_context=client,
+            tail=request.get("LogType") == "Tail",
         )
         answer: dict[str, Any] = {
             "StatusCode": 200,

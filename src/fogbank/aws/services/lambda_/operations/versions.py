@@ -86,7 +86,7 @@ class Versions(Operations):
     def _check(self, tx: Tx, function: state.Function, made: state.Alias) -> None:
         who = state.Named(function.account, function.region, function.name)
         for version in (made.version, *made.weights):
-            state.published(tx, function, replace(who, qualifier=version))
+            state.published(tx, function, who.at(version))
         if made.weights and (made.version == state.LATEST or state.LATEST in made.weights):
             raise ServiceError("InvalidParameterValueException", "$LATEST is not supported for an alias pointing to more than 1 version")  # fmt: skip  # noqa: E501
 

@@ -1,8 +1,8 @@
 // Runs in the `node` that runs people's functions. It waits warm, is told once which function it is, and then answers
 // events, as AWS's own runtime does. Lambda Developer Guide, "Building Lambda functions with Node.js".
-// Frames both ways: four bytes of length, then the body. The first frame is the order; the others are events: a line
-// of JSON, then the event. Answers are a letter (I: initialised, R: reply, X: error, F: error, and this
-// process ends), peak memory in KB, and a body.
+// Frames both ways: four bytes of length, then the body. The first frame is the order; the others are events: six
+// fields that each end in a NUL, then the event. Answers are a letter (I: initialised, R: reply, X: error, F: error, and this
+// process ends), a byte that says that lines may wait in the log's pipe, peak memory in KB, and a body.
 'use strict';
 
 const fs = require('node:fs');
@@ -22,10 +22,11 @@ const waiting = [];
 
 function say(kind, body) {
   const content = Buffer.from(body);
-  const head = Buffer.alloc(9);
-  head.writeUInt32BE(content.length + 5, 0);
+  const head = Buffer.alloc(10);
+  head.writeUInt32BE(content.length + 6, 0);
   head.write(kind, 4, 'latin1');
-  head.writeUInt32BE(process.resourceUsage().maxRSS, 5);
+  head.writeUInt8(1, 5);
+  head.writeUInt32BE(process.resourceUsage().maxRSS, 6);
   return new Promise((resolve) => events.write(Buffer.concat([head, content]), resolve));
 }
 
@@ -132,9 +133,20 @@ function isModuleType(folder) {
 
 // -- events --
 
+// An event begins with fields that each end in a NUL.
+function read(frame) {
+  const facts = {};
+  let start = 0;
+  for (const name of ['id', 'arn', 'deadline_ms', 'trace', 'client_context', 'identity']) {
+    const end = frame.indexOf(0, start);
+    facts[name] = frame.subarray(start, end).toString();
+    start = end + 1;
+  }
+  return [facts, frame.subarray(start)];
+}
+
 async function answer(frame) {
-  const end = frame.indexOf(10);
-  const facts = JSON.parse(frame.subarray(0, end).toString());
+  const [facts, payload] = read(frame);
   requestId = facts.id;
   process.env._X_AMZN_TRACE_ID = facts.trace;
   let settled = false;
@@ -161,7 +173,7 @@ async function answer(frame) {
   current = { ends: (error) => settle('F', told(error)) };
   let event;
   try {
-    event = JSON.parse(frame.subarray(end + 1).toString());
+    event = JSON.parse(payload.toString());
   } catch (error) {
     await failed(error);
     return;

@@ -6,6 +6,7 @@ four bytes (peak memory in KB), then the reply, the error document, or for I the
 the milliseconds that init took.
 """
 
+import fcntl
 import gc
 import importlib
 import importlib.util
@@ -18,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 import traceback
 import types
@@ -26,6 +28,7 @@ import zygote as _zygote
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
 _LENGTH = struct.Struct(">I")
+_HEAD = struct.Struct(">Ic?I")
 # What AWS's runtime has loaded itself before it looks for the handler: a file of such a name is not seen there either.
 _NEVER_REPLACED = set(sys.builtin_module_names) | {
     "__main__",
@@ -280,23 +283,19 @@ def _status(error):
 class Context:
     """Lambda Developer Guide, "Using the Lambda context object to retrieve Python function information"."""
 
+    tenant_id = None
+
     def __init__(self, facts):
-        client = json.loads(facts["client_context"]) if facts["client_context"] else None
-        identity = json.loads(facts["identity"]) if facts["identity"] else {}
-        self.aws_request_id = facts["id"]
-        self.log_group_name = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME")
-        self.log_stream_name = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME")
-        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME")
-        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION")
-        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
-        self.invoked_function_arn = facts["arn"]
-        self.tenant_id = None
+        self.aws_request_id, self.invoked_function_arn, deadline_ms, _, client, identity = facts
+        client = json.loads(client) if client else None
+        identity = json.loads(identity) if identity else {}
         self.client_context = _client_context(client)
         self.identity = types.SimpleNamespace(
             cognito_identity_id=identity.get("cognitoIdentityId"),
             cognito_identity_pool_id=identity.get("cognitoIdentityPoolId"),
         )
-        self._deadline_ms = facts["deadline_ms"]
+        self._deadline_ms = int(deadline_ms)
+        self.__dict__.update(_instance_facts)
 
     def get_remaining_time_in_millis(self):
         return max(self._deadline_ms - int(time.time() * 1000), 0)
@@ -317,17 +316,28 @@ def _client_context(given):
     )
 
 
+_instance_facts = {}  # What every context of this instance says.
+_INSTANCE_FACTS = {
+    "log_group_name": "AWS_LAMBDA_LOG_GROUP_NAME",
+    "log_stream_name": "AWS_LAMBDA_LOG_STREAM_NAME",
+    "function_name": "AWS_LAMBDA_FUNCTION_NAME",
+    "function_version": "AWS_LAMBDA_FUNCTION_VERSION",
+    "memory_limit_in_mb": "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+}
+
+
 def serve(handler, events, init_ms, order):
     """Answer events until the other side closes the socket."""
+    _instance_facts.update((name, os.environ.get(variable)) for name, variable in _INSTANCE_FACTS.items())
     _say(events, b"I", json.dumps({"init_ms": init_ms, "pid": os.getpid()}).encode())
     while True:
         frame = _read_frame(events)
         if frame is None:
             os._exit(0)
-        line, _, payload = frame.partition(b"\n")
-        facts = json.loads(line)
-        _log_filter.request_id = facts["id"]
-        os.environ["_X_AMZN_TRACE_ID"] = facts["trace"]
+        *facts, payload = frame.split(b"\0", _FACTS)
+        facts = [fact.decode("utf-8", "surrogateescape") for fact in facts]
+        _log_filter.request_id = facts[0]
+        os.environ["_X_AMZN_TRACE_ID"] = facts[3]
         kind, reply = answer(handler, payload, facts)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -336,12 +346,10 @@ def serve(handler, events, init_ms, order):
 
 def answer(handler, payload, facts):
     try:
-        event = json.loads(payload)
+        event = _decode(payload.decode())
     except ValueError as error:
         return b"X", _told(
-            error_document(
-                error, facts["id"], kind="Runtime.UnmarshalError", text="Unable to unmarshal input: %s" % error
-            )
+            error_document(error, facts[0], kind="Runtime.UnmarshalError", text="Unable to unmarshal input: %s" % error)
         )
     try:
         result = handler(event, Context(facts))
@@ -349,12 +357,12 @@ def answer(handler, payload, facts):
         sys.stdout.flush()
         os._exit(_status(error))
     except BaseException as error:
-        return b"X", _told(error_document(error, facts["id"]))
+        return b"X", _told(error_document(error, facts[0]))
     try:
         reply = _encode(result).encode("utf-8", "surrogatepass")
     except Exception as error:
         document = error_document(
-            error, facts["id"], kind="Runtime.MarshalError", text="Unable to marshal response: %s" % error
+            error, facts[0], kind="Runtime.MarshalError", text="Unable to marshal response: %s" % error
         )
         return b"X", _told({**document, "stackTrace": []})
     if len(reply) > REPLY_BYTES_MAX:
@@ -370,6 +378,8 @@ def _decimal(value):
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
 
+_FACTS = 6  # Before an event, each with a NUL: request id, ARN, deadline in ms, trace, client context, identity.
+_decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, default=_decimal).encode
 
 
@@ -430,9 +440,17 @@ def _set_up_logging():
 
 
 def _say(events, kind, body):
+    """A frame: its kind, whether lines wait in the log's pipe, the peak of memory in KB, and the body."""
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    head = kind + _LENGTH.pack(peak_kb)
-    events.sendall(_LENGTH.pack(len(head) + len(body)) + head + body)
+    size = _HEAD.size - _LENGTH.size + len(body)
+    events.sendall(_HEAD.pack(size, kind, _lines_wait(), peak_kb) + body)
+
+
+def _lines_wait():
+    try:
+        return fcntl.ioctl(1, termios.FIONREAD, b"\0\0\0\0") != b"\0\0\0\0"
+    except OSError:  # Not the pipe any more: somebody has made something else of it.
+        return True
 
 
 def _read_frame(events):
