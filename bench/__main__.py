@@ -1,5 +1,6 @@
 """`python -m bench`: every bench, one after the other; or those that are named: `python -m bench http storage`."""
 
+import shutil
 import sys
 
 from bench import functions, http, start, storage
@@ -7,5 +8,7 @@ from bench import functions, http, start, storage
 BENCHES = {"http": http.main, "functions": functions.main, "storage": storage.main, "start": start.main}
 
 if __name__ == "__main__":
+    if shutil.which("wrk") is None:
+        sys.exit("the bench needs wrk, which makes the load: install it with `apt-get install wrk`")
     for name in sys.argv[1:] or BENCHES:
         BENCHES[name]()

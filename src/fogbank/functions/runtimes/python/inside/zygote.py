@@ -131,11 +131,34 @@ def preload(layer):
             import botocore.httpsession, botocore.parsers, botocore.paginate, botocore.retries.adaptive
             import boto3.dynamodb.conditions, boto3.dynamodb.types, boto3.resources.factory, s3transfer
 
-            warm = botocore.session.get_session()  # Its loader caches the files that every client reads.
-            for part in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-                warm.get_component("data_loader").load_data(part)
+            read_models_ahead()
         except ImportError:
             pass
+
+
+def read_models_ahead():
+    """Every session's loader reads and parses the same large files: let each of boto3's begin with what one has read.
+    One that is told to look elsewhere too begins with nothing."""
+    import boto3.session
+
+    loader = boto3.session.Session()._session.get_component("data_loader")
+    known, paths = getattr(loader, "_cache", None), list(loader.search_paths)
+    set_up = getattr(boto3.session.Session, "_setup_loader", None)
+    if not isinstance(known, dict) or set_up is None:
+        return
+    loader.load_data_with_path("endpoints")
+    for part in ("partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(part)
+    for service in ("dynamodb", "sqs", "s3"):
+        for kind in ("service-2", "endpoint-rule-set-1", "resources-1"):
+            loader.load_service_model(service, kind)
+
+    def set_up_knowing(self):
+        set_up(self)
+        if self._loader.search_paths == paths:
+            self._loader._cache.update(known)
+
+    boto3.session.Session._setup_loader = set_up_knowing
 
 
 def main():
