@@ -17,6 +17,7 @@ _WORTH_BYTES = 48_000_000
 _LARGE_BYTES = 128_000_000
 _KEPT_BYTES = 16_000_000  # What the log's file shrinks to when it begins anew.
 _AFTER_ERROR_S = 1.0
+_NICENESS = 10
 
 
 class Checkpoints:
@@ -41,6 +42,8 @@ class Checkpoints:
         self._thread.join()
 
     def _run(self) -> None:
+        with suppress(OSError, AttributeError):  # Linux: of this thread alone. Requests go first.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
         pause_s = _LOOK_S
         while not self._ending.wait(pause_s):
             pause_s = _LOOK_S

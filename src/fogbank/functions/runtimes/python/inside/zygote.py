@@ -170,7 +170,10 @@ def main():
     preload(sys.argv[2])
     gc.collect()
     gc.freeze()
-    control.send(b'{"ready": true}')
+    try:
+        control.send(b'{"ready": true}')
+    except ConnectionError:  # Nobody waits for it any more.
+        return
     Zygote(control, aws_lambda.live).serve()
 
 
