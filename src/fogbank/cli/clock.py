@@ -10,7 +10,7 @@ import typer
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
 
-app = typer.Typer(invoke_without_command=True)
+app = options.application(invoke_without_command=True)
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")

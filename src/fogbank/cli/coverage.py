@@ -10,7 +10,7 @@ import typer
 from fogbank.assembly import served
 from fogbank.cli.support import options
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()

@@ -14,7 +14,7 @@ import typer
 from fogbank.cli.support import functions, options, running
 from fogbank.cli.support.problems import Problem
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()

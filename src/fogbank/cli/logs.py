@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fogbank.cli.support.client import Client
 
-app = typer.Typer()
+app = options.application()
 
 _POLL_S = 0.3
 _GROUP = "/aws/lambda/"

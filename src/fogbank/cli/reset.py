@@ -10,7 +10,7 @@ import typer
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()

@@ -19,7 +19,7 @@ from fogbank.kernel.errors import StartError
 if TYPE_CHECKING:
     from pathlib import Path
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()
@@ -33,6 +33,7 @@ def start(
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
+    log_level: options.LogLevel = "info",
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background.")] = False,
 ) -> None:
     """Run the cloud whose state is in --data."""
@@ -41,8 +42,7 @@ def start(
         raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url,
-        verify_signatures=verify_signatures,
+        store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
     )  # fmt: skip
     if detach:
         found = running.start_detached(data, config)

@@ -22,7 +22,7 @@ from fogbank.kernel.config import Config
 if TYPE_CHECKING:
     from fogbank.cli.support.client import Client
 
-app = typer.Typer()
+app = options.application()
 
 _WATCH_STEP_MS = 300
 
@@ -41,6 +41,7 @@ def up(
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
+    log_level: options.LogLevel = "info",
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
@@ -56,8 +57,7 @@ def up(
     data = data or found.folder / ".fogbank"
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url,
-        verify_signatures=verify_signatures,
+        store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])

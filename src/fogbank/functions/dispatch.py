@@ -79,15 +79,24 @@ class InstanceEngine:
             if instance is None:
                 instance, failed = await self._birth(pool, invocation)
                 if instance is None:
+                    self._told(version, invocation, failed)
                     return failed
                 cold = True
             result = await self._run(pool, instance, invocation, cold=cold)
             self._give_back(pool, instance)
+            self._told(version, invocation, result)
             return result
         finally:
             pool.busy -= 1
             if pool.retired and pool.busy == 0:
                 self._forget(pool)
+
+    def _told(self, version: Version, invocation: Invocation, outcome: Outcome) -> None:
+        if self._telemetry.debugging:
+            self._telemetry.debug(
+                "invocation", function=version.name, request=invocation.request_id, error=outcome.error,
+                cold=outcome.cold, took_ms=round(outcome.duration_ms, 2),
+            )  # fmt: skip
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)

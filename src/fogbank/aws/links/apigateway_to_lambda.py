@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from fogbank.aws.protocol import edge
 from fogbank.aws.services.lambda_.calling import Caller, Target
 from fogbank.aws.services.lambda_.state import Named
 from fogbank.functions.model import Invocation
@@ -24,6 +25,7 @@ def target(house: House, tx: Tx, function_arn: str, source_arn: str) -> Target:
 
 async def call(house: House, target: Target, payload: bytes, request_id: str, timeout_s: float, trace: str) -> Outcome:
     """Raises `ServiceError` where the function has no room, `TimeoutError` in the end."""
+    trace = edge.function_trace(trace, request_id)
     running = house.share(Caller).run(
         target, Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
     )

@@ -78,6 +78,8 @@ class Door:
             if operation is None:
                 raise _unknown_operation(where, request)
             method, waits = self._method(where.service, operation.name)
+            if self._telemetry.debugging:
+                self._telemetry.debug("operation", of=f"{where.service}.{operation.name}", request=request_id)
             who = await self._authentication.identify(request, where, operation, protocol)
             parameters = wire.read(request, operation, labels, protocol)
             call = self._call(who, where, request_id, request)
@@ -130,13 +132,16 @@ class Door:
             validation.check(service, model.protocol, operation.input, parameters)
         except validation.Unreadable as error:
             raise ServiceError("SerializationException", str(error)) from error
-        host = f"{self._config.host}:{self.port}"
+        host, request_id = f"{self._config.host}:{self.port}", self._ids.new()
+        if self._telemetry.debugging:
+            asked = f"{service}.{operation_name}"
+            self._telemetry.debug("operation", of=asked, request=request_id, asked_by=who.principal)
         call = Call(
             who.account,
             who.region,
             who.principal,
             self._clock.now_ms(),
-            self._ids.new(),
+            request_id,
             current_trace.get(),
             self._ids.new,
             source_arn=who.source_arn,

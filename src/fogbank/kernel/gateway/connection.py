@@ -15,7 +15,7 @@ import httptools
 from fogbank.kernel.gateway.body import Body
 from fogbank.kernel.gateway.messages import Request, Response
 from fogbank.kernel.gateway.writing import head, length_of, write_long
-from fogbank.kernel.telemetry import current_trace
+from fogbank.kernel.telemetry import amzn_trace, current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.gateway.limits import Limits
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_AMZN_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
 
@@ -281,6 +280,4 @@ def _trace(headers: dict[str, str]) -> str:
     if given and (found := _TRACEPARENT.fullmatch(given)):
         return found[1]
     given = headers.get("x-amzn-trace-id")
-    if given and (found := _AMZN_ROOT.search(given)):
-        return found[1] + found[2]
-    return ""
+    return amzn_trace(given) if given else ""

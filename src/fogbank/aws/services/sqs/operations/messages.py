@@ -73,7 +73,7 @@ class Messages(Operations):
         made = queues.Message(
             message_id, body, due_ms=call.now_ms + 1000 * self._delay_s(queue, request), sent_ms=call.now_ms,
             expires_ms=call.now_ms + queue.retention_ms, group=group if queue.fifo else "",
-            notes={"system": system, **({"attributes": own} if own else {})},
+            notes={"system": system, "trace": call.trace_id, **({"attributes": own} if own else {})},
         )  # fmt: skip
         queues.send(tx, queue.id, made)
         return {**answer, "MessageId": message_id}
