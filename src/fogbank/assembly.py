@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import shutil
 import tempfile
@@ -33,6 +34,7 @@ from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
+from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.gateway import Gateway, Limits, Routes
 from fogbank.kernel.ids import Ids
 from fogbank.kernel.signals import Signals
@@ -76,8 +78,11 @@ class Server:
 
     async def start(self) -> None:
         config = self.config
-        for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(unusable(config.data_dir, error)) from error
         self.signals = Signals(self.clock)
         self.store = await open_store(config, self.signals, self.clock)
         await control.restore_clock(self.store, self.clock)
@@ -149,7 +154,8 @@ class Server:
         await function_events.send(ask, destination, orjson.dumps(document).decode(), {})
 
     def health(self) -> dict[str, Any]:
-        return {"version": __version__, "services": sorted({service.service for service in self.services})}
+        services = sorted({service.service for service in self.services})
+        return {"version": __version__, "pid": os.getpid(), "services": services}
 
     def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask:
         who = Asker(account, region, principal, source_arn)

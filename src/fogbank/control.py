@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Protocol
@@ -140,7 +139,6 @@ def _status(node: Node) -> dict[str, Any]:
     tasks = node.supervisor.tasks.values()
     return {
         **node.health(),
-        "pid": os.getpid(),
         "data_dir": str(node.config.data_dir.absolute()),
         "now_ms": node.clock.now_ms(),
         "store": node.store.describe(),

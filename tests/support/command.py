@@ -37,13 +37,14 @@ class Fogbank:
     def url(self) -> str:
         return str(self.json("status")["url"])
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **options: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            **options,
         )
 
     def stop(self) -> None:

@@ -22,7 +22,10 @@ def invoke(
     name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
     *,
     event: Annotated[
-        str, typer.Option("--event", "-e", help="A file with the event as JSON; - for standard input.")
+        str,
+        typer.Option(
+            "--event", "-e", envvar="FOGBANK_EVENT", help="A file with the event as JSON; - for standard input."
+        ),
     ] = "",
     data: options.Data = options.DATA,
     json: options.Json = False,

@@ -61,3 +61,7 @@ def run() -> None:
     except Problem as problem:
         typer.echo(f"fogbank: {problem}", err=True)
         sys.exit(1)
+    except OSError as error:  # A folder that may not be written, a disk that is full: the reason, and where.
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"fogbank: {where}{error.strerror or error}", err=True)
+        sys.exit(1)

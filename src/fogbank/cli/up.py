@@ -45,8 +45,14 @@ def up(
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
-    parameter: Annotated[list[str] | None, typer.Option("--parameter", help="NAME=VALUE, for each parameter.")] = None,
-    watch: Annotated[bool, typer.Option(help="Deploy again at every save, and show logs.")] = True,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", envvar="FOGBANK_PARAMETER", help="NAME=VALUE, for each parameter."),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch/--no-watch", envvar="FOGBANK_WATCH", help="Deploy again at every save, and show logs."),
+    ] = True,
     json: options.Json = False,
 ) -> None:
     """Start the cloud if needed, deploy the app, then watch it. Ctrl-C ends the watching; all state is kept."""

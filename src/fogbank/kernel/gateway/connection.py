@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.gateway.limits import Limits
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_LINGER_S = 1.0  # How long a refused caller may go on sending, to nobody.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
 
@@ -105,7 +106,10 @@ class Connection(asyncio.Protocol):
             self._refuse(_Refused(501, "this server upgrades no connections"))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, "the request cannot be read"))
+            if isinstance(cause, OSError):  # A long body waits in a file, and there is no room for it.
+                cause = _Refused(503, f"the body cannot be kept until it is whole: {cause.strerror}")
+            refused = cause if isinstance(cause, _Refused) else _Refused(400, "the request cannot be read")
+            self._refuse(refused, sending=True)
         except httptools.HttpParserError as error:
             self._refuse(_Refused(400, f"the request is not HTTP/1.1: {error}"))
 
@@ -245,7 +249,7 @@ class Connection(asyncio.Protocol):
         if self._header_bytes > self._limits.header_bytes:
             raise _Refused(431, f"the headers are larger than {self._limits.header_bytes} bytes")
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: _Refused, *, sending: bool = False) -> None:
         """Answers before it go out first, if any are under way; then the connection ends."""
         self._stop_timer()
         response = Response(refused.status, [("content-type", "text/plain")], f"{refused.reason}\n".encode())
@@ -254,7 +258,11 @@ class Connection(asyncio.Protocol):
         if self._worker is None:
             assert isinstance(response.body, bytes)
             self._transport.write(first + response.body)
-            self._transport.close()
+            if sending:  # Closed with bytes on their way in, the connection would be reset and the answer lost with it.
+                self._transport.write_eof()
+                self._loop.call_later(_LINGER_S, self._transport.close)
+            else:
+                self._transport.close()
         else:
             self._transport.pause_reading()
             self._worker.add_done_callback(lambda _: self._transport.close())

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_MARK = 0x466F6762  # "Fogb", in the file's header.
+_FORM = 1  # Of the rows: raised when an older fogbank could not read them.
+_CREATE = f"""
+BEGIN;
+CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;
+PRAGMA application_id = {_MARK};
+PRAGMA user_version = {_FORM};
+COMMIT;
+"""
 _CACHED_MAX = 4096
 _CACHED_BYTES_MAX = 8192
 _UNKNOWN = object()
@@ -61,9 +70,10 @@ class SqliteStore:
     ) -> None:  # fmt: skip
         self._path, self._on_close = path, on_close
         self._db = sqlite3.connect(path, isolation_level=None)
+        _check(self._db)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
-        self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self._db.executescript(_CREATE)
         self._checkpoints = None if path == ":memory:" else Checkpoints(path, self._db)
         self._wake = wake
         self._cache = RowCache()
@@ -133,6 +143,16 @@ class SqliteStore:
             self._wake(signal, key)
         if self._checkpoints is not None:
             self._checkpoints.after_commit()
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Another program's file, or a newer form, is left as it is. Raises `sqlite3.DatabaseError`."""
+    mark, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if mark not in (0, _MARK) or (mark == 0 and tables - {"record"}):
+        raise sqlite3.DatabaseError("it is another program's database")
+    if version > _FORM:
+        raise sqlite3.DatabaseError(f"it was written by a newer fogbank, in form {version}; this one knows {_FORM}")
 
 
 class SqliteTx:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 
 _LOOK_S = 0.1
 _WORTH_BYTES = 48_000_000
@@ -31,8 +32,9 @@ class Checkpoints:
     def after_commit(self) -> None:
         """To be called by the loop whenever no transaction is open."""
         if self._large:
-            self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
             self._large = False
+            with suppress(sqlite3.Error):  # A full disk: the log keeps what is in it until there is room again.
+                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
         self._ending.set()
