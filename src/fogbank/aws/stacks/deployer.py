@@ -182,6 +182,9 @@ class _Deploy:
             physical_id = await kind.create(self._ask, given, row.name)
             row = replace(row, physical_id=physical_id)
             await self._put(replace(row, reason="Resource creation Initiated"), event=True)
+            finish = getattr(kind, "finish", None)
+            if finish is not None:
+                await finish(self._ask, physical_id, given, row.name)
             attributes = await kind.read(self._ask, physical_id, properties)
         except (ServiceError, KeyError, TypeError, ValueError) as error:
             raise await self._failed(

@@ -76,6 +76,8 @@ class EventQueue:
 
     async def run(self) -> None:
         house = self._house
+        if not house.config.store_url and not self._running:  # Alone on this state: who had events in work is gone.
+            await house.store.transact(self._take_back, house.clock.now_ms())
         with house.signals.watch(_QUEUED) as watch:
             while True:
                 lent, next_due_ms = await house.store.transact(self._take, house.clock.now_ms())
@@ -92,6 +94,10 @@ class EventQueue:
         self._slots.release()
         if not task.cancelled() and task.exception() is not None:
             self._house.telemetry.error("asynchronous invocation failed", error=repr(task.exception()))
+
+    def _take_back(self, tx: Tx, now_ms: int) -> None:
+        for function_id in WAITING.all(tx):
+            queues.release(tx, _queue(function_id), now_ms)
 
     def _take(self, tx: Tx, now_ms: int) -> tuple[list[tuple[str, Message]], int | None]:
         lent: list[tuple[str, Message]] = []
