@@ -14,6 +14,7 @@ import watchfiles
 from fogbank.aws.stacks.template import TemplateError, parse
 from fogbank.cli import logs
 from fogbank.cli.support import options, running
+from fogbank.cli.support.client import AskError
 from fogbank.cli.support.problems import Problem
 from fogbank.cli.support.progress import Progress
 from fogbank.deploy import detect, package, prepare, release
@@ -107,16 +108,16 @@ class _Deployment:
                     lambda event: tell(_in_short(event)),
                 )  # fmt: skip
             except release.ReleaseError as error:
-                raise Problem(f"stack {self.stack} was not deployed: {error}") from error
+                raise Problem(f"{self.app.template}: stack {self.stack} was not deployed: {error}") from error
+            except AskError as error:
+                raise Problem(f"{self.app.template}: {error}") from error
 
     def _prepare(self) -> prepare.Prepared:
         try:
             template = parse(self.app.template.read_text(encoding="utf-8"))
             prepared = prepare.prepare(template, self.app.folder, self._bucket, self._cache)
-        except (TemplateError, UnicodeDecodeError) as error:
+        except (TemplateError, UnicodeDecodeError, package.PackageError) as error:
             raise Problem(f"{self.app.template}: {error}") from error
-        except package.PackageError as error:
-            raise Problem(str(error)) from error
         self.folders = prepared.folders
         return prepared
 

@@ -362,7 +362,9 @@ class _Deploy:
         if row is None or not row.physical_id:
             raise TemplateError(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
         if attribute not in row.attributes:
-            raise TemplateError(f"Requested attribute {attribute} does not exist in schema for {row.type}")
+            raise TemplateError(
+                f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
+            )
         return row.attributes[attribute]
 
     async def _outputs(self, wanted: Wanted) -> list[dict[str, str]]:
