@@ -63,6 +63,15 @@ def test_what_a_killed_server_left_behind_does_not_lead_to_another_s_cloud(fogba
         other.stop()
 
 
+def test_an_ephemeral_cloud_keeps_nothing(fogbank: Fogbank) -> None:
+    for _ in range(2):
+        fogbank.run("start", "--detach", "--ephemeral")
+        assert "QueueUrls" not in fogbank.client("sqs").list_queues()
+        fogbank.client("sqs").create_queue(QueueName="q")
+        fogbank.run("stop")
+    assert not (fogbank.folder / ".fogbank/store.db").exists()
+
+
 def test_a_setting_that_is_none_is_told_with_those_that_there_are(fogbank: Fogbank) -> None:
     told = fogbank.run("start", "--durability", "sometimes", ok=False).stderr
     assert "'sometimes' is not one of 'process', 'power'" in told

@@ -46,6 +46,7 @@ def note_path(data: Path) -> Path:
 
 
 def write_note(data: Path, url: str) -> None:
+    note_path(data).parent.mkdir(parents=True, exist_ok=True)  # An ephemeral state lies elsewhere.
     temporary = note_path(data).with_suffix(".new")
     temporary.write_bytes(orjson.dumps({"pid": os.getpid(), "url": url}))
     temporary.replace(note_path(data))
