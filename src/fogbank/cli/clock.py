@@ -13,6 +13,7 @@ import typer
 
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
 
 app = options.application(invoke_without_command=True)
 
@@ -63,7 +64,9 @@ def distance_ms(text: str) -> int:
 
 
 def _move(given: _Given, data: Path | None, *, json: bool, **move: int) -> None:
-    _show(running.need(data or given.data).client.post("/_fogbank/clock", **move), json=json or given.json)
+    with Progress(quiet=json or given.json).waiting("moving the clock"):
+        facts = running.need(data or given.data).client.post("/_fogbank/clock", **move)
+    _show(facts, json=json or given.json)
 
 
 def _show(facts: dict[str, int], *, json: bool) -> None:

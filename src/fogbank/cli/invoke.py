@@ -13,6 +13,7 @@ import typer
 
 from fogbank.cli.support import functions, options, running
 from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
 
 app = options.application()
 
@@ -33,7 +34,9 @@ def invoke(
     """Run a function and print its reply, then its log."""
     client = running.need(data).client
     path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
-    status, headers, reply = client.exchange("POST", path, _event(event), {"x-amz-log-type": "Tail"})
+    content = _event(event)
+    with Progress(quiet=json).waiting(f"running {name}"):
+        status, headers, reply = client.exchange("POST", path, content, {"x-amz-log-type": "Tail"})
     if status >= 300:
         raise Problem(f"{name}: {orjson.loads(reply).get('message') or orjson.loads(reply).get('Message')}")
     error, log = headers.get("x-amz-function-error", ""), b64decode(headers.get("x-amz-log-result", "")).decode()

@@ -15,6 +15,7 @@ import uvloop
 from fogbank.assembly import Server
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
 from fogbank.kernel.config import Config
 from fogbank.kernel.errors import PortInUseError, StartError, unusable
 
@@ -48,7 +49,8 @@ def start(
         store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
     )  # fmt: skip
     if detach:
-        found = running.start_detached(data, config)
+        with Progress(quiet=json).waiting("starting the cloud"):
+            found = running.start_detached(data, config)
         told = f"fogbank runs in the background at {found.url} (process {found.pid}); state in {data}/"
         typer.echo(orjson.dumps({"url": found.url, "pid": found.pid}).decode() if json else told)
         return

@@ -6,6 +6,7 @@ import orjson
 import typer
 
 from fogbank.cli.support import options, running
+from fogbank.cli.support.progress import Progress
 
 app = options.application()
 
@@ -13,6 +14,7 @@ app = options.application()
 @app.command()
 def stop(*, data: options.Data = options.DATA, json: options.Json = False) -> None:
     """Stop the cloud of --data; what it holds stays there."""
-    stopped = running.stop(data)
+    with Progress(quiet=json).waiting("stopping the cloud"):
+        stopped = running.stop(data)
     told = f"stopped; the state is kept in {data}/" if stopped else f"no fogbank is running on {data}/"
     typer.echo(orjson.dumps({"stopped": stopped}).decode() if json else told)
