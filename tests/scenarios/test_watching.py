@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,10 +50,10 @@ class Watching:
 
 
 @contextmanager
-def watching(fogbank: Fogbank) -> Iterator[Watching]:
+def watching(fogbank: Fogbank, template: str = TEMPLATE) -> Iterator[Watching]:
     (fogbank.folder / "src").mkdir()
     (fogbank.folder / "src/app.py").write_text(GREET)
-    (fogbank.folder / "template.yaml").write_text(TEMPLATE)
+    (fogbank.folder / "template.yaml").write_text(template)
     up = Watching(fogbank.folder)
     try:
         eventually(lambda: "watching; Ctrl-C to end" in up.told)
@@ -81,6 +82,39 @@ def test_a_save_is_deployed_a_bad_one_is_told_and_ctrl_c_keeps_all(fogbank: Fogb
     assert fogbank.run("status", ok=False).returncode == 3  # What it started it has stopped.
     fogbank.run("start", "--detach")
     assert json.loads(fogbank.run("invoke", "Greet").stdout) == "good day"
+
+
+def test_whatever_way_a_file_is_saved_and_wherever_code_comes_to_lie_it_is_seen(fogbank: Fogbank) -> None:
+    def saved(name: str, text: str) -> None:
+        """As editors do it: another file takes the place of the old one."""
+        (fogbank.folder / "new").write_text(text)
+        (fogbank.folder / "new").replace(fogbank.folder / name)
+
+    with watching(fogbank) as up:
+        for timeout in (5, 6):
+            saved("template.yaml", TEMPLATE.replace("CodeUri", f"Timeout: {timeout}, CodeUri"))
+            eventually(lambda count=timeout - 4: up.told.count("deployed in") == count)
+        (fogbank.folder / "more").mkdir()
+        saved("more/app.py", GREET)
+        other = TEMPLATE[TEMPLATE.index("  Greet") :].replace("Greet", "Other").replace("src", "more")
+        saved("template.yaml", TEMPLATE + other)
+        eventually(lambda: up.told.count("deployed in") == 3)
+        saved("more/app.py", GREET.replace("hello", "good day"))
+        eventually(lambda: up.told.count("deployed in") == 4)
+        shutil.rmtree(fogbank.folder / "more")
+        eventually(lambda: "Other: the code folder" in up.told)
+        (fogbank.folder / "more").mkdir()
+        saved("more/app.py", GREET.replace("hello", "welcome"))
+        eventually(lambda: up.told.count("deployed in") == 5)
+        assert json.loads(fogbank.run("invoke", "Other").stdout) == "welcome"
+
+
+def test_an_app_that_cannot_be_deployed_at_first_is_as_soon_as_it_can(fogbank: Fogbank) -> None:
+    with watching(fogbank, "Resources: [") as up:
+        assert "template.yaml: Template format error" in up.told
+        (fogbank.folder / "template.yaml").write_text(TEMPLATE)
+        eventually(lambda: "is deployed at http://" in up.logged)
+        assert json.loads(fogbank.run("invoke", "Greet").stdout) == "hello"
 
 
 def test_a_cloud_that_ends_under_it_is_told_in_one_line(fogbank: Fogbank) -> None:
