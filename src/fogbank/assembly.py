@@ -74,7 +74,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://{self.config.host}:{self.port}"
+        return f"http://{self.config.url_host}:{self.port}"
 
     async def start(self) -> None:
         config = self.config

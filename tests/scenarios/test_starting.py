@@ -64,6 +64,12 @@ def test_what_a_killed_server_left_behind_does_not_lead_to_another_s_cloud(fogba
         other.stop()
 
 
+def test_where_it_listens_on_all_addresses_one_that_answers_is_told(fogbank: Fogbank) -> None:
+    fogbank.run("start", "--detach", "--host", "0.0.0.0")
+    assert fogbank.url.startswith("http://127.0.0.1:")
+    assert fogbank.client("sqs").create_queue(QueueName="q")["QueueUrl"].startswith("http://127.0.0.1:")
+
+
 def test_an_ephemeral_cloud_keeps_nothing(fogbank: Fogbank) -> None:
     for _ in range(2):
         fogbank.run("start", "--detach", "--ephemeral")

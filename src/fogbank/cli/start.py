@@ -66,7 +66,7 @@ def start(
 
 def _whose(config: Config) -> str:
     """Why the port cannot be had, if a fogbank has it."""
-    holder = running.holder(f"http://{config.host}:{config.port}")
+    holder = running.holder(f"http://{config.url_host}:{config.port}")
     if holder is None:
         return ""
     folder = holder["data_dir"]

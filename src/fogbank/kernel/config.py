@@ -21,6 +21,12 @@ class Config:
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.
 
     @property
+    def url_host(self) -> str:
+        """The host as an address of this server names it: one that can be asked, where it listens on all."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"[{host}]" if ":" in host else host
+
+    @property
     def store_path(self) -> Path:
         return self.data_dir / "store.db"
 

@@ -132,7 +132,7 @@ class Door:
             validation.check(service, model.protocol, operation.input, parameters)
         except validation.Unreadable as error:
             raise ServiceError("SerializationException", str(error)) from error
-        host, request_id = f"{self._config.host}:{self.port}", self._ids.new()
+        host, request_id = f"{self._config.url_host}:{self.port}", self._ids.new()
         if self._telemetry.debugging:
             asked = f"{service}.{operation_name}"
             self._telemetry.debug("operation", of=asked, request=request_id, asked_by=who.principal)

@@ -103,7 +103,8 @@ def start_detached(data: Path, config: Config) -> Running:
             said = log.read_bytes()[began_at:].decode(errors="replace").strip()
             raise Problem(said.removeprefix("fogbank: ") or _silent_end(data, process.returncode, log))
         time.sleep(_LOOK_AGAIN_S)
-    raise Problem(f"the server did not answer within {_START_S:.0f} s; see {log}")
+    process.kill()
+    raise Problem(f"the server did not answer within {_START_S:.0f} s and was ended; see {log}")
 
 
 def _silent_end(data: Path, status: int, log: Path) -> str:
