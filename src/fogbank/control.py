@@ -11,6 +11,7 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.kernel.gateway.messages import Request, Response, Route
+from fogbank.kernel.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -65,7 +66,10 @@ def routes(node: Node) -> list[Route]:
         handler = handlers.get((request.method, request.path))
         if handler is None:
             return _json(404, {"error": f"fogbank has no {request.method} {request.path}"})
-        return await handler(request)
+        try:
+            return await handler(request)
+        except StoreError as error:
+            return _json(503, {"error": f"the store in {node.config.data_dir.absolute()} cannot keep this: {error}"})
 
     async def health(_: Request) -> Response:
         return _json(200, {"status": "running", **node.health()})

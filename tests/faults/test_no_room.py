@@ -55,19 +55,24 @@ def test_what_cannot_be_kept_is_refused_and_what_was_kept_is_there_after_a_kill(
     s3.create_bucket(Bucket="shelf")
     kept: set[str] = set()
     told: set[str] = set()
-    for number in range(60):
-        try:
-            dynamodb.put_item(TableName="things", Item={"id": {"S": str(number)}, "v": {"S": "x" * 200_000}})
-            kept.add(str(number))
-        except ClientError as error:
-            told.add(str(error))
-            break
+    for size in (200_000, 20_000, 10):  # Until not even a small one fits.
+        while True:
+            number = str(len(kept))
+            try:
+                dynamodb.put_item(TableName="things", Item={"id": {"S": number}, "v": {"S": "x" * size}})
+            except ClientError as error:
+                told.add(str(error))
+                break
+            kept.add(number)
     assert kept and len(told) == 1 and "ServiceUnavailable" in told.pop()
     assert "503" in refused(s3.put_object, Bucket="shelf", Key="large", Body=b"x" * (FILE_MB_MAX + 1) * 1024 * 1024)
     code = {"ZipFile": _large_zip()}
     made = {"FunctionName": "f", "Runtime": "python3.12", "Role": ROLE, "Handler": "app.handler"}
     assert "503" in refused(crowded.client("lambda", **ONCE).create_function, Code=code, **made)
     assert dynamodb.list_tables()["TableNames"] == ["things"]  # It goes on, for all that needs no room.
+    (crowded.folder / "template.yaml").write_text("Resources: {Q: {Type: AWS::SQS::Queue}}")
+    said = crowded.run("up", "--no-watch", ok=False).stderr.splitlines()[-1]
+    assert said.startswith("fogbank: template.yaml: the store in ") and "cannot keep this" in said
 
     os.kill(crowded.json("status")["pid"], signal.SIGKILL)
     crowded.run("start", "--detach")
