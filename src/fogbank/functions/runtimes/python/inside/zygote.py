@@ -147,7 +147,10 @@ def main():
     preload(sys.argv[2])
     gc.collect()
     gc.freeze()
-    control.send(b'{"ready": true}')
+    try:
+        control.send(b'{"ready": true}')
+    except OSError:  # The server has ended meanwhile.
+        return
     Zygote(control, aws_lambda.live).serve()
 
 
