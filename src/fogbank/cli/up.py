@@ -21,13 +21,14 @@ from fogbank.deploy import detect, package, prepare, release
 from fogbank.kernel.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fogbank.cli.support.client import Client
 
 app = options.application()
 
 _WATCH_STEP_MS = 300
+_COARSE_NS = 10_000_000  # A file's times are those of the kernel's last tick.
 
 
 @app.command()
@@ -164,16 +165,19 @@ def _saves(deployment: _Deployment) -> Iterator[bool]:
     The template is looked at by name, since most editors put another file in its place; and where a folder of code
     comes, goes, or is another than before, the watching begins anew.
     """
-    template = _stamp(deployment.app.template)
+    template, since_ns = _stamp(deployment.app.template), time.time_ns()
     yield False
     while True:
-        folders = _inodes(deployment.folders)
+        folders, unseen_since_ns = _inodes(deployment.folders), since_ns
         for changes in watchfiles.watch(
             *folders, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=10,
             watch_filter=_interesting,
         ) if folders else _ticks():  # fmt: skip
             now = _stamp(deployment.app.template)
-            saved, template = bool(changes) or now != template or _inodes(deployment.folders) != folders, now
+            saved = bool(changes) or now != template or _inodes(deployment.folders) != folders
+            if unseen_since_ns:  # While the last deploy brought these folders in, nobody was watching them.
+                saved, unseen_since_ns = saved or _saved_since(folders, unseen_since_ns), 0
+            template, since_ns = now, time.time_ns()
             yield saved
             if _inodes(deployment.folders) != folders:
                 break
@@ -187,6 +191,11 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
     return facts.st_ino, facts.st_mtime_ns, facts.st_size
 
 
+def _saved_since(folders: Iterable[Path], moment_ns: int) -> bool:
+    names = (path for folder in folders for path in folder.rglob("*") if _interesting(None, str(path)))
+    return any(facts is not None and facts[1] > moment_ns - _COARSE_NS for facts in map(_stamp, names))
+
+
 def _inodes(folders: set[Path]) -> dict[Path, int]:
     return {folder: folder.stat().st_ino for folder in sorted(folders) if folder.exists()}
 
@@ -197,7 +206,7 @@ def _ticks() -> Iterator[None]:
         yield None
 
 
-def _interesting(_change: watchfiles.Change, path: str) -> bool:
+def _interesting(_change: watchfiles.Change | None, path: str) -> bool:
     return "/.fogbank/" not in path and "/__pycache__/" not in path and not path.endswith((".pyc", "~", ".swp"))
 
 
