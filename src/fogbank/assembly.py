@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,22 +34,27 @@ from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
+from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.gateway import Gateway, Limits, Routes
+from fogbank.kernel.gateway.messages import Ready
 from fogbank.kernel.ids import Ids
 from fogbank.kernel.signals import Signals
 from fogbank.kernel.store.opening import open_store
 from fogbank.kernel.tasks import Supervisor
-from fogbank.kernel.telemetry import Telemetry
+from fogbank.kernel.telemetry import Telemetry, current_trace
 from fogbank.primitives.blobs import Blobs
 from fogbank.primitives.logs import LogWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from fogbank.aws.service import Ask
     from fogbank.functions.model import Outcome
     from fogbank.kernel.config import Config
+    from fogbank.kernel.gateway.messages import Answer, Request, Response
+
+    Answering = Callable[[Request], Answer]
 
 _USUAL_RUNTIME = "python3.12"
 
@@ -61,19 +68,22 @@ class Server:
         self._temporary = Path(tempfile.mkdtemp(prefix="fogbank-")) if config.ephemeral else None
         self.config = replace(config, data_dir=self._temporary) if self._temporary else config
         self.clock = clock or Clock()
-        self.telemetry = telemetry or Telemetry(self.clock)
+        self.telemetry = telemetry or Telemetry(self.clock, level=config.log_level)
         self.ids = Ids(self.clock, seed=seed)
         self.supervisor = Supervisor(self.telemetry)
         self.port = 0
 
     @property
     def url(self) -> str:
-        return f"http://{self.config.host}:{self.port}"
+        return f"http://{self.config.url_host}:{self.port}"
 
     async def start(self) -> None:
         config = self.config
-        for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (config.data_dir, config.blobs_dir, config.code_dir, config.run_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(unusable(config.data_dir, error)) from error
         self.signals = Signals(self.clock)
         self.store = await open_store(config, self.signals, self.clock)
         await control.restore_clock(self.store, self.clock)
@@ -90,9 +100,10 @@ class Server:
         self.services = [cls(self.house) for cls in _operations()]
         self.door.attach(self.services)
         routes = [*control.routes(self), *(route for service in self.services for route in service.routes())]
-        self.gateway = Gateway(
-            Routes(routes, self.door.answer).answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir
-        )
+        answer: Answering = Routes(routes, self.door.answer).answer
+        if self.telemetry.debugging:
+            answer = _telling(answer, self.telemetry)
+        self.gateway = Gateway(answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir)
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
         self.supervisor.start("logs: write behind", logs.run)
         triggers = Triggers(
@@ -125,11 +136,13 @@ class Server:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     async def _feed(self, function_arn: str, event: bytes) -> Outcome | None:
-        """A trigger's event for a function; None if it must wait."""
+        """A trigger's event for a function, in the trace of what it tells of; None if it must wait."""
         _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
         who = Named(account, region, name, *qualifier)
         try:
-            _, outcome = await self.house.share(FunctionCaller).call(who, event, self.ids.new())
+            _, outcome = await self.house.share(FunctionCaller).call(
+                who, event, self.ids.new(), trace_id=current_trace.get()
+            )
         except ServiceError as error:
             if error.code == "TooManyRequestsException":
                 return None
@@ -142,7 +155,8 @@ class Server:
         await function_events.send(ask, destination, orjson.dumps(document).decode(), {})
 
     def health(self) -> dict[str, Any]:
-        return {"version": __version__, "services": sorted({service.service for service in self.services})}
+        services = sorted({service.service for service in self.services})
+        return {"version": __version__, "pid": os.getpid(), "services": services}
 
     def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask:
         who = Asker(account, region, principal, source_arn)
@@ -151,6 +165,23 @@ class Server:
             return await self.door.ask(who, service, operation, **request)
 
         return ask
+
+
+def _telling(answer: Answering, telemetry: Telemetry) -> Answering:
+    """The same, with a line for each request."""
+
+    async def answer_and_tell(request: Request) -> Response:
+        began = time.perf_counter()
+        given = answer(request)
+        response = await given.whole() if isinstance(given, Ready) else await given
+        took_ms = round((time.perf_counter() - began) * 1000, 2)
+        telemetry.debug(
+            "request", method=request.method, host=request.host, path=request.path, status=response.status,
+            took_ms=took_ms,
+        )  # fmt: skip
+        return response
+
+    return answer_and_tell
 
 
 def served() -> tuple[dict[str, list[str]], list[str]]:

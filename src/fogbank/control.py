@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +11,7 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.kernel.gateway.messages import Request, Response, Route
+from fogbank.kernel.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +66,10 @@ def routes(node: Node) -> list[Route]:
         handler = handlers.get((request.method, request.path))
         if handler is None:
             return _json(404, {"error": f"fogbank has no {request.method} {request.path}"})
-        return await handler(request)
+        try:
+            return await handler(request)
+        except StoreError as error:
+            return _json(503, {"error": f"the store in {node.config.data_dir.absolute()} cannot keep this: {error}"})
 
     async def health(_: Request) -> Response:
         return _json(200, {"status": "running", **node.health()})
@@ -140,7 +143,6 @@ def _status(node: Node) -> dict[str, Any]:
     tasks = node.supervisor.tasks.values()
     return {
         **node.health(),
-        "pid": os.getpid(),
         "data_dir": str(node.config.data_dir.absolute()),
         "now_ms": node.clock.now_ms(),
         "store": node.store.describe(),

@@ -56,6 +56,12 @@ def test_prepared_instances_meet_events_initialised(workshop):
     assert sorted(outcome.cold for outcome in outcomes) == [False, False, False, True]
 
 
+def test_two_who_prepare_a_version_at_once_prepare_it_once(workshop):
+    version = workshop.function("import os, time\ntime.sleep(0.2)\ndef handler(e, c):\n    return os.getpid()")
+    gather(workshop, *(workshop.engine.prepare(version, 3) for _ in range(2)))
+    assert len(workshop.engine._pools[version.id].all) == 3
+
+
 def test_a_prepared_instance_that_dies_is_replaced(workshop):
     version = workshop.function("import os\ndef handler(e, c):\n    if e: os._exit(1)\n    return os.getpid()")
     workshop.run(workshop.engine.prepare(version, 1))

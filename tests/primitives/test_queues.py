@@ -59,6 +59,13 @@ class AQueue(StoreMachine):
             self.due_ms[message.id] = self.now_ms + lend_ms
             self.receipts[message.id] = message.receipt
 
+    @rule()
+    def release(self) -> None:
+        self.do(queues.release, self.now_ms)
+        for message_id in [m for m in self.receipts if self.due_ms[m] > self.now_ms]:
+            self.due_ms[message_id] = self.now_ms
+            self.stale.append(self.receipts.pop(message_id))
+
     @rule(wait_ms=MILLISECONDS)
     def wait(self, wait_ms: int) -> None:
         self.now_ms += wait_ms

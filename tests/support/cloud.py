@@ -82,7 +82,7 @@ class Cloud:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        telemetry = Telemetry(self.clock, self.log)
+        telemetry = Telemetry(self.clock, self.log, level=self.config.log_level)
 
         async def start() -> Server:
             server = Server(self.config, clock=self.clock, telemetry=telemetry)

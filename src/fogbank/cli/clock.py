@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
 
+import orjson
 import typer
 
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
 
-app = typer.Typer(invoke_without_command=True)
+app = options.application(invoke_without_command=True)
+
+_Data = Annotated[Path | None, typer.Option("--data", envvar="FOGBANK_DATA", help="Folder of the state.")]
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What stood before the word `advance` or `set`; it may stand behind as well."""
+
+    data: Path
+    json: bool
+
+
 @app.callback()
-def clock(ctx: typer.Context, *, data: options.Data = options.DATA) -> None:
+def clock(ctx: typer.Context, *, data: options.Data = options.DATA, json: options.Json = False) -> None:
     """Show the cloud's clock; `advance 1d` or `set 2027-01-01T00:00:00Z` moves it forward."""
-    ctx.obj = data
+    ctx.obj = _Given(data, json)
     if ctx.invoked_subcommand is None:
-        _show(running.need(data).client.get("/_fogbank/clock"))
+        _show(running.need(data).client.get("/_fogbank/clock"), json=json)
 
 
 @app.command()
-def advance(ctx: typer.Context, distance: str) -> None:
+def advance(ctx: typer.Context, distance: str, *, data: _Data = None, json: options.Json = False) -> None:
     """Move the clock on by a distance such as 90s, 15m, 1d or 1h30m; what comes due on the way happens."""
-    _show(running.need(ctx.obj).client.post("/_fogbank/clock", advance_ms=distance_ms(distance)))
+    _move(ctx.obj, data, json=json, advance_ms=distance_ms(distance))
 
 
 @app.command("set")
-def set_(ctx: typer.Context, moment: str) -> None:
+def set_(ctx: typer.Context, moment: str, *, data: _Data = None, json: options.Json = False) -> None:
     """Move the clock forward to a moment (ISO 8601; UTC where no zone is given)."""
     try:
         at = datetime.fromisoformat(moment)
     except ValueError as error:
         raise Problem(f"{moment!r} is not a moment: write 2027-01-31T12:00:00Z") from error
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    _show(running.need(ctx.obj).client.post("/_fogbank/clock", set_ms=round(at.timestamp() * 1000)))
+    _move(ctx.obj, data, json=json, set_ms=round(at.timestamp() * 1000))
 
 
 def distance_ms(text: str) -> int:
@@ -48,7 +63,16 @@ def distance_ms(text: str) -> int:
     return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 
-def _show(facts: dict[str, int]) -> None:
+def _move(given: _Given, data: Path | None, *, json: bool, **move: int) -> None:
+    with Progress(quiet=json or given.json).waiting("moving the clock"):
+        facts = running.need(data or given.data).client.post("/_fogbank/clock", **move)
+    _show(facts, json=json or given.json)
+
+
+def _show(facts: dict[str, int], *, json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps(facts).decode())
+        return
     now = datetime.fromtimestamp(facts["now_ms"] / 1000, UTC).isoformat(timespec="seconds")
     ahead = timedelta(milliseconds=facts["offset_ms"])
     typer.echo(f"{now}" + (f", {ahead} ahead of this machine" if ahead else ""))

@@ -10,13 +10,15 @@ import typer
 from fogbank.assembly import served
 from fogbank.cli.support import options
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()
 def coverage(
     *,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the manual.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", envvar="FOGBANK_MARKDOWN", help="Print the page of the manual.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """List the operations and resource types that are served."""

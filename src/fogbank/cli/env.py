@@ -11,7 +11,7 @@ import typer
 from fogbank.cli.support import options, running
 from fogbank.cli.support.environment import redirected, removed
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()

@@ -12,7 +12,7 @@ from fogbank.cli.support import options, running
 from fogbank.cli.support.environment import redirected, removed
 from fogbank.cli.support.problems import Problem
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -13,8 +13,9 @@ import typer
 
 from fogbank.cli.support import functions, options, running
 from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.progress import Progress
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()
@@ -22,7 +23,10 @@ def invoke(
     name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
     *,
     event: Annotated[
-        str, typer.Option("--event", "-e", help="A file with the event as JSON; - for standard input.")
+        str,
+        typer.Option(
+            "--event", "-e", envvar="FOGBANK_EVENT", help="A file with the event as JSON; - for standard input."
+        ),
     ] = "",
     data: options.Data = options.DATA,
     json: options.Json = False,
@@ -30,7 +34,9 @@ def invoke(
     """Run a function and print its reply, then its log."""
     client = running.need(data).client
     path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
-    status, headers, reply = client.exchange("POST", path, _event(event), {"x-amz-log-type": "Tail"})
+    content = _event(event)
+    with Progress(quiet=json).waiting(f"running {name}"):
+        status, headers, reply = client.exchange("POST", path, content, {"x-amz-log-type": "Tail"})
     if status >= 300:
         raise Problem(f"{name}: {orjson.loads(reply).get('message') or orjson.loads(reply).get('Message')}")
     error, log = headers.get("x-amz-function-error", ""), b64decode(headers.get("x-amz-log-result", "")).decode()

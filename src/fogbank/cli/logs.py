@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from fogbank.cli.support.client import Client
 
-app = typer.Typer()
+app = options.application()
 
 _POLL_S = 0.3
 _GROUP = "/aws/lambda/"
@@ -27,7 +27,9 @@ _GROUP = "/aws/lambda/"
 def logs(
     name: Annotated[str, typer.Argument(help="A function; without one, all of them.")] = "",
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", envvar="FOGBANK_FOLLOW", help="Go on until Ctrl-C.")
+    ] = False,
     data: options.Data = options.DATA,
     json: options.Json = False,
 ) -> None:

@@ -13,6 +13,7 @@ import typer.core
 import typer.main
 
 from fogbank import __version__
+from fogbank.cli.support import options
 from fogbank.cli.support.problems import Problem
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Commands(typer.core.TyperGroup):
         return None
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = options.application(cls=_Commands, no_args_is_help=True)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  # The form that Typer calls.
@@ -59,4 +60,8 @@ def run() -> None:
         app()
     except Problem as problem:
         typer.echo(f"fogbank: {problem}", err=True)
+        sys.exit(1)
+    except OSError as error:  # A folder that may not be written, a disk that is full: the reason, and where.
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"fogbank: {where}{error.strerror or error}", err=True)
         sys.exit(1)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import shutil
 from typing import Annotated
 
+import orjson
 import typer
 
 from fogbank.cli.support import options, running
 from fogbank.cli.support.problems import Problem
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()
 def reset(
     *,
     data: options.Data = options.DATA,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", envvar="FOGBANK_YES", help="Do not ask.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Stop the cloud and forget all it holds."""
     if not data.exists():
-        typer.echo(f"nothing to forget: there is no {data}/")
+        _tell(f"nothing to forget: there is no {data}/", forgotten=False, json=json)
         return
     if not (data / "run").is_dir():
         raise Problem(f"{data.absolute()} does not look like a folder of fogbank's; delete it by hand if you mean it")
@@ -29,4 +31,8 @@ def reset(
         typer.confirm(f"Forget all that is in {data.absolute()}?", abort=True)
     running.stop(data)
     shutil.rmtree(data)
-    typer.echo(f"forgotten: {data}/")
+    _tell(f"forgotten: {data}/", forgotten=True, json=json)
+
+
+def _tell(text: str, *, forgotten: bool, json: bool) -> None:
+    typer.echo(orjson.dumps({"forgotten": forgotten}).decode() if json else text)

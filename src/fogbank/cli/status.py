@@ -9,7 +9,7 @@ import typer
 
 from fogbank.cli.support import options, running
 
-app = typer.Typer()
+app = options.application()
 
 
 @app.command()

@@ -14,17 +14,21 @@ import watchfiles
 from fogbank.aws.stacks.template import TemplateError, parse
 from fogbank.cli import logs
 from fogbank.cli.support import options, running
+from fogbank.cli.support.client import AskError, Unreachable
 from fogbank.cli.support.problems import Problem
 from fogbank.cli.support.progress import Progress
 from fogbank.deploy import detect, package, prepare, release
 from fogbank.kernel.config import Config
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from fogbank.cli.support.client import Client
 
-app = typer.Typer()
+app = options.application()
 
 _WATCH_STEP_MS = 300
+_COARSE_NS = 10_000_000  # A file's times are those of the kernel's last tick.
 
 
 @app.command()
@@ -41,11 +45,18 @@ def up(
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
+    log_level: options.LogLevel = "info",
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
-    parameter: Annotated[list[str] | None, typer.Option("--parameter", help="NAME=VALUE, for each parameter.")] = None,
-    watch: Annotated[bool, typer.Option(help="Deploy again at every save, and show logs.")] = True,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", envvar="FOGBANK_PARAMETER", help="NAME=VALUE, for each parameter."),
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch/--no-watch", envvar="FOGBANK_WATCH", help="Deploy again at every save, and show logs."),
+    ] = True,
     json: options.Json = False,
 ) -> None:
     """Start the cloud if needed, deploy the app, then watch it. Ctrl-C ends the watching; all state is kept."""
@@ -56,8 +67,7 @@ def up(
     data = data or found.folder / ".fogbank"
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url,
-        verify_signatures=verify_signatures,
+        store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])
@@ -66,12 +76,14 @@ def up(
         started = server is None
         server = server or running.start_detached(data, config)
     deployment = _Deployment(server.client, found, stack or found.name, parameters, region, config.cache_dir, progress)
-    result = deployment.run()
-    _show(server.url, deployment, result, region, json=json)
     if watch and not json:
         _watch(server, deployment, data, started=started)
-    elif started and not json:
-        typer.echo(f"the cloud runs on in the background; `fogbank stop --data {data}` ends it")
+        return
+    try:
+        _show(server.url, deployment, deployment.run(), region, json=json)
+    finally:
+        if started and not json:
+            typer.echo(f"the cloud runs on in the background; `fogbank stop --data {data}` ends it", err=True)
 
 
 class _Deployment:
@@ -82,6 +94,7 @@ class _Deployment:
         progress: Progress,
     ) -> None:  # fmt: skip
         self.client, self.app, self.stack, self.parameters = client, app, stack, parameters
+        self.region = region
         self._cache, self._progress = cache, progress
         self._bucket = f"fogbank-deploy-{region}"
         self._said: set[str] = set()
@@ -101,16 +114,16 @@ class _Deployment:
                     lambda event: tell(_in_short(event)),
                 )  # fmt: skip
             except release.ReleaseError as error:
-                raise Problem(f"stack {self.stack} was not deployed: {error}") from error
+                raise Problem(f"{self.app.template}: stack {self.stack} was not deployed: {error}") from error
+            except AskError as error:
+                raise Problem(f"{self.app.template}: {error}") from error
 
     def _prepare(self) -> prepare.Prepared:
         try:
             template = parse(self.app.template.read_text(encoding="utf-8"))
             prepared = prepare.prepare(template, self.app.folder, self._bucket, self._cache)
-        except (TemplateError, UnicodeDecodeError) as error:
+        except (TemplateError, UnicodeDecodeError, package.PackageError) as error:
             raise Problem(f"{self.app.template}: {error}") from error
-        except package.PackageError as error:
-            raise Problem(str(error)) from error
         self.folders = prepared.folders
         return prepared
 
@@ -130,16 +143,15 @@ class _Door:
 
 
 def _watch(server: running.Running, deployment: _Deployment, data: Path, *, started: bool) -> None:
-    typer.echo("watching; Ctrl-C to end (state is kept)", err=True)
     reader = logs.Reader(server.client, since_ms=server.client.get("/_fogbank/clock")["now_ms"] - 60_000)
     with suppress(KeyboardInterrupt):
-        watched = [deployment.app.template, *(folder for folder in deployment.folders if folder.exists())]
-        for changes in watchfiles.watch(
-            *watched, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=10,
-            watch_filter=_interesting,
-        ):  # fmt: skip
-            if changes:
-                _again(deployment)
+        saves = _saves(deployment)
+        next(saves)  # What is saved from here on counts.
+        outputs = _deploy_and_tell(server, deployment, None)
+        typer.echo("watching; Ctrl-C to end (state is kept)", err=True)
+        for saved in saves:
+            if saved:
+                outputs = _deploy_and_tell(server, deployment, outputs)
             for function, event in reader.fresh():
                 typer.echo(logs.line(function, event))
     if started:
@@ -147,20 +159,75 @@ def _watch(server: running.Running, deployment: _Deployment, data: Path, *, star
     typer.echo(f"\nstate is kept in {data}; `fogbank up` goes on from there", err=True)
 
 
-def _interesting(_change: watchfiles.Change, path: str) -> bool:
+def _saves(deployment: _Deployment) -> Iterator[bool]:
+    """A few times a second, for ever: whether anything of the app was saved since the last time.
+
+    The template is looked at by name, since most editors put another file in its place; and where a folder of code
+    comes, goes, or is another than before, the watching begins anew.
+    """
+    template, since_ns = _stamp(deployment.app.template), time.time_ns()
+    yield False
+    while True:
+        folders, unseen_since_ns = _inodes(deployment.folders), since_ns
+        for changes in watchfiles.watch(
+            *folders, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=10,
+            watch_filter=_interesting,
+        ) if folders else _ticks():  # fmt: skip
+            now = _stamp(deployment.app.template)
+            saved = bool(changes) or now != template or _inodes(deployment.folders) != folders
+            if unseen_since_ns:  # While the last deploy brought these folders in, nobody was watching them.
+                saved, unseen_since_ns = saved or _saved_since(folders, unseen_since_ns), 0
+            template, since_ns = now, time.time_ns()
+            yield saved
+            if _inodes(deployment.folders) != folders:
+                break
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        facts = file.stat()
+    except OSError:  # Between the old file and the new one.
+        return None
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _saved_since(folders: Iterable[Path], moment_ns: int) -> bool:
+    names = (path for folder in folders for path in folder.rglob("*") if _interesting(None, str(path)))
+    return any(facts is not None and facts[1] > moment_ns - _COARSE_NS for facts in map(_stamp, names))
+
+
+def _inodes(folders: set[Path]) -> dict[Path, int]:
+    return {folder: folder.stat().st_ino for folder in sorted(folders) if folder.exists()}
+
+
+def _ticks() -> Iterator[None]:
+    while True:
+        time.sleep(_WATCH_STEP_MS / 1000)
+        yield None
+
+
+def _interesting(_change: watchfiles.Change | None, path: str) -> bool:
     return "/.fogbank/" not in path and "/__pycache__/" not in path and not path.endswith((".pyc", "~", ".swp"))
 
 
-def _again(deployment: _Deployment) -> None:
-    """A save that cannot be deployed is said; what ran goes on running."""
+def _deploy_and_tell(
+    server: running.Running, deployment: _Deployment, outputs: dict[str, str] | None
+) -> dict[str, str] | None:
+    """What cannot be deployed is said; what ran goes on running. The answer is the outputs that were shown last."""
     began = time.monotonic()
     try:
         result = deployment.run()
+    except Unreachable:
+        raise
     except Problem as problem:
         typer.echo(f"fogbank: {problem}", err=True)
+        return outputs
+    if result.outputs != outputs:
+        _show(server.url, deployment, result, deployment.region, json=False)
     else:
         what = "deployed" if result.changed else "nothing changed"
         typer.echo(f"{what} in {time.monotonic() - began:.2f} s", err=True)
+    return result.outputs
 
 
 def _show(url: str, deployment: _Deployment, result: release.Release, region: str, *, json: bool) -> None:

@@ -10,7 +10,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fogbank.deploy import package
+from fogbank.deploy import handlers, package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,14 +47,18 @@ def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path) ->
             if _is_local(local) and "InlineCode" not in properties:
                 source = (folder / str(local)).resolve()
                 if source not in keys:
-                    keys[source] = _add(prepared, source, cache)
+                    keys[source] = _add(prepared, name, source, cache)
                 properties[member] = {bucket_name: bucket, key_name: keys[source]}
+                _look_for_handler(prepared, name, properties, prepared.bundles[keys[source]], str(local))
         _give_alias(prepared, name, resource)
     return prepared
 
 
-def _add(prepared: Prepared, source: Path, cache: Path) -> str:
-    made = package.bundle(source, cache)
+def _add(prepared: Prepared, name: str, source: Path, cache: Path) -> str:
+    try:
+        made = package.bundle(source, cache)
+    except package.PackageError as error:
+        raise package.PackageError(f"{name}: {error}") from error
     key = f"{made.digest}.zip"
     prepared.bundles[key] = made.content
     prepared.folders.add(source)
@@ -69,16 +73,31 @@ def _resources(template: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def _global_code(template: dict[str, Any]) -> Any:
     """Globals → Function → CodeUri, taken out: it is written into each function instead."""
-    functions = (template.get("Globals") or {}).get("Function") or {}
-    return functions.pop("CodeUri", None) if isinstance(functions, dict) else None
+    return _shared(template).pop("CodeUri", None)
 
 
 def _is_local(place: Any) -> bool:
     return isinstance(place, str) and not place.startswith(("s3://", "https://", "http://"))
 
 
+def _look_for_handler(prepared: Prepared, name: str, properties: dict[str, Any], bundle: bytes, local: str) -> None:
+    given = {**_shared(prepared.template), **properties}
+    runtime, handler = given.get("Runtime"), given.get("Handler")
+    if not isinstance(runtime, str) or not isinstance(handler, str) or "Layers" in given:
+        return  # A layer, or a value that is not known yet, may bring it.
+    problem = handlers.problem(bundle, runtime, handler) if runtime.startswith(("python", "nodejs")) else ""
+    if problem:
+        prepared.notes.append(f"{name} will fail when it is invoked: in {local}, {problem}")
+
+
+def _shared(template: dict[str, Any]) -> dict[str, Any]:
+    """Globals → Function."""
+    given = (template.get("Globals") or {}).get("Function") or {}
+    return given if isinstance(given, dict) else {}
+
+
 def _give_alias(prepared: Prepared, name: str, resource: dict[str, Any]) -> None:
-    shared = (prepared.template.get("Globals") or {}).get("Function") or {}
+    shared = _shared(prepared.template)
     properties = resource.get("Properties") or {}
     if resource.get("Type") != "AWS::Serverless::Function" or "AutoPublishAlias" in {*properties, *shared}:
         return

@@ -109,6 +109,7 @@ def _await_change_set(cloud: Cloud, change_set: str) -> bool:
 
 def _follow(cloud: Cloud, stack: str, seen: set[str], on_event: Callable[[dict[str, Any]], None]) -> None:
     failures: list[str] = []
+    why = ""
     while True:
         found = _describe(cloud, stack)  # Before the events: once it has ended, they are all there.
         status = found["StackStatus"] if found else "DELETE_COMPLETE"
@@ -116,13 +117,17 @@ def _follow(cloud: Cloud, stack: str, seen: set[str], on_event: Callable[[dict[s
             if event["EventId"] not in seen:
                 seen.add(event["EventId"])
                 on_event(event)
-                if event["ResourceStatus"].endswith("_FAILED"):
+                if event["LogicalResourceId"] == stack:
+                    why = event.get("ResourceStatusReason") or why
+                elif event["ResourceStatus"].endswith("_FAILED"):
                     failures.append(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'failed')}")
         if not status.endswith("_IN_PROGRESS"):
             break
         time.sleep(_POLL_S)
     if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise ReleaseError("; ".join(failures) or f"the stack ended as {status}")
+        why = why.removesuffix("Rollback requested by user.").strip()
+        told = "; ".join(failures) or why or f"the stack ended as {status}"
+        raise ReleaseError(" ".join(told.splitlines()))
 
 
 def _events(cloud: Cloud, stack: str) -> Iterator[dict[str, Any]]:
@@ -137,13 +142,22 @@ def _events(cloud: Cloud, stack: str) -> Iterator[dict[str, Any]]:
 
 
 def _describe(cloud: Cloud, stack: str) -> dict[str, Any] | None:
-    for described in cloud.ask("cloudformation", "ListStacks").get("StackSummaries", []):
-        if described["StackName"] == stack and described["StackStatus"] != "DELETE_COMPLETE":
-            return dict(cloud.ask("cloudformation", "DescribeStacks", StackName=stack)["Stacks"][0])
-    return None
+    """None where there is no stack of this name; asking for it by name would be an error then."""
+    request: dict[str, str] = {}
+    while True:
+        page = cloud.ask("cloudformation", "DescribeStacks", **request)
+        for described in page["Stacks"]:
+            if described["StackName"] == stack:
+                return dict(described)
+        if not page.get("NextToken"):
+            return None
+        request = {"NextToken": page["NextToken"]}
 
 
 def _delete(cloud: Cloud, stack: str) -> None:
     cloud.ask("cloudformation", "DeleteStack", StackName=stack)
-    while _describe(cloud, stack) is not None:
+    while (found := _describe(cloud, stack)) is not None:
+        if found["StackStatus"] == "DELETE_FAILED":
+            why = found.get("StackStatusReason", "no reason given")
+            raise ReleaseError(f"what an earlier deploy left could not be deleted: {why}")
         time.sleep(_POLL_S)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from msgspec.structs import replace
 
-from fogbank.functions.engine import InitFailed, Throttled
+from fogbank.functions.engine import InitFailed, NoRuntimeError, Throttled
 from fogbank.functions.instances import Ended, Instance, Log, outcome
 from fogbank.functions.model import Outcome
 from fogbank.functions.runtimes.node.pool import NodeRuntime
@@ -49,6 +49,7 @@ class _Pool:
     provisioned: int = 0
     retired: bool = False
     births: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BIRTHS_AT_ONCE))
+    filling: asyncio.Lock = field(default_factory=asyncio.Lock)  # Whoever fills it sees what the one before has made.
 
 
 class InstanceEngine:
@@ -81,15 +82,24 @@ class InstanceEngine:
             if instance is None:
                 instance, failed = await self._birth(pool, invocation)
                 if instance is None:
+                    self._told(version, invocation, failed)
                     return failed
                 cold = True
             result = await self._run(pool, instance, invocation, cold=cold)
             self._give_back(pool, instance)
+            self._told(version, invocation, result)
             return result
         finally:
             pool.busy -= 1
             if pool.retired and pool.busy == 0:
                 self._forget(pool)
+
+    def _told(self, version: Version, invocation: Invocation, outcome: Outcome) -> None:
+        if self._telemetry.debugging:
+            self._telemetry.debug(
+                "invocation", function=version.name, request=invocation.request_id, error=outcome.error,
+                cold=outcome.cold, took_ms=round(outcome.duration_ms, 2),
+            )  # fmt: skip
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -163,8 +173,10 @@ class InstanceEngine:
         runtime = self._python if version.runtime.startswith("python") else self._node
         try:
             await runtime.spawn(version, instance, environment, write_end)
-        except BaseException:
+        except BaseException as error:
             pool.all.discard(instance)
+            if isinstance(error, NoRuntimeError):
+                instance.log.say([f"fogbank: {error}\n"])
             instance.kill()
             raise
         return instance
@@ -183,16 +195,20 @@ class InstanceEngine:
             self._telemetry.error("provisioned instance failed", function=pool.version.name, error=str(failed))
 
     async def _fill(self, pool: _Pool) -> None:
-        missing = pool.provisioned - len(pool.all)
-        if missing <= 0:
-            return
-        # The first alone: if its init fails, so would the others', and if it leaves a template they are quick.
-        await self._prepare_one(pool)
-        await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
+        async with pool.filling:
+            missing = pool.provisioned - len(pool.all)
+            if missing <= 0:
+                return
+            # The first alone: if its init fails, so would the others', and if it leaves a template they are quick.
+            await self._prepare_one(pool)
+            await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
 
     async def _prepare_one(self, pool: _Pool) -> None:
         async with pool.births:
-            instance = await self._spawn(pool)
+            try:
+                instance = await self._spawn(pool)
+            except NoRuntimeError as error:
+                raise InitFailed(_no_runtime(error)) from error
             try:
                 problem = await self._await_init(pool, instance, self.init_s)
             except TimeoutError:
@@ -215,6 +231,10 @@ class InstanceEngine:
                 break
             except TimeoutError:
                 continue
+            except NoRuntimeError as error:
+                return None, Outcome(
+                    _no_runtime(error), "Unhandled", log_tail=f"fogbank: {error}\n".encode(), cold=True
+                )
         else:
             lines, document = dialect.timed_out(version, invocation, self._clock.now_ms())
             return None, self._stillborn(instance, invocation, document, lines, timed_out=True)
@@ -335,6 +355,10 @@ class InstanceEngine:
                 for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
                     pool.idle.remove(instance)
                     instance.kill()
+
+
+def _no_runtime(error: NoRuntimeError) -> bytes:
+    return orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": str(error)})
 
 
 def _init_timed_out(limit_s: float) -> bytes:

@@ -34,6 +34,10 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
 
+class NoRuntimeError(Exception):
+    """This machine has not what a function of that runtime needs; the message says what is missing."""
+
+
 class InitFailed(Exception):
     """Initialisation failed; `document` is the error document that an invocation would have answered."""
 

@@ -17,7 +17,14 @@ class Config:
     durability: str = "process"  # "process": survives kill -9; "power": an fsync per commit.
     store_url: str = ""  # postgresql://…: the state is kept there, and other nodes may share it.
     verify_signatures: bool = False  # Off, any key pair is welcome.
+    log_level: str = "info"  # "error", "info", or "debug": a line for every hop of every request.
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.
+
+    @property
+    def url_host(self) -> str:
+        """The host as an address of this server names it: one that can be asked, where it listens on all."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"[{host}]" if ":" in host else host
 
     @property
     def store_path(self) -> Path:

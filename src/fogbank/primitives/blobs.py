@@ -12,6 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fogbank.kernel.store import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -25,11 +27,14 @@ class Blobs:
         """Keep it; the answer is its name: the SHA-256 of its content in hex.
 
         With an `owner` (an id that is used once) the name is that holder's alone, so it may delete the blob without
-        asking who else has the same content.
+        asking who else has the same content. Raises `StoreError` where there is no room for it.
         """
         if isinstance(pieces, bytes | memoryview):
             pieces = (pieces,)
-        return await asyncio.to_thread(self._write, pieces, owner)
+        try:
+            return await asyncio.to_thread(self._write, pieces, owner)
+        except OSError as error:
+            raise StoreError(error.strerror or str(error)) from error
 
     async def link(self, name: str, *, owner: str) -> str:
         """The same content under a name of another owner's. Raises `FileNotFoundError` if it is gone."""

@@ -40,6 +40,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     new: bytes = b""
     size_bytes: int = 0
     by: str = ""  # "expiry" where nobody asked for it.
+    trace: str = ""  # Of the request that asked for it.
 
 
 encode_change = msgspec.msgpack.Encoder().encode

@@ -149,6 +149,16 @@ def delete(tx: Tx, queue: str, receipt: str) -> bool:
     return True
 
 
+def release(tx: Tx, queue: str, now_ms: int) -> None:
+    """Whoever held messages of it is known to be gone: they are due now, not when their time would be over."""
+    for key, due_ms in list(LENT.scan(tx, queue)):
+        message = MESSAGES.get(tx, queue, due_ms, str(key[-1])) if due_ms > now_ms else None
+        if message is not None:
+            _forget(tx, queue, message)
+            _place(tx, queue, replace(message, due_ms=now_ms))
+    tx.emit(DUE, (queue,))
+
+
 def next_due_ms(tx: Tx, queue: str) -> int | None:
     """When the first message is due: in the past if one is now."""
     for _, message in MESSAGES.scan(tx, queue, limit=1):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
 import pytest
 
-from tests.support.workshop import ENDPOINT, REQUEST_ID
+from fogbank.functions.engine import InitFailed
+from tests.support.workshop import ENDPOINT, REQUEST_ID, Workshop
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
 
@@ -213,3 +215,16 @@ def test_a_missing_version_of_node_is_named_once(workshop, node):
     found = int(workshop.answer(node("exports.handler = async () => process.versions.node;")).split(".")[0])
     notes = re.findall(rf"this machine has no nodejs18.x; Node.js {found} runs it instead", workshop.text())
     assert len(notes) == (0 if found == 18 else 1)
+
+
+def test_on_a_machine_without_node_the_function_says_what_to_install(tmp_path, cache_dir, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    workshop = Workshop(tmp_path / "workshop", cache_dir)
+    version = workshop.function(ECHO, runtime="nodejs20.x")
+    told = "node is not on the PATH: install Node.js to run functions of the nodejs runtimes"
+    assert workshop.failure(version)["errorMessage"] == told
+    assert workshop.text() == f"fogbank: {told}\n"
+    with pytest.raises(InitFailed) as failed:
+        workshop.run(workshop.engine.prepare(version, 1))
+    assert json.loads(failed.value.document)["errorMessage"] == told
+    workshop.close()

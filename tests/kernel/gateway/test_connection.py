@@ -194,6 +194,19 @@ def test_a_large_body_waits_in_a_file_that_does_not_stay(tmp_path: Path) -> None
     with_gateway(tmp_path, scenario)
 
 
+def test_a_large_body_for_which_there_is_no_room_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+
+    async def scenario(talk: Talk) -> None:
+        (tmp_path / "run").rmdir()
+        head = b"PUT /large HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n"
+        answer = await talk.say(head + END, b"x" * 200_000)
+        assert statuses(answer) == [503] and b"the body cannot be kept until it is whole" in answer
+        assert statuses(await talk.say(GOOD)) == [200]
+
+    with_gateway(tmp_path / "run", scenario)
+
+
 def test_a_client_that_asks_whether_to_continue_is_told_to(tmp_path: Path) -> None:
     async def scenario(talk: Talk) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", talk.port)

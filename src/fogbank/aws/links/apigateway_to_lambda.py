@@ -6,6 +6,7 @@ import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from fogbank.aws.protocol import edge
 from fogbank.aws.services.lambda_.calling import Caller, Target
 from fogbank.aws.services.lambda_.state import Named
 from fogbank.functions.model import Invocation
@@ -33,6 +34,7 @@ def call(
     house: House, target: Target, payload: bytes, request_id: str, timeout_s: float, trace: str
 ) -> Awaitable[Outcome]:
     """Raises `ServiceError` where the function has no room, `TimeoutError` in the end."""
+    trace = edge.function_trace(trace, request_id)
     invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
     running = house.share(Caller).run(target, invocation)
     if target.version.timeout_ms + _START_MS <= timeout_s * 1000:

@@ -31,6 +31,10 @@ def encode(_settings: dict[str, Any], stream: Stream, batch: Sequence[Record]) -
     return {"Records": [records.event_record(stream, record) for record in batch]}
 
 
+def trace(record: Record) -> str:
+    return records.trace(record)
+
+
 def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) -> int | None:
     """ "Reporting batch item failures": all before the lowest sequence number named is done with."""
     if not settings.get("report_batch_item_failures") or reply is None:

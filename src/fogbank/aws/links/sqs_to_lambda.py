@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.services.sqs import message, state
 from fogbank.aws.services.sqs.operations.messages import dead_letters, handle
+from fogbank.kernel.telemetry import amzn_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,11 @@ def lending(
 
 def encode(settings: dict[str, Any], batch: Sequence[Message]) -> dict[str, Any]:
     return {"Records": [_record(settings, one) for one in batch]}
+
+
+def trace(one: Message) -> str:
+    """A sender's own trace header goes before the trace of its request."""
+    return amzn_trace(one.notes["system"].get("AWSTraceHeader", "")) or str(one.notes.get("trace", ""))
 
 
 def failed(settings: dict[str, Any], batch: Sequence[Message], reply: Any) -> set[str]:

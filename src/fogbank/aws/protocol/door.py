@@ -92,6 +92,8 @@ class Door:
             if operation is None:
                 raise _unknown_operation(where, request)
             method, waits = self._method(where.service, operation.name)
+            if self._telemetry.debugging:
+                self._telemetry.debug("operation", of=f"{where.service}.{operation.name}", request=request.id)
         except ServiceError as error:
             return Ready(errors.response(wire.model, protocol, wire.codec, error, request.id))
         asked = _Asked(request, where, wire, protocol, operation, labels, method)
@@ -177,13 +179,16 @@ class Door:
             validation.check(service, model.protocol, operation.input, parameters)
         except validation.Unreadable as error:
             raise ServiceError("SerializationException", str(error)) from error
-        host = f"{self._config.host}:{self.port}"
+        host, request_id = f"{self._config.url_host}:{self.port}", self._ids.new()
+        if self._telemetry.debugging:
+            asked = f"{service}.{operation_name}"
+            self._telemetry.debug("operation", of=asked, request=request_id, asked_by=who.principal)
         call = Call(
             who.account,
             who.region,
             who.principal,
             self._clock.now_ms(),
-            self._ids.new(),
+            request_id,
             current_trace.get(),
             self._ids.new,
             source_arn=who.source_arn,

@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
 def trace_header(request: Request) -> str:
     """The caller's own X-Amzn-Trace-Id, or one of this request's trace."""
-    return request.headers.get("x-amzn-trace-id") or f"Root=1-{request.trace_id[:8]}-{request.trace_id[8:]}"
+    return request.headers.get("x-amzn-trace-id") or trace_text(request.trace_id)
+
+
+def trace_text(trace_id: str) -> str:
+    """A trace of 32 hex digits as AWS writes it."""
+    return f"Root=1-{trace_id[:8]}-{trace_id[8:]}" if len(trace_id) == 32 else ""
+
+
+def function_trace(header: str, request_id: str) -> str:
+    """What a function finds in _X_AMZN_TRACE_ID: the whole form, in which X-Ray's SDK takes it without complaint."""
+    if not header or "Sampled=" in header:
+        return header
+    parent = "" if "Parent=" in header else f";Parent={request_id.replace('-', '')[:16]}"
+    return f"{header}{parent};Sampled=0"
 
 
 def forwarded(request: Request) -> dict[str, str]:

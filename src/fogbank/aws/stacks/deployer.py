@@ -182,6 +182,9 @@ class _Deploy:
             physical_id = await kind.create(self._ask, given, row.name)
             row = replace(row, physical_id=physical_id)
             await self._put(replace(row, reason="Resource creation Initiated"), event=True)
+            finish = getattr(kind, "finish", None)
+            if finish is not None:
+                await finish(self._ask, physical_id, given, row.name)
             attributes = await kind.read(self._ask, physical_id, properties)
         except (ServiceError, KeyError, TypeError, ValueError) as error:
             raise await self._failed(
@@ -359,7 +362,9 @@ class _Deploy:
         if row is None or not row.physical_id:
             raise TemplateError(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
         if attribute not in row.attributes:
-            raise TemplateError(f"Requested attribute {attribute} does not exist in schema for {row.type}")
+            raise TemplateError(
+                f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
+            )
         return row.attributes[attribute]
 
     async def _outputs(self, wanted: Wanted) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from fogbank.cli.support.problems import Problem
 _TIMEOUT_S = 910.0  # A function may run for 15 minutes.
 
 
-class Unreachable(Exception):
+class Unreachable(Problem):
     """Nobody answers there."""
 
 
@@ -26,8 +26,8 @@ class AskError(Problem):
 
 
 class Client:
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, *, timeout_s: float = _TIMEOUT_S) -> None:
+        self.url, self._timeout_s = url, timeout_s
 
     def ask(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
         """Any operation, as an SDK would call it; blobs go and come as base64 text."""
@@ -45,14 +45,17 @@ class Client:
     ) -> tuple[int, dict[str, str], bytes]:
         """Any request at all; the answer is its status, headers (names in lower case) and body."""
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._timeout_s)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             named = {name.lower(): value for name, value in answer.getheaders()}
             return answer.status, named, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise Unreachable(f"no answer from {self.url}: {error}") from error
+            raise Unreachable(
+                f"no answer from {self.url} ({error}): the cloud was stopped; its state is kept, "
+                "`fogbank up` or `fogbank start` goes on from there"
+            ) from error
         finally:
             connection.close()
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+
+
+def application(**settings: Any) -> typer.Typer:
+    """One command's program: plain help, and a bug shown as Python shows it."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings)
+
 
 Data = Annotated[
     Path, typer.Option("--data", envvar="FOGBANK_DATA", help="Folder of the state.", show_default=True, file_okay=False)
@@ -17,7 +23,7 @@ Host = Annotated[str, typer.Option("--host", envvar="FOGBANK_HOST", help="Addres
 Region = Annotated[str, typer.Option("--region", envvar="FOGBANK_REGION", help="Region where a caller names none.")]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", envvar="FOGBANK_EPHEMERAL", help="Keep nothing.")]
 Durability = Annotated[
-    str,
+    Literal["process", "power"],
     typer.Option(
         "--durability", envvar="FOGBANK_DURABILITY", help="process: survives kill -9. power: an fsync per commit."
     ),
@@ -31,6 +37,13 @@ VerifySignatures = Annotated[
     typer.Option(
         "--verify-signatures", envvar="FOGBANK_VERIFY_SIGNATURES",
         help="Let only requests in that are signed with a key this cloud issued, or with test/test.",
+    ),
+]  # fmt: skip
+LogLevel = Annotated[
+    Literal["error", "info", "debug"],
+    typer.Option(
+        "--log-level", envvar="FOGBANK_LOG_LEVEL",
+        help="What the server's own log tells; debug: a line for every hop of every request, with its trace.",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", envvar="FOGBANK_JSON", help="Print JSON for programs.")]

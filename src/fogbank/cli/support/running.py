@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fogbank.cli.support.client import Client, Unreachable
+from fogbank.cli.support.client import Client
 from fogbank.cli.support.problems import Problem
+from fogbank.kernel.errors import unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from fogbank.kernel.config import Config
 
 _START_S = 30.0
+_ANSWER_S = 5.0
+_STRANGER_S = 1.0
+_ROOM_BYTES = 1_000_000  # With less on the disk, not even the reason of a failure can be written down.
 _STOP_S = 15.0
 _LOOK_AGAIN_S = 0.02
 
@@ -41,20 +46,30 @@ def note_path(data: Path) -> Path:
 
 
 def write_note(data: Path, url: str) -> None:
+    note_path(data).parent.mkdir(parents=True, exist_ok=True)  # An ephemeral state lies elsewhere.
     temporary = note_path(data).with_suffix(".new")
     temporary.write_bytes(orjson.dumps({"pid": os.getpid(), "url": url}))
     temporary.replace(note_path(data))
 
 
 def find(data: Path) -> Running | None:
-    """The server of this folder, if one answers."""
+    """The server of this folder, if one answers: after a kill -9 somebody else may by now be where the note points."""
     try:
         note = orjson.loads(note_path(data).read_bytes())
         running = Running(note["pid"], note["url"])
-        running.client.get("/_fogbank/health")
-    except (OSError, ValueError, KeyError, TypeError, Unreachable):
+        answer = Client(running.url, timeout_s=_ANSWER_S).get("/_fogbank/health")
+    except (OSError, ValueError, KeyError, TypeError, Problem):
         return None
-    return running
+    return running if answer.get("pid") == running.pid else None
+
+
+def holder(url: str) -> dict[str, Any] | None:
+    """What the fogbank at an address says of itself; None where another program answers, or nobody."""
+    try:
+        facts = Client(url, timeout_s=_STRANGER_S).get("/_fogbank/status")
+    except Problem:
+        return None
+    return facts if "data_dir" in facts else None
 
 
 def need(data: Path) -> Running:
@@ -66,9 +81,13 @@ def need(data: Path) -> Running:
 
 def start_detached(data: Path, config: Config) -> Running:
     """Start a server in the background, as `config` says; its log goes to DATA/fogbank.log."""
-    data.mkdir(parents=True, exist_ok=True)
     log = data / "fogbank.log"
-    with log.open("ab") as output:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        output = log.open("ab")
+    except OSError as error:
+        raise Problem(unusable(data, error)) from error
+    with output:
         began_at = output.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "fogbank", "start", "--data", str(data), *_arguments(config)],
@@ -82,11 +101,16 @@ def start_detached(data: Path, config: Config) -> Running:
             return running
         if process.poll() is not None:
             said = log.read_bytes()[began_at:].decode(errors="replace").strip()
-            raise Problem(
-                said.removeprefix("fogbank: ") or f"the server ended with status {process.returncode}; see {log}"
-            )
+            raise Problem(said.removeprefix("fogbank: ") or _silent_end(data, process.returncode, log))
         time.sleep(_LOOK_AGAIN_S)
-    raise Problem(f"the server did not answer within {_START_S:.0f} s; see {log}")
+    process.kill()
+    raise Problem(f"the server did not answer within {_START_S:.0f} s and was ended; see {log}")
+
+
+def _silent_end(data: Path, status: int, log: Path) -> str:
+    if shutil.disk_usage(data).free < _ROOM_BYTES:
+        return f"the disk of {data.absolute()} is full: make room there and start again; nothing kept there is lost"
+    return f"the server ended with status {status}; see {log}"
 
 
 def stop(data: Path) -> bool:
@@ -119,6 +143,6 @@ def _alive(pid: int) -> bool:
 def _arguments(config: Config) -> list[str]:
     """The options that start a server as `config` says (its data folder aside)."""
     given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
-    given += ["--durability", config.durability]
+    given += ["--durability", config.durability, "--log-level", config.log_level]
     given += ["--verify-signatures"] if config.verify_signatures else []
     return [*given, "--ephemeral"] if config.ephemeral else given

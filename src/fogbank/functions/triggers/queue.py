@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Link(Protocol):
 
     def encode(self, settings: dict[str, Any], batch: Sequence[queues.Message], /) -> Any:
         """The event."""
+        ...
+
+    def trace(self, message: queues.Message, /) -> str:
+        """The trace in which it was sent; empty where that is not known."""
         ...
 
     def failed(self, settings: dict[str, Any], batch: Sequence[queues.Message], reply: Any, /) -> set[str]:
@@ -84,6 +89,7 @@ def _take(tx: Tx, trigger: Trigger, link: Link, limit: int, now_ms: int) -> tupl
 
 
 async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queues.Message]) -> None:
+    current_trace.set(link.trace(batch[0]))
     event = orjson.dumps(link.encode(trigger.settings, batch))
     outcome = await context.invoke(trigger.function, event)
     if outcome is None:  # Throttled: nobody has looked at the messages, but they have been lent once.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from fogbank.functions.triggers.model import POSITIONS
+from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import streams
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class Link(Protocol):
     """Pure functions; a module that has them is one."""
 
     def encode(self, settings: dict[str, Any], stream: streams.Stream, batch: Sequence[streams.Record], /) -> Any: ...
+
+    def trace(self, record: streams.Record, /) -> str:
+        """The trace in which it came about; empty where that is not known."""
+        ...
 
     def done_until(self, settings: dict[str, Any], batch: Sequence[streams.Record], reply: Any, /) -> int | None:
         """The last position that is done with, where the reply says that only a part is; None: all of it."""
@@ -96,6 +101,7 @@ async def _work(
 ) -> int:
     """Run until this batch, or the beginning of it, is done with or given up; the answer is the position after."""
     tries, wait_ms = 0, _RETRY_FIRST_MS
+    current_trace.set(link.trace(batch[0]))
     while True:
         now_ms = context.clock.now_ms()
         if 0 <= trigger.age_max_ms < now_ms - batch[0].at_ms:

@@ -20,7 +20,7 @@ import httptools
 from fogbank.kernel.gateway.body import Body
 from fogbank.kernel.gateway.messages import Ready, Request, Response
 from fogbank.kernel.gateway.writing import head, length_of, write_long
-from fogbank.kernel.telemetry import current_trace
+from fogbank.kernel.telemetry import amzn_trace, current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import StoreError
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_AMZN_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
+_LINGER_S = 1.0  # How long a refused caller may go on sending, to nobody.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
 _NEVER: Final = float("inf")
@@ -125,7 +125,10 @@ class Connection(asyncio.Protocol):
             self._refuse(_Refused(501, "this server upgrades no connections"))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
-            self._refuse(cause if isinstance(cause, _Refused) else _Refused(400, "the request cannot be read"))
+            if isinstance(cause, OSError):  # A long body waits in a file, and there is no room for it.
+                cause = _Refused(503, f"the body cannot be kept until it is whole: {cause.strerror}")
+            refused = cause if isinstance(cause, _Refused) else _Refused(400, "the request cannot be read")
+            self._refuse(refused, sending=True)
         except httptools.HttpParserError as error:
             self._refuse(_Refused(400, f"the request is not HTTP/1.1: {error}"))
 
@@ -339,7 +342,7 @@ class Connection(asyncio.Protocol):
         if self._header_bytes > self._limits.header_bytes:
             raise _Refused(431, f"the headers are larger than {self._limits.header_bytes} bytes")
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: _Refused, *, sending: bool = False) -> None:
         """Answers before it go out first, if any are under way; then the connection ends."""
         self._deadline_s = _NEVER
         if self._busy:
@@ -351,7 +354,11 @@ class Connection(asyncio.Protocol):
         first = head(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
         assert isinstance(response.body, bytes)
         self._transport.write(first + response.body)
-        self._transport.close()
+        if sending:  # Closed with bytes on their way in, the connection would be reset and the answer lost with it.
+            self._transport.write_eof()
+            self._loop.call_later(_LINGER_S, self._transport.close)
+        else:
+            self._transport.close()
 
 
 def _name(raw: bytes) -> tuple[str, str]:
@@ -368,6 +375,4 @@ def _trace(headers: dict[str, str]) -> str:
     if given and (found := _TRACEPARENT.fullmatch(given)):
         return found[1]
     given = headers.get("x-amzn-trace-id")
-    if given and (found := _AMZN_ROOT.search(given)):
-        return found[1] + found[2]
-    return ""
+    return amzn_trace(given) if given else ""

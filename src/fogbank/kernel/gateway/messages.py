@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -46,6 +47,15 @@ class Ready(msgspec.Struct, gc=False):
     response: Response
     until: Settling | None = None
     lost: Callable[[StoreError], Response] | None = None  # The answer instead, where `until` came to nothing.
+
+    async def whole(self) -> Response:
+        """For whoever has to wait for it all the same."""
+        if self.until is None:
+            return self.response
+        settled: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+        self.until.then(lambda error: None if settled.done() else settled.set_result(error))
+        error = await settled
+        return self.response if error is None or self.lost is None else self.lost(error)
 
 
 Answer: TypeAlias = "Ready | Awaitable[Response]"  # Of whoever answers: now, or when it is awaited.

@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from fogbank.kernel.errors import StartError
+from fogbank.kernel.errors import PortInUseError, StartError
 from fogbank.kernel.gateway.connection import Connection
 from fogbank.kernel.gateway.messages import Request, Response
 
@@ -42,7 +42,8 @@ class Gateway:
         try:
             self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
         except OSError as error:
-            raise StartError(_why_not(error, host, port)) from error
+            kind = PortInUseError if error.errno == errno.EADDRINUSE else StartError
+            raise kind(_why_not(error, host, port)) from error
         self._look_for_late_ones()
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import importlib
 import os
+import sqlite3
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from fogbank.kernel.errors import StartError
+from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -22,15 +23,28 @@ if TYPE_CHECKING:
 
 async def open_store(config: Config, signals: Waking, clock: Clock) -> Store:
     """Raises `StartError` where another server has the folder, or the database cannot be used."""
-    lock = _lock(config.data_dir)
-    if not config.store_url:
-        power_safe = config.durability == "power"
-        return SqliteStore(str(config.store_path), signals.wake, power_safe=power_safe, on_close=lock.close)
     try:
+        lock = _lock(config.data_dir)
+    except OSError as error:
+        raise StartError(unusable(config.data_dir, error)) from error
+    try:
+        if not config.store_url:
+            power_safe = config.durability == "power"
+            return SqliteStore(str(config.store_path), signals.wake, power_safe=power_safe, on_close=lock.close)
         return await _networked(config.store_url, signals, clock, lock.close)
+    except sqlite3.Error as error:
+        lock.close()
+        raise StartError(_unreadable(config.store_path, error)) from error
     except BaseException:
         lock.close()
         raise
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> str:
+    where = path.absolute()
+    if isinstance(error, sqlite3.OperationalError):  # The file may be well, but it cannot be worked with here and now.
+        return f"the state in {where} cannot be opened: {error}; nothing kept there is lost"
+    return f"the state in {where} cannot be used ({error}); move it away, or choose another folder with --data"
 
 
 async def _networked(url: str, signals: Waking, clock: Clock, on_close: Callable[[], None]) -> Store:

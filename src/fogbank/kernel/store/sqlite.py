@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 _PAGE_BYTES = 2048  # A commit logs whole pages: of rows of 100 to 400 bytes, half of what 4096 would cost.
 _PAGE_CACHE_KB = 8192
+_MARK = 0x466F6762  # "Fogb", in the file's header.
+_FORM = 1  # Of the rows: raised when an older fogbank could not read them.
+_CREATE = f"""
+BEGIN;
+CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;
+PRAGMA application_id = {_MARK};
+PRAGMA user_version = {_FORM};
+COMMIT;
+"""
 _known = lru_cache(4096)(pack)  # The keys that are read again and again.
 _SCAN = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key ASC LIMIT ?"
 _SCAN_BACK = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
@@ -59,9 +68,10 @@ class SqliteStore:
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         self._db.execute(f"PRAGMA cache_size = {-_PAGE_CACHE_KB}")
+        _check(self._db)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {'FULL' if power_safe else 'NORMAL'}")
-        self._db.execute("CREATE TABLE IF NOT EXISTS record (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        self._db.executescript(_CREATE)
         self._checkpoints = None if path == ":memory:" else Checkpoints(path, self._db)
         self._wake = wake
         self._cache = RowCache()
@@ -162,6 +172,16 @@ def _tell(kept: asyncio.Future[None], error: StoreError | None) -> None:
         kept.set_result(None)
     else:
         kept.set_exception(error)
+
+
+def _check(db: sqlite3.Connection) -> None:
+    """Another program's file, or a newer form, is left as it is. Raises `sqlite3.DatabaseError`."""
+    mark, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if mark not in (0, _MARK) or (mark == 0 and tables - {"record"}):
+        raise sqlite3.DatabaseError("it is another program's database")
+    if version > _FORM:
+        raise sqlite3.DatabaseError(f"it was written by a newer fogbank, in form {version}; this one knows {_FORM}")
 
 
 class SqliteTx:

@@ -33,9 +33,9 @@ class Checkpoints:
     def after_commit(self) -> None:
         """To be called by the loop whenever no transaction is open."""
         if self._large:
-            with suppress(sqlite3.Error):  # As in `_run`: whoever commits next is told.
-                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
             self._large = False
+            with suppress(sqlite3.Error):  # A full disk: the log keeps what is in it until there is room again.
+                self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def close(self) -> None:
         self._ending.set()

@@ -270,3 +270,30 @@ def test_loops_are_unrolled_and_the_functions_of_the_language_extensions_work(cl
     sqs = cloud.client("sqs")
     url = sqs.get_queue_url(QueueName="shop-in-1")["QueueUrl"]
     assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["DelaySeconds"])["Attributes"]["DelaySeconds"] == "2"
+
+
+READY: dict[str, Any] = {
+    "F": {"Type": "AWS::Lambda::Function", "Properties": {
+        "Code": {"ZipFile": "import missing"}, "Handler": "index.handler", "Runtime": "python3.11",
+        "Role": "arn:aws:iam::000000000000:role/any"}},
+    "V": {"Type": "AWS::Lambda::Version", "Properties": {"FunctionName": {"Ref": "F"}}},
+    "A": {"Type": "AWS::Lambda::Alias", "Properties": {
+        "FunctionName": {"Ref": "F"}, "FunctionVersion": {"Fn::GetAtt": ["V", "Version"]}, "Name": "live",
+        "ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": 1}}},
+}  # fmt: skip
+ATTACHED: dict[str, Any] = {
+    "R": {"Type": "AWS::IAM::Role", "Properties": {
+        "RoleName": "mine", "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+        "ManagedPolicyArns": ["arn:aws:iam::000000000000:policy/none"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("resources", [READY, ATTACHED])
+def test_a_resource_that_was_half_made_when_a_step_failed_is_rolled_back(
+    cloud: Cloud, stacks: Any, resources: dict[str, Any]
+) -> None:
+    with pytest.raises(WaiterError):
+        create(stacks, template(Resources=resources), Capabilities=["CAPABILITY_NAMED_IAM"])
+    eventually(lambda: status(stacks) == "ROLLBACK_COMPLETE")
+    assert cloud.client("lambda").list_functions()["Functions"] == []
+    assert cloud.client("iam").list_roles()["Roles"] == []

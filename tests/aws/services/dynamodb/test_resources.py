@@ -37,7 +37,9 @@ class Stack:
         self.client = cloud.client("dynamodb")
 
     def create(self, wanted: dict[str, Any], name: str = "stack-Table-1A2B3C") -> str:
-        return str(self.cloud.run(self.kind.create(self.ask, wanted, name)))
+        table = str(self.cloud.run(self.kind.create(self.ask, wanted, name)))
+        self.cloud.run(self.kind.finish(self.ask, table, wanted, name))
+        return table
 
     def update(self, table: str, wanted: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
         self.cloud.run(self.kind.update(self.ask, table, wanted, old))

@@ -25,8 +25,10 @@ class RestApi:
         }
         given = {member: value for member, value in given.items() if value is not None}
         made = await ask("apigateway", "CreateRestApi", name=_name(wanted, name), **given)
-        await self._body(ask, made["id"], wanted, name)
         return str(made["id"])
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._body(ask, physical_id, wanted, name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await self._body(ask, physical_id, wanted, "")

@@ -25,9 +25,12 @@ class Table:
     async def create(self, ask: Ask, wanted: Properties, name: str) -> str:
         _check(wanted)
         table = str(wanted.get("TableName", name[:NAME_MAX]))
-        made = await ask("dynamodb", "CreateTable", TableName=table, **_creation(wanted))
-        await _settle(ask, table, made["TableDescription"]["TableArn"], wanted, {})
+        await ask("dynamodb", "CreateTable", TableName=table, **_creation(wanted))
         return table
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: Properties, name: str) -> None:
+        arn = (await ask("dynamodb", "DescribeTable", TableName=physical_id))["Table"]["TableArn"]
+        await _settle(ask, physical_id, arn, wanted, {})
 
     async def update(self, ask: Ask, physical_id: str, wanted: Properties, old: Properties) -> None:
         _check(wanted)
@@ -59,6 +62,9 @@ class GlobalTable:
 
     async def create(self, ask: Ask, wanted: Properties, name: str) -> str:
         return await Table().create(ask, _as_table(wanted), name)
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: Properties, name: str) -> None:
+        await Table().finish(ask, physical_id, _as_table(wanted), name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: Properties, old: Properties) -> None:
         await Table().update(ask, physical_id, _as_table(wanted), _as_table(old))

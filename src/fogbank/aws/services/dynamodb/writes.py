@@ -215,7 +215,7 @@ def commit(tx: Tx, call: Call, done: Done) -> None:
     updated = frozenset(str(path[0]) for path in done.paths) if done.verb == "Update" else None
     store(
         tx, schema, done.key, done.old_raw, done.old, new_raw, new,
-        now_ms=call.now_ms, new_id=call.new_id, updated=updated,
+        now_ms=call.now_ms, new_id=call.new_id, updated=updated, trace=call.trace_id,
     )  # fmt: skip
 
 
@@ -231,6 +231,7 @@ def store(
     now_ms: int,
     new_id: Callable[[], str],
     by: str = "",
+    trace: str = "",
     updated: frozenset[str] | None = None,
 ) -> None:
     """Put or delete, with everything that hangs on the item."""
@@ -240,7 +241,7 @@ def store(
     elif old is not None:
         documents.delete(tx, schema.table.id, key, was)
     if schema.stream and not _same(old_raw, old, new_raw, new):
-        change = _change(schema, old_raw, old, new_raw, new, new_id(), by)
+        change = _change(schema, old_raw, old, new_raw, new, new_id(), by, trace)
         streams.append(tx, schema.stream, [documents.encode_change(change)], now_ms=now_ms)
 
 
@@ -260,6 +261,7 @@ def _change(
     new: Item | None,
     event: str,
     by: str,
+    trace: str,
 ) -> documents.Change:
     keys = schema.key_values(new if new is not None else old or {})
     size = measure_item(keys)
@@ -276,4 +278,5 @@ def _change(
         new=images[1],
         size_bytes=size,
         by=by,
+        trace=trace,
     )

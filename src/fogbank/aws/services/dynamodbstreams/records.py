@@ -51,6 +51,10 @@ def event_record(stream: Stream, record: Record) -> dict[str, Any]:
     return answer
 
 
+def trace(record: Record) -> str:
+    return decode_change(record.data).trace
+
+
 def _record(stream: Stream, record: Record, change: Change) -> dict[str, Any]:
     part: dict[str, Any] = {
         "ApproximateCreationDateTime": record.at_ms // 1000,

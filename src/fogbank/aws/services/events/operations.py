@@ -12,6 +12,7 @@ import orjson
 from fogbank.aws.service import Background, Call, Operations, ServiceError
 from fogbank.aws.services.events import expressions
 from fogbank.kernel.store.records import Records
+from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import schedules
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class Events(Operations):
             while True:
                 fired, next_ms = await house.store.transact(self._take, house.clock.now_ms())
                 for rule, due_ms in fired:
+                    current_trace.set(house.ids.new().replace("-", ""))  # Each firing begins one.
                     for target in rule.targets:
                         await self._deliver(rule, target, due_ms)
                 if not fired:

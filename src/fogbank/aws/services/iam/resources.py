@@ -26,8 +26,10 @@ class Role:
         given = {member: value for member, value in optional.items() if value is not None}
         trust = _text(wanted["AssumeRolePolicyDocument"])
         await ask("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust, **given)
-        await self._policies(ask, name, wanted, {})
         return str(name)
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._policies(ask, physical_id, wanted, {})
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         trust = _text(wanted["AssumeRolePolicyDocument"])
@@ -84,10 +86,11 @@ class ManagedPolicy:
             "iam", "CreatePolicy", PolicyName=wanted.get("ManagedPolicyName", name[:128]), Path=wanted.get("Path", "/"),
             PolicyDocument=_text(wanted["PolicyDocument"]), Description=wanted.get("Description", ""),
         )  # fmt: skip
-        arn = str(made["Policy"]["Arn"])
+        return str(made["Policy"]["Arn"])
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
         for role in wanted.get("Roles", []):
-            await ask("iam", "AttachRolePolicy", RoleName=role, PolicyArn=arn)
-        return arn
+            await ask("iam", "AttachRolePolicy", RoleName=role, PolicyArn=physical_id)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         if wanted["PolicyDocument"] != old.get("PolicyDocument"):

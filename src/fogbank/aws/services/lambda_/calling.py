@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import layers, permissions, state
 from fogbank.functions.engine import Throttled
@@ -118,14 +119,14 @@ class Caller:
 
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
-        trace_header: str = "", client_context: str = "", tail: bool = False,
+        trace_id: str = "", client_context: str = "", tail: bool = False,
     ) -> tuple[Target, Outcome]:  # fmt: skip
         """Resolve and run in one."""
         target = await self._house.store.transact(self.resolve, who, principal, source_arn)
+        trace = edge.function_trace(edge.trace_text(trace_id), request_id)
         invocation = Invocation(
-            request_id, payload, function_arn=target.arn, trace_header=trace_header, client_context=client_context,
-            tail=tail,
-        )  # fmt: skip
+            request_id, payload, function_arn=target.arn, trace_header=trace, client_context=client_context, tail=tail
+        )
         return target, await self.run(target, invocation)
 
 

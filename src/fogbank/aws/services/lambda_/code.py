@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_.state import Code
+from fogbank.kernel.store import StoreError
 
 ZIPPED_BYTES_MAX = 50 * 1024 * 1024  # Lambda quotas: "Deployment package (.zip file archive) size", direct upload.
 UNZIPPED_BYTES_MAX = 250 * 1024 * 1024
@@ -26,9 +27,20 @@ def describe(content: bytes) -> Code:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Into `folder`, whole or not at all. Raises InvalidParameterValueException. Takes time: not for the loop."""
+    """Into `folder`, whole or not at all. Takes time: not for the loop.
+
+    Raises InvalidParameterValueException, and `StoreError` where there is no room.
+    """
     if folder.is_dir():
         return
+    try:
+        _unpack(content, folder)
+    except OSError as error:
+        if not folder.is_dir():  # Else another request unpacked the same zip meanwhile.
+            raise StoreError(error.strerror or str(error)) from error
+
+
+def _unpack(content: bytes, folder: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # Functions of one app share a bundle.
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -39,9 +51,6 @@ def unpack(content: bytes, folder: Path) -> None:
         building.rename(folder)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ServiceError("InvalidParameterValueException", _COULD_NOT) from error
-    except OSError:
-        if not folder.is_dir():  # Else another request unpacked the same zip meanwhile.
-            raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -17,6 +17,7 @@ from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import state
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.kernel.store.records import Records
+from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
 
@@ -51,7 +52,10 @@ WAITING = Records(str, "lambda", "event-queue")  # (function id,): queues that h
 def enqueue(tx: Tx, call: Call, function: state.Function, who: state.Named, payload: str) -> None:
     """Accepted: from here on the event is not lost."""
     queue = _queue(function.id)
-    notes = {"name": who.name, "account": who.account, "region": who.region, "qualifier": who.qualifier, "attempt": 1}
+    notes = {
+        "name": who.name, "account": who.account, "region": who.region, "qualifier": who.qualifier, "attempt": 1,
+        "trace": call.trace_id,
+    }  # fmt: skip
     message = Message(call.request_id, payload, due_ms=call.now_ms, sent_ms=call.now_ms, notes=notes)
     queues.send(tx, queue, message)
     WAITING.put(tx, function.id, row=function.id)
@@ -72,6 +76,8 @@ class EventQueue:
 
     async def run(self) -> None:
         house = self._house
+        if not house.config.store_url and not self._running:  # Alone on this state: who had events in work is gone.
+            await house.store.transact(self._take_back, house.clock.now_ms())
         with house.signals.watch(_QUEUED) as watch:
             while True:
                 lent, next_due_ms = await house.store.transact(self._take, house.clock.now_ms())
@@ -89,6 +95,10 @@ class EventQueue:
         if not task.cancelled() and task.exception() is not None:
             self._house.telemetry.error("asynchronous invocation failed", error=repr(task.exception()))
 
+    def _take_back(self, tx: Tx, now_ms: int) -> None:
+        for function_id in WAITING.all(tx):
+            queues.release(tx, _queue(function_id), now_ms)
+
     def _take(self, tx: Tx, now_ms: int) -> tuple[list[tuple[str, Message]], int | None]:
         lent: list[tuple[str, Message]] = []
         due: list[int] = []
@@ -105,10 +115,11 @@ class EventQueue:
 
     async def _one(self, function_id: str, message: Message) -> None:
         house, notes = self._house, message.notes
+        current_trace.set(notes.get("trace", ""))
         who = state.Named(notes["account"], notes["region"], notes["name"], notes["qualifier"])
         caller = house.share(Caller)
         try:
-            target, outcome = await caller.call(who, message.body.encode(), message.id)
+            target, outcome = await caller.call(who, message.body.encode(), message.id, trace_id=current_trace.get())
         except ServiceError as error:
             if error.code == "TooManyRequestsException":
                 await house.store.transact(self._throttled, function_id, who, message, house.clock.now_ms())

@@ -32,8 +32,10 @@ class Function:
         await ask(
             "lambda", "CreateFunction", FunctionName=name, Code=_code(wanted), Tags=_tags(wanted), **given, **extra
         )
-        await self._reserve(ask, name, wanted)
         return str(name)
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._reserve(ask, physical_id, wanted)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         if wanted["Code"] != old.get("Code") or wanted.get("Handler") != old.get("Handler"):
@@ -69,8 +71,10 @@ class Version:
     async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
         given = {member: wanted[member] for member in ("Description", "CodeSha256") if member in wanted}
         made = await ask("lambda", "PublishVersion", FunctionName=wanted["FunctionName"], **given)
-        await _provision(ask, wanted, wanted["FunctionName"], made["Version"])
         return str(made["FunctionArn"])
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await _provision(ask, wanted, wanted["FunctionName"], physical_id.rpartition(":")[2])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await _provision(ask, wanted, wanted["FunctionName"], physical_id.rpartition(":")[2])
@@ -91,8 +95,10 @@ class Alias:
         made = await ask(
             "lambda", "CreateAlias", FunctionName=wanted["FunctionName"], Name=wanted["Name"], **_alias_settings(wanted)
         )
-        await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"])
         return str(made["AliasArn"])
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await ask(

@@ -73,7 +73,8 @@ class Urls:
     ) -> Response:
         trace = edge.trace_header(request)
         payload = orjson.dumps(_event(request, url, who, request_id, trace, self._house.clock.now_ms()))
-        invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
+        told = edge.function_trace(trace, request_id)
+        invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=told)
         try:
             outcome = await self._house.share(Caller).run(target, invocation)
         except ServiceError as error:

@@ -17,8 +17,10 @@ class LogGroup:
         name = wanted.get("LogGroupName", name)
         tags = {tag["Key"]: tag["Value"] for tag in wanted.get("Tags", [])}
         await ask("logs", "CreateLogGroup", logGroupName=name, **({"tags": tags} if tags else {}))
-        await self._retain(ask, name, wanted)
         return str(name)
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._retain(ask, physical_id, wanted)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await self._retain(ask, physical_id, wanted)

@@ -30,8 +30,10 @@ class Bucket:
         _refuse_what_is_not_served(wanted)
         name = wanted.get("BucketName", name.lower()[:63])
         await ask("s3", "CreateBucket", Bucket=name)
-        await self._set(ask, name, wanted)
         return str(name)
+
+    async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._set(ask, physical_id, wanted)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         _refuse_what_is_not_served(wanted)

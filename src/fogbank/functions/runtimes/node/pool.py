@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.runtimes.node import sdk
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ class NodeRuntime:
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         node_path = await self._node_path(version, instance)
-        spare = self._spares.pop() if self._spares else await asyncio.to_thread(self._start)
+        try:
+            spare = self._spares.pop() if self._spares else await asyncio.to_thread(self._start)
+        except NoRuntimeError:
+            os.close(log_end)
+            raise
         self._refill = self._refill or asyncio.get_running_loop().create_task(self._fill())
         os.close(log_end)
         instance.log.follow(spare.output)
@@ -107,11 +112,11 @@ class NodeRuntime:
         self._refill = None
 
     def _start(self) -> _Spare:
-        ours, theirs = socket.socketpair()
-        read_end, write_end = os.pipe()
         node = shutil.which("node")
         if node is None:
-            raise sdk.SdkError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
+            raise NoRuntimeError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
         command = [node, "--require", str(_INSIDE / "redirect_sdk_v2.js"), str(_INSIDE / "bootstrap.js")]
         process = subprocess.Popen(
             [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],

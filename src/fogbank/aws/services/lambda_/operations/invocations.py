@@ -43,7 +43,7 @@ class Invocations(Operations):
             call.request_id,
             principal=call.principal,
             source_arn=call.source_arn,
-            trace_header=_trace(call),
+            trace_id=call.trace_id,
             client_context=client,
             tail=request.get("LogType") == "Tail",
         )
@@ -139,11 +139,6 @@ def _check(payload: bytes, kind: str) -> None:
             f"Could not parse request body into json: {error}",
             fields={"Type": "User"},
         ) from error
-
-
-def _trace(call: Call) -> str:
-    trace = call.trace_id
-    return f"Root=1-{trace[:8]}-{trace[8:32]};Sampled=0" if len(trace) == 32 else ""
 
 
 def _shown(who: state.Named, config: events.EventConfig) -> dict[str, Any]:

@@ -72,10 +72,13 @@ class Messages(Operations):
             state.SENT.put(tx, queue.id, scope, system["MessageDeduplicationId"], row=kept)
         elif group:
             system["MessageGroupId"] = group
+        notes: dict[str, Any] = {"system": system, "trace": call.trace_id}
+        if own:
+            notes["attributes"] = own
         made = queues.Message(
             message_id, body, due_ms=call.now_ms + 1000 * self._delay_s(queue, request), sent_ms=call.now_ms,
             expires_ms=call.now_ms + queue.retention_ms, group=group if queue.fifo else "",
-            notes={"system": system, "attributes": own} if own else {"system": system},
+            notes=notes,
         )  # fmt: skip
         queues.send(tx, queue.id, made)
         return {**answer, "MessageId": message_id}

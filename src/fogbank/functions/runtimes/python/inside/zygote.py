@@ -172,7 +172,7 @@ def main():
     gc.freeze()
     try:
         control.send(b'{"ready": true}')
-    except ConnectionError:  # Nobody waits for it any more.
+    except OSError:  # The server has ended meanwhile.
         return
     Zygote(control, aws_lambda.live).serve()
 
