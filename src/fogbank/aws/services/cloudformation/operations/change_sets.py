@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.cloudformation import requests
-from fogbank.aws.services.cloudformation.operations import stacks
+from fogbank.aws.services.cloudformation import requests, state
 from fogbank.aws.services.cloudformation.requests import refused
 from fogbank.aws.stacks import plan, records
 from fogbank.aws.stacks.deployer import Deployer
@@ -36,7 +35,7 @@ class ChangeSets(Operations):
         if before is not None and kind == "CREATE" and before.status != "REVIEW_IN_PROGRESS":
             raise refused(f"Stack [{name}] already exists and cannot be created again with the changeSet [{request['ChangeSetName']}].")  # fmt: skip  # noqa: E501
         if before is not None and kind == "UPDATE":
-            stacks.check_updatable(before)
+            state.check_updatable(before)
         text = await requests.body(self.house, call, request, before)
         wanted, reason = None, ""
         try:
@@ -50,15 +49,16 @@ class ChangeSets(Operations):
     ) -> dict[str, Any]:
         stack = records.living(tx, call.account, call.region, _short(request["StackName"]))
         if stack is None:
-            stacks.check_name(request["StackName"])
-            stack = stacks.new_stack(call, request["StackName"], "REVIEW_IN_PROGRESS", None)
-            stacks.begin(tx, call, stack, "User Initiated", new=True)
+            state.check_name(request["StackName"])
+            stack = state.new_stack(call, request["StackName"], "REVIEW_IN_PROGRESS", None)
+            stack = replace(stack, role=request.get("RoleARN", ""))
+            state.create(tx, call, stack)
         for known in records.CHANGE_SETS.all(tx, stack.id):
             if known.name == request["ChangeSetName"]:
                 raise ServiceError("AlreadyExistsException", f"ChangeSet {known.id} already exists")
         if wanted is not None and "Tags" not in request and stack.current is not None:
             wanted = replace(wanted, tags=stack.current.tags)
-        if wanted is not None and stacks.same(stack.current, wanted):
+        if wanted is not None and state.same(stack, wanted):
             reason = _NO_CHANGES
         changes = _changes(tx, stack, wanted) if wanted and not reason else []
         arn = (
@@ -102,14 +102,12 @@ class ChangeSets(Operations):
                 f"ChangeSet [{found.id}] cannot be executed in its current status of [{found.status}]",
             )
         status = "CREATE_IN_PROGRESS" if found.kind == "CREATE" else "UPDATE_IN_PROGRESS"
-        if stack.status != "REVIEW_IN_PROGRESS":
-            stacks.check_updatable(stack)
-        target = replace(found.wanted, disable_rollback=bool(request.get("DisableRollback")))
-        started = replace(
-            stack, status=status, reason="", target=target, principal=call.principal,
-            updated_ms=call.now_ms if found.kind == "UPDATE" else 0,
-        )  # fmt: skip
-        stacks.begin(tx, call, started, "User Initiated", new=False)
+        kept = found.wanted.disable_rollback or bool(request.get("DisableRollback"))
+        target = replace(found.wanted, disable_rollback=kept)
+        times = {"updated_ms": call.now_ms} if found.kind == "UPDATE" else {}
+        state.start(
+            tx, call, stack.id, status, request.get("ClientRequestToken", ""), _check_executable, target=target, **times
+        )
         for other in records.CHANGE_SETS.all(tx, stack.id):  # The others were made for a stack that is no more.
             if other.id != found.id:
                 records.CHANGE_SETS.delete(tx, stack.id, other.id)
@@ -128,8 +126,13 @@ class ChangeSets(Operations):
         return {}
 
     def list_change_sets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = stacks.find(tx, call, request["StackName"])
+        stack = state.find(tx, call, request["StackName"])
         return {"Summaries": [_summary(stack, found) for found in records.CHANGE_SETS.all(tx, stack.id)]}
+
+
+def _check_executable(stack: Stack) -> None:
+    if stack.status != "REVIEW_IN_PROGRESS":
+        state.check_updatable(stack)
 
 
 def _short(name: str) -> str:
@@ -145,7 +148,7 @@ def _find(tx: Tx, call: Call, request: dict[str, Any]) -> tuple[Stack, ChangeSet
                 assert stack is not None
                 return stack, found
     elif "StackName" in request:
-        stack = stacks.find(tx, call, request["StackName"])
+        stack = state.find(tx, call, request["StackName"])
         for found in records.CHANGE_SETS.all(tx, stack.id):
             if found.name == name:
                 return stack, found
