@@ -36,10 +36,12 @@ def find(type_name: str) -> Schema | None:
     raw: dict[str, Any] = orjson.loads((_data() / "resources" / f"{name}.json").read_bytes())
     identifiers = [path.split("/")[2] for path in raw.get("primaryIdentifier", ())]
     fixed = {_top(path) for path in raw.get("readOnlyProperties", ())} | set(raw.get("required", ()))
+    # The conditional ones too: their documentation says "Update requires: Replacement".
+    fixed_at_creation = [*raw.get("createOnlyProperties", ()), *raw.get("conditionalCreateOnlyProperties", ())]
     return Schema(
         properties=frozenset(raw.get("properties", {})),
         required=tuple(raw.get("required", ())),
-        create_only=frozenset(_top(path) for path in raw.get("createOnlyProperties", ()) if path.count("/") == 2),
+        create_only=frozenset(_top(path) for path in fixed_at_creation if path.count("/") == 2),
         read_only=frozenset(_top(path) for path in raw.get("readOnlyProperties", ())),
         closed=raw.get("additionalProperties") is False,
         name=identifiers[0] if len(identifiers) == 1 and identifiers[0] not in fixed else "",
