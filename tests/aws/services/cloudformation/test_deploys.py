@@ -314,3 +314,22 @@ def test_nothing_to_do_is_told(stacks: Stacks) -> None:
     stacks.create(body)
     with pytest.raises(ClientError, match=r"No updates are to be performed\."):
         stacks.update(body)
+
+
+def test_what_fails_after_its_first_step_leaves_nothing_behind(cloud: Cloud, stacks: Stacks) -> None:
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "half", "Body": {"neither": "swagger"}}}
+    table = {"Type": "AWS::DynamoDB::Table", "Properties": {
+        "BillingMode": "PAY_PER_REQUEST", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "TimeToLiveSpecification": {"Enabled": True, "AttributeName": ""},
+    }}  # fmt: skip
+    stacks.create(template(Resources={"Api": api, "Table": table}), ends="ROLLBACK_COMPLETE")
+    assert cloud.client("apigateway").get_rest_apis()["items"] == []
+    assert cloud.client("dynamodb").list_tables()["TableNames"] == []
+
+
+def test_a_log_group_that_is_there_already_is_left_alone(cloud: Cloud, stacks: Stacks) -> None:
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/mine"}}
+    stacks.create(template(Resources={"G": group}))
+    stacks.create(template(Resources={"G": group}), name="other", ends="ROLLBACK_COMPLETE")
+    assert [one["logGroupName"] for one in cloud.client("logs").describe_log_groups()["logGroups"]] == ["/mine"]

@@ -92,7 +92,8 @@ def test_a_function_that_is_used_wrongly_is_refused_in_cloudformations_words(val
          "Unresolved condition dependency Nope in the Resources block of the template"),
         ({"Resources": {"Q": QUEUE}, "Conditions": {"C": {"Fn::Equals": [{"Ref": "Q"}, "x"]}}},
          r"Unresolved dependencies \[Q\]. Cannot reference resources in the Conditions block of the template"),
-        ({"Resources": {"Q": QUEUE}, "Conditions": {"C": {"Condition": "C"}}}, "Circular dependency between conditions"),
+        ({"Resources": {"Q": QUEUE}, "Conditions": {"C": {"Condition": "C"}}},
+         "Circular dependency between conditions"),
         ({"Resources": {"Q": {**QUEUE, "Condition": "No"}, "R": queue(QueueName={"Fn::GetAtt": ["Q", "QueueName"]})},
           "Conditions": {"No": {"Fn::Not": [ON]}}},
          r"Unresolved resource dependencies \[Q\] in the Resources block of the template"),
@@ -114,7 +115,8 @@ def test_a_function_that_is_used_wrongly_is_refused_in_cloudformations_words(val
         ({"Resources": {"Q": QUEUE}, "Transform": "My-Macro"}, "No transform named My-Macro found."),
         ({"Resources": {f"Q{i}": QUEUE for i in range(501)}},
          "Number of resources, 501, is greater than maximum allowed, 500"),
-        ({"Resources": {"Q": QUEUE}, "Parameters": {"P": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/x"}}},
+        ({"Resources": {"Q": QUEUE},
+          "Parameters": {"P": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/x"}}},
          r"Unable to fetch parameters \[/x\] from parameter store for this account."),
         ({"Resources": {"A": {"Type": "AWS::Lambda::Alias", "UpdatePolicy": {"CodeDeployLambdaAliasUpdate": {}}}}},
          "UpdatePolicy of the resource A is not served here"),
@@ -210,8 +212,10 @@ def test_metadata_of_a_resource_is_shown(stacks: Stacks) -> None:
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.text("AB.${}:", max_size=6) | st.just("Ref")
-FUNCTIONS = [f"Fn::{name}" for name in ("Sub", "GetAtt", "Join", "Select", "Split", "If", "And", "Not", "Equals", "Cidr",
-                                        "FindInMap", "Base64", "GetAZs", "ImportValue", "Length", "ToJsonString")]  # fmt: skip
+FUNCTIONS = [
+    "Fn::Sub", "Fn::GetAtt", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::If", "Fn::And", "Fn::Not", "Fn::Equals",
+    "Fn::Cidr", "Fn::FindInMap", "Fn::Base64", "Fn::GetAZs", "Fn::ImportValue", "Fn::Length", "Fn::ToJsonString",
+]  # fmt: skip
 KEYS = st.sampled_from(["Ref", "Condition", "Type", "Properties", "Value", "Export", "Default", "A", *FUNCTIONS])
 ANYTHING = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=12

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -25,7 +25,8 @@ class RestApi:
         }
         given = {member: value for member, value in given.items() if value is not None}
         made = await ask("apigateway", "CreateRestApi", name=_name(wanted, name), **given)
-        await self._body(ask, made["id"], wanted, name)
+        with begun(str(made["id"])):
+            await self._body(ask, made["id"], wanted, name)
         return str(made["id"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,8 @@ class Table:
         _check(wanted)
         table = str(wanted.get("TableName", name[:NAME_MAX]))
         made = await ask("dynamodb", "CreateTable", TableName=table, **_creation(wanted))
-        await _settle(ask, table, made["TableDescription"]["TableArn"], wanted, {})
+        with begun(table):
+            await _settle(ask, table, made["TableDescription"]["TableArn"], wanted, {})
         return table
 
     async def update(self, ask: Ask, physical_id: str, wanted: Properties, old: Properties) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -26,7 +26,8 @@ class Role:
         given = {member: value for member, value in optional.items() if value is not None}
         trust = _text(wanted["AssumeRolePolicyDocument"])
         await ask("iam", "CreateRole", RoleName=name, AssumeRolePolicyDocument=trust, **given)
-        await self._policies(ask, name, wanted, {})
+        with begun(str(name)):
+            await self._policies(ask, name, wanted, {})
         return str(name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
@@ -85,8 +86,9 @@ class ManagedPolicy:
             PolicyDocument=_text(wanted["PolicyDocument"]), Description=wanted.get("Description", ""),
         )  # fmt: skip
         arn = str(made["Policy"]["Arn"])
-        for role in wanted.get("Roles", []):
-            await ask("iam", "AttachRolePolicy", RoleName=role, PolicyArn=arn)
+        with begun(arn):
+            for role in wanted.get("Roles", []):
+                await ask("iam", "AttachRolePolicy", RoleName=role, PolicyArn=arn)
         return arn
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -32,7 +32,8 @@ class Function:
         await ask(
             "lambda", "CreateFunction", FunctionName=name, Code=_code(wanted), Tags=_tags(wanted), **given, **extra
         )
-        await self._reserve(ask, name, wanted)
+        with begun(str(name)):
+            await self._reserve(ask, name, wanted)
         return str(name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
@@ -69,7 +70,8 @@ class Version:
     async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
         given = {member: wanted[member] for member in ("Description", "CodeSha256") if member in wanted}
         made = await ask("lambda", "PublishVersion", FunctionName=wanted["FunctionName"], **given)
-        await _provision(ask, wanted, wanted["FunctionName"], made["Version"])
+        with begun(str(made["FunctionArn"])):
+            await _provision(ask, wanted, wanted["FunctionName"], made["Version"])
         return str(made["FunctionArn"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
@@ -91,7 +93,8 @@ class Alias:
         made = await ask(
             "lambda", "CreateAlias", FunctionName=wanted["FunctionName"], Name=wanted["Name"], **_alias_settings(wanted)
         )
-        await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"])
+        with begun(str(made["AliasArn"])):
+            await _provision(ask, wanted, wanted["FunctionName"], wanted["Name"])
         return str(made["AliasArn"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.service import ServiceError
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -17,7 +18,8 @@ class LogGroup:
         name = wanted.get("LogGroupName", name)
         tags = {tag["Key"]: tag["Value"] for tag in wanted.get("Tags", [])}
         await ask("logs", "CreateLogGroup", logGroupName=name, **({"tags": tags} if tags else {}))
-        await self._retain(ask, name, wanted)
+        with begun(str(name)):
+            await self._retain(ask, name, wanted)
         return str(name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
@@ -28,7 +30,10 @@ class LogGroup:
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix=physical_id))["logGroups"]
-        return {"Arn": next(one["arn"] for one in found if one["logGroupName"] == physical_id)}
+        arn = next((one["arn"] for one in found if one["logGroupName"] == physical_id), None)
+        if arn is None:
+            raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
+        return {"Arn": arn}
 
     async def _retain(self, ask: Ask, name: str, wanted: dict[str, Any]) -> None:
         if "RetentionInDays" in wanted:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.stacks.resource import unless_gone
+from fogbank.aws.stacks.resource import begun, unless_gone
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Ask
@@ -30,7 +30,8 @@ class Bucket:
         _refuse_what_is_not_served(wanted)
         name = wanted.get("BucketName", name.lower()[:63])
         await ask("s3", "CreateBucket", Bucket=name)
-        await self._set(ask, name, wanted)
+        with begun(str(name)):
+            await self._set(ask, name, wanted)
         return str(name)
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
-
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.cloudformation import requests, state
+from fogbank.aws.services.cloudformation import changes, requests, state
 from fogbank.aws.services.cloudformation.requests import refused
-from fogbank.aws.stacks import plan, records
+from fogbank.aws.stacks import records
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.aws.stacks.records import ChangeSet, Stack, Wanted
 from fogbank.aws.stacks.template import TemplateError
@@ -60,14 +58,14 @@ class ChangeSets(Operations):
             wanted = replace(wanted, tags=stack.current.tags)
         if wanted is not None and state.same(stack, wanted):
             reason = _NO_CHANGES
-        changes = _changes(tx, stack, wanted) if wanted and not reason else []
+        found = changes.of(tx, stack, wanted) if wanted and not reason else []
         arn = (
             f"arn:aws:cloudformation:{call.region}:{call.account}:changeSet/{request['ChangeSetName']}/{call.new_id()}"
         )
         made = ChangeSet(
             arn, request["ChangeSetName"], stack.id, kind, "FAILED" if reason else "CREATE_COMPLETE",
             "UNAVAILABLE" if reason else "AVAILABLE", call.now_ms, reason, request.get("Description", ""),
-            wanted or Wanted(text, {}, {}), changes,
+            wanted or Wanted(text, {}, {}), found,
         )  # fmt: skip
         records.CHANGE_SETS.put(tx, stack.id, made.id, row=made)
         return {"Id": made.id, "StackId": stack.id}
@@ -97,9 +95,11 @@ class ChangeSets(Operations):
     def _execute(self, tx: Tx, call: Call, request: dict[str, Any]) -> str:
         stack, found = _find(tx, call, request)
         if found.execution != "AVAILABLE" or found.wanted is None:
+            told = f"status of [{found.status}]"
+            if found.status == "CREATE_COMPLETE":
+                told = f"execution status of [{found.execution}]"
             raise ServiceError(
-                "InvalidChangeSetStatus",
-                f"ChangeSet [{found.id}] cannot be executed in its current status of [{found.status}]",
+                "InvalidChangeSetStatus", f"ChangeSet [{found.id}] cannot be executed in its current {told}"
             )
         status = "CREATE_IN_PROGRESS" if found.kind == "CREATE" else "UPDATE_IN_PROGRESS"
         kept = found.wanted.disable_rollback or bool(request.get("DisableRollback"))
@@ -169,62 +169,3 @@ def _summary(stack: Stack, found: ChangeSet) -> dict[str, Any]:
     }
     optional = {"StatusReason": found.reason, "Description": found.description}
     return shown | {name: value for name, value in optional.items() if value}
-
-
-def _changes(tx: Tx, stack: Stack, wanted: Wanted) -> list[dict[str, Any]]:
-    """Resource by resource, and for those that change property by property."""
-    before = (stack.current.template.get("Resources", {}) if stack.current else {}) or {}
-    after = wanted.template.get("Resources", {})
-    rows = {row.logical_id: row for row in records.RESOURCES.all(tx, stack.id)}
-    changes = []
-    for name in sorted({*before, *after}):
-        physical_id = rows[name].physical_id if name in rows else ""
-        if name not in before:
-            changes.append(_change("Add", name, after[name]["Type"], ""))
-        elif name not in after:
-            changes.append(_change("Remove", name, before[name]["Type"], physical_id))
-        elif before[name] != after[name] or wanted.parameters != (stack.current.parameters if stack.current else {}):
-            change = _modified(name, before[name], after[name], physical_id)
-            if change is not None:
-                changes.append(change)
-    return changes
-
-
-def _change(action: str, name: str, kind: str, physical_id: str) -> dict[str, Any]:
-    resource = {"Action": action, "LogicalResourceId": name, "ResourceType": kind, "Scope": [], "Details": []}
-    return {
-        "Type": "Resource",
-        "ResourceChange": resource | ({"PhysicalResourceId": physical_id} if physical_id else {}),
-    }
-
-
-def _modified(name: str, old: dict[str, Any], new: dict[str, Any], physical_id: str) -> dict[str, Any] | None:
-    was, will = old.get("Properties") or {}, new.get("Properties") or {}
-    changed = sorted(key for key in {*was, *will} if was.get(key) != will.get(key))
-    if not changed and old == new:
-        return None
-    made = _change("Modify", name, new["Type"], physical_id)
-    replacing = plan.replaces(new["Type"], was, will)
-    made["ResourceChange"] |= {
-        "Replacement": "True" if replacing else "False",
-        "Scope": ["Properties"] if changed else ["Metadata"],
-        "Details": [
-            {
-                "Target": {
-                    "Attribute": "Properties",
-                    "Name": key,
-                    "RequiresRecreation": "Always" if plan.replaces(new["Type"], {key: 1}, {}) else "Never",
-                    **({"BeforeValue": _text(was[key])} if key in was else {}),
-                    **({"AfterValue": _text(will[key])} if key in will else {}),
-                },
-                "Evaluation": "Static",
-                "ChangeSource": "DirectModification",
-            }
-            for key in changed
-        ],
-    }
-    return made
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -69,12 +69,20 @@ class Stacks(Operations):
                 raise refused(f"Stack:{stack.id} has been changed meanwhile and can not be updated.")
 
         token = request.get("ClientRequestToken", "")
-        await self.house.store.transact(
-            state.start, call, stack.id, "UPDATE_IN_PROGRESS", token, check, target=wanted, updated_ms=call.now_ms,
-            role=request.get("RoleARN", stack.role), policy=held or stack.policy, policy_once=once,
-        )  # fmt: skip
+        changed = {"role": request.get("RoleARN", stack.role), "policy": held or stack.policy, "policy_once": once}
+        await self.house.store.transact(self._update, call, stack.id, token, check, wanted, changed)
         self.house.share(Deployer).begin(stack.id)
         return {"StackId": stack.id}
+
+    def _update(
+        self, tx: Tx, call: Call, stack_id: str, token: str, check: Any, wanted: Wanted, changed: dict[str, Any]
+    ) -> None:
+        state.start(
+            tx, call, stack_id, "UPDATE_IN_PROGRESS", token, check, target=wanted, updated_ms=call.now_ms, **changed
+        )
+        for known in records.CHANGE_SETS.all(tx, stack_id):  # They were made for a stack that is no more.
+            if known.execution == "AVAILABLE":
+                records.CHANGE_SETS.put(tx, stack_id, known.id, row=replace(known, execution="OBSOLETE"))
 
     async def delete_stack(self, call: Call, request: dict[str, Any]) -> None:
         if await self.house.store.transact(self._delete, call, request):
