@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.services.cloudformation.conftest import QUEUE, Stacks, queue, template
+from tests.support.stacks import QUEUE, Stacks, queue, template
 
 
 def changes(stacks: Stacks, body: str, **options: Any) -> dict[str, dict[str, Any]]:

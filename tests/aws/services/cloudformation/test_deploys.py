@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.services.cloudformation.conftest import QUEUE, Stacks, queue, template
 from tests.support.cloud import Cloud
+from tests.support.stacks import QUEUE, Stacks, queue, template
 from tests.support.waiting import eventually
 
 BAD = queue(DelaySeconds=901)

@@ -6,9 +6,9 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.aws.services.cloudformation.conftest import QUEUE, Stacks, queue, template
 from tests.support.cloud import Cloud
 from tests.support.code import deploy
+from tests.support.stacks import QUEUE, Stacks, queue, template
 from tests.support.waiting import eventually
 
 RESPONDER = """

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fogbank.aws.stacks import intrinsics, plan
 from fogbank.aws.stacks.template import TemplateError, parse
-from tests.aws.services.cloudformation.conftest import QUEUE, Stacks, queue, template
 from tests.support.cloud import Cloud
+from tests.support.stacks import QUEUE, Stacks, queue, template
 
 ON = {"Fn::Equals": ["a", "a"]}
 

@@ -67,16 +67,18 @@ class Execute:
             return proxy.refusal(403, "Forbidden", "ForbiddenException", request_id)
         live, endpoint = way.live, way.endpoint
         if endpoint is None:
-            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request_id)
+            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request, request_id)
         if len(request.body) > _BODY_BYTES_MAX:
-            return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request_id)
+            return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request, request_id)
         claims: dict[str, Any] | None = None
         if endpoint.pools:
             claims, refused = await self._authorize(request, live, endpoint, request_id)
             if refused is not None:
                 return refused
         elif endpoint.method["authorizationType"] != "NONE":
-            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request_id)
+            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request, request_id)
+        if endpoint.method["apiKeyRequired"]:  # API keys are not served: nobody has one.
+            return proxy.gateway_response(live.api, "INVALID_API_KEY", request, request_id)
         if not endpoint.function_arn:
             status, headers, body = integrations.mock(endpoint.method["methodIntegration"])
             return Response(status, [*proxy.id_headers(request_id), *headers], body.encode())
@@ -92,7 +94,7 @@ class Execute:
             claims = await link.claims(self._house, endpoint.pools, token, scopes)
         except link.Refused as refused:
             kind = "EXPIRED_TOKEN" if refused.expired else "UNAUTHORIZED"
-            return None, proxy.gateway_response(live.api, kind, request_id)
+            return None, proxy.gateway_response(live.api, kind, request, request_id)
         return claims, None
 
     async def _call(
@@ -110,14 +112,14 @@ class Execute:
                 self._house, way.target, orjson.dumps(event), request_id, endpoint.timeout_s, trace
             )
         except TimeoutError:
-            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request_id)
+            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request, request_id)
         except ServiceError as error:
             self._house.telemetry.error("integration failed", api=live.api.id, path=path, error=error.message)
             kind = "THROTTLED" if error.code == "TooManyRequestsException" else "API_CONFIGURATION_ERROR"
-            return proxy.gateway_response(live.api, kind, request_id)
+            return proxy.gateway_response(live.api, kind, request, request_id)
         if outcome.error:
-            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request_id)
-        return proxy.response(outcome.payload, live.api, request_id, trace)
+            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request, request_id)
+        return proxy.response(outcome.payload, live.api, request, request_id, trace)
 
     # -- finding --
 
@@ -134,6 +136,9 @@ class Execute:
             return _Way(live, endpoint, found[1])
         api = live.api
         source = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{live.stage.name}/{method}{endpoint.path}"
+        if endpoint.method["methodIntegration"].get("httpMethod") != "POST":
+            told = "functions are invoked with POST: the integration's httpMethod must be that"
+            return _Way(live, endpoint, found[1], problem=ServiceError("BadRequestException", told))
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
             return _Way(live, endpoint, found[1], link.target(self._house, tx, endpoint.function_arn, source))

@@ -38,7 +38,7 @@ def fill(api: Api, document: Mapping[str, Any], new_id: Callable[[int], str]) ->
     return replace(
         api, name=str(info.get("title") or api.name), version=str(info.get("version", "")),
         description=str(info.get("description", api.description)), resources=resources, authorizers=authorizers,
-        binary_types=list(document.get("x-amazon-apigateway-binary-media-types", api.binary_types)),
+        binary_types=[str(one) for one in document.get("x-amazon-apigateway-binary-media-types", [])],
         gateway_responses=dict(document.get("x-amazon-apigateway-gateway-responses", {})),
         models=dict(document.get("definitions", {}) or (document.get("components") or {}).get("schemas", {})),
     )  # fmt: skip
@@ -112,6 +112,8 @@ def _authorizers(document: Mapping[str, Any], new_id: Callable[[int], str]) -> d
         kind = {"cognito_user_pools": "COGNITO_USER_POOLS"}.get(
             given.get("type", ""), str(given.get("type", "")).upper()
         )
+        if kind != "COGNITO_USER_POOLS":
+            raise bad(f"Authorizers of type {kind or '(none)'} are not served here; COGNITO_USER_POOLS are.")
         facts: dict[str, Any] = {
             "name": name,
             "type": kind,
