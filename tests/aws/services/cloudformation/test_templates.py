@@ -211,6 +211,32 @@ def test_metadata_of_a_resource_is_shown(stacks: Stacks) -> None:
     assert json.loads(found["Metadata"]) == {"why": "because"}
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"Type": "AWS::Serverless::Function"},
+        {"Type": "AWS::Serverless::Function", "Properties": []},
+        {"Type": "AWS::Serverless::Function", "Properties": {"Events": {"E": 3}, "Handler": {"a": 1}}},
+        {"Type": "AWS::Serverless::Api", "Properties": {"StageName": 3, "DefinitionBody": {"paths": [1]}}},
+        {"Type": "AWS::Serverless::Nope", "Properties": {}},
+        "text",
+    ],
+)
+def test_what_the_transform_cannot_make_sense_of_is_a_failed_change_set(stacks: Stacks, resource: Any) -> None:
+    body = template(Transform="AWS::Serverless-2016-10-31", Resources={"F": resource})
+    made = stacks.client.create_change_set(
+        StackName="app", ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )  # fmt: skip
+    found = stacks.client.describe_change_set(ChangeSetName=made["Id"])
+    assert (found["Status"], found["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    failures = (
+        "Transform AWS::Serverless-2016-10-31 failed with: ",
+        "Template format error: Unrecognized resource types",
+    )
+    assert found["StatusReason"].startswith(failures)
+
+
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.text("AB.${}:", max_size=6) | st.just("Ref")
 FUNCTIONS = [
     "Fn::Sub", "Fn::GetAtt", "Fn::Join", "Fn::Select", "Fn::Split", "Fn::If", "Fn::And", "Fn::Not", "Fn::Equals",

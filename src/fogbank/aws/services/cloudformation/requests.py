@@ -90,7 +90,7 @@ def given_parameters(request: dict[str, Any], before: Stack | None) -> dict[str,
 async def wanted(
     house: House, call: Call, text: str, request: dict[str, Any], before: Stack | None, *, macros_allowed: bool = False
 ) -> Wanted:
-    """Raises `ServiceError`, or `TemplateError` where it is the transform that failed."""
+    """Raises `ServiceError`, or `TemplateError` where it is the transform that failed, or what it has made."""
     _refuse_what_is_not_served(request)
     try:
         document = parse(text)
@@ -109,6 +109,8 @@ async def wanted(
         plan.check(processed, lambda name: find(house.resource_types, name) is not None)
         plan.check_chosen(processed, _static(processed, values | stored, place))
     except TemplateError as error:
+        if names:  # What a transform has made is looked at after the request was taken.
+            raise
         raise refused(str(error)) from error
     _check_types(before, processed)
     _check_capabilities(processed, capabilities)
