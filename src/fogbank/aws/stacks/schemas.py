@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from fogbank.aws.stacks.resource import CUSTOM
+
 _REGION = "us-east-1"  # Where every type is.
 
 
@@ -43,7 +45,7 @@ def find(type_name: str) -> Schema | None:
         required=tuple(raw.get("required", ())),
         create_only=frozenset(_top(path) for path in fixed_at_creation if path.count("/") == 2),
         read_only=frozenset(_top(path) for path in raw.get("readOnlyProperties", ())),
-        closed=raw.get("additionalProperties") is False,
+        closed=raw.get("additionalProperties") is False and type_name != CUSTOM,  # Its properties are its function's.
         name=identifiers[0] if len(identifiers) == 1 and identifiers[0] not in fixed else "",
         tags=_tags(raw),
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from typing import Any
+
+import pytest
 
 from tests.support.cloud import Cloud
 from tests.support.code import deploy
@@ -69,6 +72,53 @@ def test_a_custom_resource_is_made_changed_and_deleted_by_its_function(cloud: Cl
     assert seen["OldResourceProperties"]["Size"] == "3" and seen["ResourceProperties"]["Size"] == "4"
     stacks.delete()
     eventually(lambda: custom.asked() == ["Create -", "Delete thing-1", "Update thing-1"])
+
+
+PYTHON = """
+import cfnresponse
+def handler(event, context):
+    got = event["ResourceProperties"]["Want"]
+    cfnresponse.send(event, context, cfnresponse.SUCCESS, {"Got": got}, "phys")
+"""
+NODE = """
+const response = require('cfn-response');
+exports.handler = (event, context) => {
+  response.send(event, context, response.SUCCESS, { Got: event.ResourceProperties.Want }, 'phys');
+};
+"""
+NODE_BY_HAND = """
+const https = require('https');
+exports.handler = (event) => new Promise((resolve, reject) => {
+  const { StackId, RequestId, LogicalResourceId } = event;
+  const told = { Status: 'SUCCESS', PhysicalResourceId: 'phys', Data: { Got: event.ResourceProperties.Want } };
+  const body = JSON.stringify({ ...told, StackId, RequestId, LogicalResourceId });
+  const url = new URL(event.ResponseURL);
+  const options = { hostname: url.hostname, port: 443, path: url.pathname + url.search, method: 'PUT',
+    headers: { 'content-type': '', 'content-length': body.length } };
+  https.request(options, resolve).on('error', reject).end(body);
+});
+"""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "source"),
+    [("python3.11", PYTHON), ("nodejs22.x", NODE), ("nodejs22.x", NODE_BY_HAND)],
+    ids=["cfnresponse", "cfn-response", "by hand on port 443"],
+)
+def test_helpers_that_answer_custom_resources_work(stacks: Stacks, runtime: str, source: str) -> None:
+    """User Guide, "cfn-response module"."""
+    function = {"Type": "AWS::Lambda::Function", "Properties": {
+        "Runtime": runtime, "Handler": "index.handler", "Role": "arn:aws:iam::000000000000:role/any",
+        "Code": {"ZipFile": source},
+    }}  # fmt: skip
+    thing = {
+        "Type": "AWS::CloudFormation::CustomResource",
+        "Properties": {"ServiceToken": {"Fn::GetAtt": ["F", "Arn"]}, "Want": "this"},
+    }
+    body = template(Resources={"F": function, "T": thing}, Outputs={"Got": {"Value": {"Fn::GetAtt": ["T", "Got"]}}})
+    stacks.create(body)
+    assert stacks.outputs() == {"Got": "this"}
+    stacks.delete()
 
 
 def test_a_custom_resource_that_changes_its_id_is_a_replacement(cloud: Cloud, stacks: Stacks) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _BUCKET = "cloudformation-custom-resource-response-"
-_HOST = re.compile(rf"{_BUCKET}[a-z0-9]+\.s3(?:[.-][a-z0-9-]+)?\.(?:amazonaws\.com|localhost)")
 _PATH = re.compile(rf"/{_BUCKET}[a-z0-9]+(?=/)")
 _OPEN_MS = (
     7_200_000  # Longer than the longest that is waited for an answer, which is an hour; a wait condition's is 12.
@@ -33,17 +32,15 @@ _SECRET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 def routes(house: House) -> list[Route]:
     desk = _Desk(house)
-    return [Route(desk.by_host, host=_HOST), Route(desk.by_path, path=_PATH)]
+    return [Route(desk.answer, path=_PATH)]
 
 
 def new(tx: Tx, mailbox_id: str, secret: str, now_ms: int) -> None:
     records.MAILBOXES.put(tx, mailbox_id, row=Mailbox(secret, now_ms + _OPEN_MS))
 
 
-def address(house: House, region: str, mailbox_id: str, secret: str, *, real_host: bool = False) -> str:
-    """`real_host`: for programs that only ever ask port 443, and are led here by a hook."""
-    bucket = f"{_BUCKET}{region.replace('-', '')}"
-    base = f"https://{bucket}.s3.amazonaws.com" if real_host else f"{house.endpoint()}/{bucket}"
+def address(house: House, region: str, mailbox_id: str, secret: str) -> str:
+    base = f"{house.endpoint()}/{_BUCKET}{region.replace('-', '')}"
     expires_s = (house.clock.wall_ms() + _OPEN_MS) // 1000
     return f"{base}/{quote(mailbox_id, safe='')}?AWSAccessKeyId=fogbank&Expires={expires_s}&Signature={secret}"
 
@@ -56,15 +53,10 @@ class _Desk:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    async def by_host(self, request: Request) -> Response:
-        return await self._answer(request, request.path[1:])
-
-    async def by_path(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         found = _PATH.match(request.path)
         assert found is not None
-        return await self._answer(request, request.path[found.end() + 1 :])
-
-    async def _answer(self, request: Request, key: str) -> Response:
+        key = request.path[found.end() + 1 :]
         if request.method != "PUT":
             return _refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if len(request.body) > _ANSWER_BYTES_MAX:

@@ -175,7 +175,7 @@ class _CustomResource:
         event = {
             "RequestType": kind,
             "ServiceToken": token,
-            "ResponseURL": await self._open(function, token, request_id),
+            "ResponseURL": await self._open(request_id),
             "StackId": place.stack.id,
             "RequestId": request_id,
             "LogicalResourceId": place.logical_id,
@@ -193,14 +193,11 @@ class _CustomResource:
                 raise ServiceError("InvalidRequest", f"CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [{request_id}]. If you are using the Python cfn-response module, you may need to update your Lambda function so that CloudFormation can attach the updated version.")  # fmt: skip  # noqa: E501
         return self._read(answers[0], physical_id, kind)
 
-    async def _open(self, function: Ask, token: str, request_id: str) -> str:
-        """Helpers for Node ask port 443 whatever the URL says: the hook in Node's runtime leads real hosts here."""
+    async def _open(self, request_id: str) -> str:
         house, stack = self._place.house, self._place.stack
         secret = mailboxes.new_secret(house)
         await house.store.transact(mailboxes.new, request_id, secret, house.clock.now_ms())
-        found = await function("lambda", "GetFunctionConfiguration", FunctionName=token)
-        node = str(found.get("Runtime", "")).startswith("nodejs")
-        return mailboxes.address(house, stack.region, request_id, secret, real_host=node)
+        return mailboxes.address(house, stack.region, request_id, secret)
 
     def _read(self, answer: bytes, physical_id: str, kind: str) -> str:
         try:
