@@ -9,6 +9,9 @@ import urllib.request
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.support.cloud import ACCOUNT, REGION, Cloud
@@ -182,6 +185,54 @@ def test_a_method_that_wants_an_api_key_lets_nobody_in_as_there_are_none(cloud: 
     more = {"security": [{"api_key": []}],
             "securityDefinitions": {"api_key": {"type": "apiKey", "name": "x-api-key", "in": "header"}}}  # fmt: skip
     assert Api(cloud, more=more).get("/items")[:2] == (403, b'{"message":"Forbidden"}')
+
+
+def test_a_method_for_iam_lets_in_who_has_signed(cloud: Cloud) -> None:
+    """ "Control access to a REST API with IAM permissions"."""
+    scheme = {"type": "apiKey", "name": "Authorization", "in": "header", "x-amazon-apigateway-authtype": "awsSigv4"}
+    more = {"security": [{"sigv4": []}], "securityDefinitions": {"sigv4": scheme}}
+    api = Api(cloud, more=more)
+    assert api.get("/items")[:2] == (403, b'{"message":"Missing Authentication Token"}')
+    host = f"{api.id}.execute-api.localhost"
+    signed = AWSRequest("GET", f"http://{host}/prod/items", headers={"Host": host})
+    SigV4Auth(Credentials("test", "test"), "execute-api", REGION).add_auth(signed)
+    event = json.loads(api.get("/items", **dict(signed.headers))[1])
+    assert event["requestContext"]["identity"]["userArn"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+
+def test_a_request_is_held_against_what_its_method_asks_for(cloud: Cloud) -> None:
+    """ "Request validation for REST APIs in API Gateway"."""
+    api = Api(cloud)
+    integration = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'},
+                   "responses": {"default": {"statusCode": "200"}}}  # fmt: skip
+    post = {
+        "parameters": [{"in": "query", "name": "q", "required": True, "type": "string"},
+                       {"in": "body", "name": "Item", "schema": {"$ref": "#/definitions/Item"}}],
+        "x-amazon-apigateway-request-validator": "all", "x-amazon-apigateway-integration": integration,
+    }  # fmt: skip
+    document = {
+        "swagger": "2.0", "info": {"title": "app", "version": "1"}, "paths": {"/strict": {"post": post}},
+        "x-amazon-apigateway-request-validators": {
+            "all": {"validateRequestBody": True, "validateRequestParameters": True}
+        },
+        "definitions": {
+            "Item": {"type": "object", "required": ["id"], "properties": {"id": {"$ref": "#/definitions/Id"}}},
+            "Id": {"type": "integer"},
+        },
+    }  # fmt: skip
+    api.client.put_rest_api(restApiId=api.id, mode="overwrite", body=json.dumps(document))
+    cloud.advance(seconds=1)
+    api.client.create_deployment(restApiId=api.id, stageName="prod")
+    good = b'{"id": 1}'
+    kind = {"Content-Type": "application/json"}
+    assert api.get("/strict", method="POST", body=good, **kind)[:2] == (
+        400, b'{"message":"Missing required request parameters: [q]"}'
+    )  # fmt: skip
+    for body in (b"{}", b'{"id": "one"}', b"{", b""):
+        assert api.get("/strict?q=1", method="POST", body=body, **kind)[:2] == (
+            400, b'{"message":"Invalid request body"}'
+        )  # fmt: skip
+    assert api.get("/strict?q=1", method="POST", body=good, **kind)[0] == 200
 
 
 def test_an_authorizer_that_is_not_served_is_refused_by_name(cloud: Cloud) -> None:

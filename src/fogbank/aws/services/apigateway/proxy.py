@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,7 @@ from fogbank.aws.protocol import edge
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
+    from fogbank.aws.service import KnownKey
     from fogbank.aws.services.apigateway.compiled import Endpoint, Live
     from fogbank.aws.services.apigateway.state import Api
     from fogbank.kernel.gateway.messages import Request
@@ -31,6 +33,14 @@ _GATEWAY_RESPONSES = {
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out", "InternalServerErrorException"),
     "INTEGRATION_FAILURE": (502, "Internal server error", "InternalServerErrorException"),
     "API_CONFIGURATION_ERROR": (500, "Internal server error", "InternalServerErrorException"),
+    "INVALID_SIGNATURE": (
+        403,
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details.",
+        "InvalidSignatureException",
+    ),
+    "BAD_REQUEST_PARAMETERS": (400, "Bad Request Parameters", "BadRequestException"),
+    "BAD_REQUEST_BODY": (400, "Invalid request body", "BadRequestException"),
     "INVALID_API_KEY": (403, "Forbidden", "ForbiddenException"),
 }
 # What comes of the integration is written with a space after the colon.
@@ -61,9 +71,11 @@ def refusal(status: int, message: str, error_type: str, request_id: str, *, spac
     return Response(status, headers, body % orjson.dumps(message))
 
 
-def gateway_response(api: Api, kind: str, request: Request, request_id: str) -> Response:
-    """API Gateway's own answer, as the API has customised it ("Gateway responses for REST APIs")."""
+def gateway_response(api: Api, kind: str, request: Request, request_id: str, told: str = "") -> Response:
+    """API Gateway's own answer, as the API has customised it ("Gateway responses for REST APIs"); `told` where the
+    message is not always the same."""
     status, message, error_type = _GATEWAY_RESPONSES[kind]
+    message = told or message
     answer = refusal(status, message, error_type, request_id, spaced=kind in _SPACED)
     fallback = "DEFAULT_4XX" if status < 500 else "DEFAULT_5XX"
     own = api.gateway_responses.get(kind) or api.gateway_responses.get(fallback)
@@ -180,6 +192,12 @@ def _context(
     if claims is not None:
         context["authorizer"] = {"claims": claims}
     return context
+
+
+def identity(who: KnownKey) -> dict[str, Any]:
+    """Of a caller who has signed (AWS_IAM)."""
+    unique = f"AIDA{sha256(who.principal.encode()).hexdigest()[:17].upper()}"
+    return {"accountId": who.account, "caller": unique, "user": unique, "userArn": who.principal}
 
 
 def _value(headers: dict[str, str], name: str) -> str | None:

@@ -110,6 +110,8 @@ class Apis(Operations):
         kind = request["authorizationType"]
         if kind in ("CUSTOM", "COGNITO_USER_POOLS") and request.get("authorizerId") not in api.authorizers:
             raise bad("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.")  # fmt: skip  # noqa: E501
+        if "requestValidatorId" in request:  # They come with an OpenAPI document only.
+            raise bad("Invalid Request Validator identifier specified")
         known = ("authorizationType", "authorizerId", "requestParameters", "requestModels", "operationName",
                  "authorizationScopes", "requestValidatorId")  # fmt: skip
         made = {name: request[name] for name in known if name in request}
