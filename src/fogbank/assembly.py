@@ -95,7 +95,8 @@ class Server:
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
             config, self.store, self.clock, self.ids, self.signals, Blobs(config.blobs_dir), self.engine,
-            self.telemetry, self.caller, self.door.signer, links=_links(), resource_types=_resource_types(),
+            self.telemetry, self.caller, self.door.signer, lambda: self.url, links=_links(),
+            resource_types=_resource_types(),
         )  # fmt: skip
         self.services = [cls(self.house) for cls in _operations()]
         self.door.attach(self.services)

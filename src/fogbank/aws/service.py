@@ -142,6 +142,7 @@ class House:
     telemetry: Telemetry
     caller: Caller
     signer: Signer  # Of requests to `routes`; those to the API itself are authenticated before they come.
+    endpoint: Callable[[], str]  # "http://127.0.0.1:4566": where this server answers, once it does.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
     resource_types: dict[str, Any] = field(default_factory=dict)  # CloudFormation's, by name: instances of the classes.
     _shared: dict[type, Any] = field(default_factory=dict)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from fogbank.aws.stacks.template import TemplateError, parse, parse_any
 from fogbank.deploy import handlers, package
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ _CODE: dict[str, tuple[str, tuple[str, str]]] = {
     "AWS::Lambda::Function": ("Code", ("S3Bucket", "S3Key")),
     "AWS::Lambda::LayerVersion": ("Content", ("S3Bucket", "S3Key")),
 }
+# Where each type keeps the path of another template.
+_TEMPLATES = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
+_DEPTH_MAX = 10
 _ALIAS = "live"
 
 
@@ -33,8 +40,9 @@ class Prepared:
     folders: set[Path] = field(default_factory=set)  # What to watch beside the template.
 
 
-def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path) -> Prepared:
-    """`folder` is where relative paths start; raises `package.PackageError`."""
+def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path, *, depth: int = 0) -> Prepared:
+    """`folder` is where relative paths start; raises `package.PackageError`, and `TemplateError` for what the template
+    leads to. `depth`: how many templates this one is nested in."""
     prepared = Prepared(copy.deepcopy(template), {})
     shared = _global_code(prepared.template)
     keys: dict[Path, str] = {}
@@ -51,7 +59,59 @@ def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path) ->
                 properties[member] = {bucket_name: bucket, key_name: keys[source]}
                 _look_for_handler(prepared, name, properties, prepared.bundles[keys[source]], str(local))
         _give_alias(prepared, name, resource)
+        place = _TEMPLATES.get(kind, "")
+        if isinstance(properties, dict) and _is_local(properties.get(place)):
+            properties[place] = _nest(prepared, (folder / properties[place]).resolve(), bucket, cache, depth + 1)
+    _include(prepared, prepared.template, folder, bucket)
     return prepared
+
+
+def _nest(prepared: Prepared, path: Path, bucket: str, cache: Path, depth: int) -> str:
+    """Another template, prepared as this one is; the answer is its URL."""
+    if depth > _DEPTH_MAX:
+        raise package.PackageError(
+            f"{path}: templates are nested more than {_DEPTH_MAX} deep; does one lead to itself?"
+        )
+    text = _read(path)
+    try:
+        inner = prepare(parse(text), path.parent, bucket, cache, depth=depth)
+    except TemplateError as error:
+        raise package.PackageError(f"{path}: {error}") from error
+    prepared.bundles |= inner.bundles
+    prepared.notes += inner.notes
+    prepared.folders |= {*inner.folders, path}
+    return f"https://s3.amazonaws.com/{bucket}/{_put(prepared, orjson.dumps(inner.template), '.template')}"
+
+
+def _include(prepared: Prepared, value: Any, folder: Path, bucket: str) -> None:
+    """Pieces that AWS::Include is to fetch, and that lie here."""
+    if isinstance(value, list):
+        for item in value:
+            _include(prepared, item, folder, bucket)
+    if not isinstance(value, dict):
+        return
+    if value.get("Name") == "AWS::Include" and isinstance(value.get("Parameters"), dict):
+        given = value["Parameters"].get("Location")
+        if _is_local(given):
+            path = (folder / given).resolve()
+            content = orjson.dumps(parse_any(_read(path)))
+            prepared.folders.add(path)
+            value["Parameters"]["Location"] = f"s3://{bucket}/{_put(prepared, content, '.piece')}"
+    for item in value.values():
+        _include(prepared, item, folder, bucket)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise package.PackageError(f"{path} cannot be read: {error}") from error
+
+
+def _put(prepared: Prepared, content: bytes, ending: str) -> str:
+    key = f"{sha256(content).hexdigest()}{ending}"
+    prepared.bundles[key] = content
+    return key
 
 
 def _add(prepared: Prepared, name: str, source: Path, cache: Path) -> str:

@@ -62,7 +62,7 @@ def _deploy(
     cloud: Cloud, stack: str, prepared: Prepared, bucket: str, parameters: dict[str, str],
     on_event: Callable[[dict[str, Any]], None],
 ) -> bool:  # fmt: skip
-    found = _describe(cloud, stack)
+    found = _settled(cloud, stack)
     if found and found["StackStatus"] in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED", "CREATE_FAILED"):
         _delete(cloud, stack)  # It never ran, and cannot be updated.
         found = None
@@ -154,10 +154,19 @@ def _describe(cloud: Cloud, stack: str) -> dict[str, Any] | None:
         request = {"NextToken": page["NextToken"]}
 
 
+def _settled(cloud: Cloud, stack: str) -> dict[str, Any] | None:
+    """The stack once nothing is under way for it: what a crash has cut is rolled back at the next start."""
+    while True:
+        found = _describe(cloud, stack)
+        status = found["StackStatus"] if found else ""
+        if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+            return found
+        time.sleep(_POLL_S)
+
+
 def _delete(cloud: Cloud, stack: str) -> None:
     cloud.ask("cloudformation", "DeleteStack", StackName=stack)
-    while (found := _describe(cloud, stack)) is not None:
-        if found["StackStatus"] == "DELETE_FAILED":
-            why = found.get("StackStatusReason", "no reason given")
-            raise ReleaseError(f"what an earlier deploy left could not be deleted: {why}")
-        time.sleep(_POLL_S)
+    left = _settled(cloud, stack)
+    if left is not None:
+        reason = left.get("StackStatusReason", left["StackStatus"])
+        raise ReleaseError(f"what an earlier attempt has left cannot be deleted: {reason}")

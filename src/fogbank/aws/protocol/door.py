@@ -232,6 +232,10 @@ def _nobody(where: Destination) -> str:
 
 
 def _unknown_operation(where: Destination, request: Request) -> ServiceError:
+    if where.protocol == "query":
+        return ServiceError("InvalidAction", f"Could not find operation {where.operation} for this version")
+    if where.service and models.load(where.service).protocol == "query":
+        return ServiceError("MissingAction", "The request is missing an action or a required parameter.")
     if where.operation:
         return ServiceError(
             "UnknownOperationException" if where.protocol == "json" else "InvalidAction",

@@ -20,7 +20,8 @@ _AWS_HOST = re.compile(
     r"(?:(?P<service>[a-z0-9-]+)\.)(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d)\.)?(?:amazonaws\.com|api\.aws)"
 )
 _S3_HOST = re.compile(
-    r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.(?:amazonaws\.com|localhost)"
+    r"(?:(?P<bucket>.+)\.)?s3(?:-accelerate|-fips)?(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?"
+    r"\.(?:amazonaws\.com|localhost)"
 )
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(?P<operation>[A-Za-z0-9]+)")
 # Names that services sign with, where they are not botocore's names for them.

@@ -36,14 +36,18 @@ class Scope:
     exported: Callable[[str], Any]
     known: frozenset[str] = frozenset()  # Logical ids of all resources.
     _decided: dict[str, bool] = field(default_factory=dict)
+    _deciding: set[str] = field(default_factory=set)
 
-    def holds(self, name: str) -> bool:
+    def holds(self, name: Any) -> bool:
         """A condition, by name."""
+        if not isinstance(name, str):
+            raise TemplateError("Template format error: Every Condition member must be a string.")
         if name not in self._decided:
             if name not in self.conditions:
-                raise TemplateError(
-                    f"Template format error: Unresolved condition dependency {name} in the Conditions block"
-                )
+                raise TemplateError(f"Template error: unresolved condition dependency {name} in Fn::If")
+            if name in self._deciding:
+                raise TemplateError(f"Template format error: Circular dependency between conditions: [{name}]")
+            self._deciding.add(name)
             self._decided[name] = _truth(resolve(self.conditions[name], self))
         return self._decided[name]
 
@@ -66,32 +70,63 @@ def resolve(value: Any, scope: Scope) -> Any:
     return value
 
 
-def references(value: Any) -> Iterator[tuple[str, str]]:
-    """(logical id, attribute or "") of everything that a value refers to."""
+def references(value: Any, scope: Scope | None = None) -> Iterator[tuple[str, str]]:
+    """(logical id, attribute or "") of everything that a value refers to; with a scope, only in those branches of
+    `Fn::If` that its conditions take."""
     if isinstance(value, list):
         for item in value:
-            yield from references(item)
+            yield from references(item, scope)
     if not isinstance(value, dict):
         return
     for name, argument in value.items():
         if name == "Ref" and isinstance(argument, str):
             yield argument, ""
-        elif name == "Fn::GetAtt":
+        elif name == "Fn::GetAtt" and len(value) == 1:
             target, attribute = _get_att_parts(argument)
             yield target, attribute if isinstance(attribute, str) else "?"
-        elif name == "Fn::Sub":
-            yield from _sub_references(argument)
+        elif name == "Fn::Sub" and len(value) == 1:
+            yield from _sub_references(argument, scope)
+        elif name == "Fn::If" and scope is not None and isinstance(argument, list) and len(argument) == 3:
+            yield from references(argument[1] if scope.holds(argument[0]) else argument[2], scope)
         else:
-            yield from references(argument)
+            yield from references(argument, scope)
 
 
-def _sub_references(argument: Any) -> Iterator[tuple[str, str]]:
-    text, own = (argument, {}) if isinstance(argument, str) else (argument[0], argument[1])
-    yield from references(own)
-    for literal, inside in _PLACEHOLDER.findall(text):
+def conditions(value: Any) -> Iterator[Any]:
+    """The names of all conditions that a value asks for."""
+    if isinstance(value, list):
+        for item in value:
+            yield from conditions(item)
+    if isinstance(value, dict):
+        for name, argument in value.items():
+            if name == "Fn::If" and isinstance(argument, list) and argument:
+                yield argument[0]
+            yield from conditions(argument)
+
+
+def _sub_references(argument: Any, scope: Scope | None) -> Iterator[tuple[str, str]]:
+    template, own = _sub_parts(argument)
+    yield from references(own, scope)
+    for literal, inside in _PLACEHOLDER.findall(template):
         if not literal and inside.strip() not in own:
             target, _, attribute = inside.strip().partition(".")
             yield target, attribute
+
+
+def functions(value: Any) -> Iterator[str]:
+    """The names of all functions in a value."""
+    if isinstance(value, list):
+        for item in value:
+            yield from functions(item)
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if len(value) == 1 and name.startswith("Fn::"):
+                yield name
+            yield from functions(item)
+
+
+def known(name: str) -> bool:
+    return name in _FUNCTIONS
 
 
 def _function(name: str, argument: Any, scope: Scope) -> Any:
@@ -102,21 +137,30 @@ def _function(name: str, argument: Any, scope: Scope) -> Any:
 
 
 def _ref(name: Any, scope: Scope) -> Any:
+    if not isinstance(name, str):
+        raise TemplateError("Template format error: Every Ref object must have a single String value.")
     if name == "AWS::NoValue":
         return NO_VALUE
     if name in scope.parameters:
         return scope.parameters[name]
-    return scope.resource(str(name))
+    return scope.resource(name)
+
+
+_NO_GET_ATT = "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the resource attribute"  # noqa: E501
 
 
 def _get_att_parts(argument: Any) -> tuple[str, Any]:
     if isinstance(argument, str):
         target, _, attribute = argument.partition(".")
-        return target, attribute
-    if isinstance(argument, list) and len(argument) >= 2 and isinstance(argument[0], str):
+        parts: tuple[str, Any] = (target, attribute)
+    elif isinstance(argument, list) and len(argument) >= 2 and isinstance(argument[0], str):
         rest = argument[1] if len(argument) == 2 else ".".join(map(str, argument[1:]))
-        return argument[0], rest
-    raise TemplateError("Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and the resource attribute")  # fmt: skip  # noqa: E501
+        parts = (argument[0], rest)
+    else:
+        raise TemplateError(_NO_GET_ATT)
+    if not all(parts):
+        raise TemplateError(_NO_GET_ATT)
+    return parts
 
 
 def _get_att(argument: Any, scope: Scope) -> Any:
@@ -124,63 +168,81 @@ def _get_att(argument: Any, scope: Scope) -> Any:
     return scope.attribute(target, str(resolve(attribute, scope)))
 
 
+_NO_SUB = "Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string"  # noqa: E501
+
+
+def _sub_parts(argument: Any) -> tuple[str, Mapping[str, Any]]:
+    template, own = argument if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    if not isinstance(template, str) or not isinstance(own, dict):
+        raise TemplateError(_NO_SUB)
+    return template, own
+
+
 def _sub(argument: Any, scope: Scope) -> str:
-    own: Mapping[str, Any] = {}
-    if isinstance(argument, list):
-        if len(argument) != 2 or not isinstance(argument[1], dict):
-            raise TemplateError("Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string")  # fmt: skip  # noqa: E501
-        argument, own = argument[0], argument[1]
-    if not isinstance(argument, str):
-        raise TemplateError("Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in the string")  # fmt: skip  # noqa: E501
+    template, own = _sub_parts(argument)
 
     def replaced(found: re.Match[str]) -> str:
         inside = found[2].strip()
         if found[1]:
             return "${" + found[2] + "}"
         if inside in own:
-            return _text(resolve(own[inside], scope))
+            return text(resolve(own[inside], scope))
         target, dot, attribute = inside.partition(".")
-        return _text(scope.attribute(target, attribute) if dot else _ref(inside, scope))
+        return text(scope.attribute(target, attribute) if dot else _ref(inside, scope))
 
-    return _PLACEHOLDER.sub(replaced, argument)
+    return _PLACEHOLDER.sub(replaced, template)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ",".join(map(_text, value))
+        return ",".join(map(text, value))
+    if value is NO_VALUE:
+        return ""
     return str(value)
 
 
+def _parts(argument: Any, scope: Scope, count: tuple[int, ...], problem: str) -> list[Any]:
+    """The arguments of a function that takes a list of them, worked out."""
+    if not isinstance(argument, list) or len(argument) not in count:
+        raise TemplateError(f"Template error: every {problem}")
+    return [resolve(part, scope) for part in argument]
+
+
 def _join(argument: Any, scope: Scope) -> str:
-    if not isinstance(argument, list) or len(argument) != 2:
-        raise TemplateError("Template error: every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.")  # fmt: skip  # noqa: E501
-    delimiter, items = argument[0], resolve(argument[1], scope)
-    if not isinstance(items, list):
-        raise TemplateError("Template error: every Fn::Join object requires a list of strings to be joined.")
-    return str(delimiter).join(_text(item) for item in items)
+    problem = "Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined."  # noqa: E501
+    delimiter, items = _parts(argument, scope, (2,), problem)
+    if not isinstance(items, list) or not isinstance(delimiter, str):
+        raise TemplateError(f"Template error: every {problem}")
+    return delimiter.join(text(item) for item in items)
 
 
 def _select(argument: Any, scope: Scope) -> Any:
-    index, items = (resolve(part, scope) for part in argument)
+    problem = "Fn::Select object requires two parameters, the first an integer index and the second a list"
+    index, items = _parts(argument, scope, (2,), problem)
     items = items.split(",") if isinstance(items, str) else items
-    try:
-        return items[int(index)]
-    except (IndexError, ValueError, TypeError) as error:
-        raise TemplateError(f"Template error: Fn::Select cannot select nonexistent value at index {index}") from error
+    if not isinstance(items, list) or isinstance(index, bool) or not re.fullmatch(r"\d+", str(index)):
+        raise TemplateError(f"Template error: every {problem}")
+    if int(index) >= len(items):
+        raise TemplateError(f"Template error: Fn::Select cannot select nonexistent value at index {index}")
+    return items[int(index)]
 
 
 def _split(argument: Any, scope: Scope) -> list[str]:
-    delimiter, text = argument[0], resolve(argument[1], scope)
-    return str(text).split(delimiter)
+    problem = "Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be split or a function that returns a string to be split."  # noqa: E501
+    delimiter, joined = _parts(argument, scope, (2,), problem)
+    if not isinstance(delimiter, str) or not delimiter or isinstance(joined, list | dict):
+        raise TemplateError(f"Template error: every {problem}")
+    return text(joined).split(delimiter)
 
 
 def _find_in_map(argument: Any, scope: Scope) -> Any:
     default: Any = NO_VALUE
-    if len(argument) == 4 and isinstance(argument[3], dict) and "DefaultValue" in argument[3]:
-        default = argument[3]["DefaultValue"]
-    names = [str(resolve(part, scope)) for part in argument[:3]]
+    if isinstance(argument, list) and len(argument) == 4 and isinstance(argument[3], dict):
+        default, argument = argument[3].get("DefaultValue", NO_VALUE), argument[:3]
+    problem = "Fn::FindInMap object requires three parameters, the map name, map key and the attribute for return value"
+    names = [text(part) for part in _parts(argument, scope, (3,), problem)]
     found: Any = scope.mappings
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
@@ -205,15 +267,29 @@ def _to_json_string(argument: Any, scope: Scope) -> str:
 
 
 def _base64(argument: Any, scope: Scope) -> str:
-    return b64encode(_text(resolve(argument, scope)).encode()).decode()
+    value = resolve(argument, scope)
+    if isinstance(value, list | dict):
+        raise TemplateError("Template error: every Fn::Base64 object must have a String-typed value.")
+    return b64encode(text(value).encode()).decode()
+
+
+_CIDR_COUNT_MAX = 256
 
 
 def _cidr(argument: Any, scope: Scope) -> list[str]:
-    block, count, *rest = (resolve(part, scope) for part in argument)
-    network = ipaddress.ip_network(str(block), strict=False)
-    bits = int(rest[0]) if rest else 8
-    subnets = network.subnets(new_prefix=network.max_prefixlen - bits)
-    return [str(subnet) for subnet, _ in zip(subnets, range(int(count)), strict=False)]
+    """Fn::Cidr, "count": 1 to 256; "cidrBits": how many bits of an address are the subnet's own."""
+    problem = "Fn::Cidr object requires two or three parameters, (1) an ipBlock, (2) a count and (3) optional cidrBits"
+    block, count, *rest = _parts(argument, scope, (2, 3), problem)
+    try:
+        network, wanted, bits = ipaddress.ip_network(str(block), strict=False), int(count), int(rest[0]) if rest else 8
+        if not 1 <= wanted <= _CIDR_COUNT_MAX:
+            raise TemplateError(f"Template error: Fn::Cidr count must be between 1 and {_CIDR_COUNT_MAX}")
+        prefix = network.max_prefixlen - bits
+        if prefix < network.prefixlen or 1 << (prefix - network.prefixlen) < wanted:
+            raise TemplateError(f"Template error: Fn::Cidr cannot cut {wanted} blocks of {bits} bits out of {block}")
+        return [str(subnet) for subnet, _ in zip(network.subnets(new_prefix=prefix), range(wanted), strict=False)]
+    except (ValueError, TypeError) as error:
+        raise TemplateError(f"Template error: every {problem}") from error
 
 
 def _get_azs(argument: Any, scope: Scope) -> list[str]:
@@ -222,22 +298,42 @@ def _get_azs(argument: Any, scope: Scope) -> list[str]:
 
 
 def _import_value(argument: Any, scope: Scope) -> Any:
-    return scope.exported(_text(resolve(argument, scope)))
+    return scope.exported(text(resolve(argument, scope)))
 
 
 def _if(argument: Any, scope: Scope) -> Any:
     if not isinstance(argument, list) or len(argument) != 3:
         raise TemplateError("Template error: Fn::If requires a list argument with the first element being a condition")
-    return resolve(argument[1] if scope.holds(str(argument[0])) else argument[2], scope)
+    return resolve(argument[1] if scope.holds(argument[0]) else argument[2], scope)
 
 
 def _truth(value: Any) -> bool:
+    if not isinstance(value, bool) and str(value).lower() not in ("true", "false"):
+        raise TemplateError("Template format error: Every Conditions member must evaluate to true or false.")
     return value if isinstance(value, bool) else str(value).lower() == "true"
 
 
 def _equals(argument: Any, scope: Scope) -> bool:
-    left, right = (resolve(part, scope) for part in argument)
-    return bool(_text(left) == _text(right)) if not isinstance(left, dict | list) else bool(left == right)
+    left, right = _parts(argument, scope, (2,), "Fn::Equals object requires a list of 2 string parameters.")
+    return bool(text(left) == text(right)) if not isinstance(left, dict | list) else bool(left == right)
+
+
+_OPERANDS = tuple(range(2, 11))
+
+
+def _and(argument: Any, scope: Scope) -> bool:
+    problem = "Fn::And object requires a list of at least 2 and at most 10 boolean parameters."
+    return all(list(map(_truth, _parts(argument, scope, _OPERANDS, problem))))
+
+
+def _or(argument: Any, scope: Scope) -> bool:
+    problem = "Fn::Or object requires a list of at least 2 and at most 10 boolean parameters."
+    return any(list(map(_truth, _parts(argument, scope, _OPERANDS, problem))))
+
+
+def _not(argument: Any, scope: Scope) -> bool:
+    [part] = _parts(argument, scope, (1,), "Fn::Not object requires one boolean parameter.")
+    return not _truth(part)
 
 
 _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
@@ -255,7 +351,7 @@ _FUNCTIONS: dict[str, Callable[[Any, Scope], Any]] = {
     "Fn::ImportValue": _import_value,
     "Fn::If": _if,
     "Fn::Equals": _equals,
-    "Fn::And": lambda argument, scope: all(_truth(resolve(part, scope)) for part in argument),
-    "Fn::Or": lambda argument, scope: any(_truth(resolve(part, scope)) for part in argument),
-    "Fn::Not": lambda argument, scope: not _truth(resolve(argument[0], scope)),
+    "Fn::And": _and,
+    "Fn::Or": _or,
+    "Fn::Not": _not,
 }

@@ -22,6 +22,9 @@ class Wanted:
     tags: dict[str, str] = field(default_factory=dict)
     disable_rollback: bool = False
     hidden: list[str] = field(default_factory=list)  # Parameters with NoEcho.
+    fetched: dict[str, str] = field(default_factory=dict)  # What parameters that name others stand for.
+    on_failure: str = "ROLLBACK"  # Of a creation: DELETE goes on after the rollback.
+    timeout_ms: int = 0  # Of a creation; 0: none.
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ class Stack:
     principal: str = ""
     retained: list[str] = field(default_factory=list)  # DeleteStack: what to leave.
     imports: list[str] = field(default_factory=list)  # Names of the exports that it uses.
+    forced: bool = False  # DeleteStack: what cannot be deleted is left.
+    token: str = ""  # The ClientRequestToken of what is under way, or was last.
+    role: str = ""  # RoleARN: kept and shown.
+    policy: str = ""  # The stack policy, and one that holds for one update.
+    policy_once: str = ""
+    parent: str = ""  # Of a nested stack: the ARN of the one that it is a resource of, and of the outermost.
+    root: str = ""
+    previous: Wanted | None = None  # Of a nested one: what it was before its last update, should its parent go back.
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,9 @@ class Resource:
     modified_ms: int = 0
     replaced: str = ""  # Physical id that this took the place of, until the clean-up.
     before: dict[str, Any] | None = None  # Properties before the update under way, for its rollback.
+    attributes_before: dict[str, Any] = field(default_factory=dict)
+    lost: bool = False  # A crash cut its creation: whether it is there is not known.
+    claimed: str = ""  # The name that the template gives it, if nothing had that name before it was created.
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class Event:
     status: str
     reason: str = ""
     properties: str = ""
+    token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,18 @@ class ChangeSet:
     changes: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """Where something outside answers: a custom resource's function, whoever a wait condition waits for."""
+
+    secret: str  # In its address: who knows it may answer.
+    expires_ms: int
+    answers: list[bytes] = field(default_factory=list)
+
+
+ENDED = "cloudformation.ended"  # The signal that a deploy is over; its key is (stack id,).
+ANSWERED = "cloudformation.answered"  # That a mailbox has something; its key is (its id,).
+
 STACKS = Records(Stack, "cloudformation", "stack")  # (stack id,)
 NAMES = Records(str, "cloudformation", "name")  # (account, region, name) → id of the living stack
 RESOURCES = Records(Resource, "cloudformation", "resource")  # (stack id, logical id)
@@ -96,6 +123,7 @@ EVENTS = Records(Event, "cloudformation", "event")  # (stack id, event id)
 CHANGE_SETS = Records(ChangeSet, "cloudformation", "change-set")  # (stack id, change set id)
 EXPORTS = Records(str, "cloudformation", "export")  # (account, region, name) → value
 EXPORTERS = Records(str, "cloudformation", "exporter")  # (account, region, name) → stack id
+MAILBOXES = Records(Mailbox, "cloudformation", "mailbox")  # (id,)
 IMPORTS = Records(str, "cloudformation", "import")  # (account, region, export, stack id) → stack name
 
 

@@ -27,6 +27,8 @@ def translate(document: dict[str, Any], parameters: dict[str, Any], region: str)
     except InvalidDocumentException as error:
         causes = " ".join(cause.message for cause in error.causes)
         raise TemplateError(f"Transform {_NAME} failed with: {error.message} {causes}".rstrip()) from error
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:  # It trusts what it is given.
+        raise TemplateError(f"Transform {_NAME} failed with: Internal transform failure. ({error!r})") from error
     made.pop("Transform", None)
     return dict(made)
 

@@ -21,10 +21,15 @@ class _Loader(yaml.CSafeLoader):  # type: ignore[misc,name-defined,unused-ignore
 
 def parse(text: str) -> dict[str, Any]:
     """Raises `TemplateError`."""
-    document = _parse_json(text) if text.lstrip().startswith("{") else _parse_yaml(text)
+    document = parse_any(text)
     if not isinstance(document, dict):
         raise TemplateError("Template format error: unsupported structure.")
     return document
+
+
+def parse_any(text: str) -> Any:
+    """The same for a piece of a template."""
+    return _parse_json(text) if text.lstrip().startswith("{") else _parse_yaml(text)
 
 
 def _parse_json(text: str) -> Any:

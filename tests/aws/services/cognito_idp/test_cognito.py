@@ -16,32 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from fogbank.aws.services.cognito_idp import srp
 from tests.support.cloud import Cloud
-
-PASSWORD = "Correct-horse-7"
-FLOWS = [
-    "ALLOW_USER_PASSWORD_AUTH",
-    "ALLOW_USER_SRP_AUTH",
-    "ALLOW_REFRESH_TOKEN_AUTH",
-    "ALLOW_ADMIN_USER_PASSWORD_AUTH",
-]
-
-
-class Pool:
-    def __init__(self, cloud: Cloud, **settings: Any) -> None:
-        self.cloud, self.client = cloud, cloud.client("cognito-idp")
-        self.id = self.client.create_user_pool(PoolName="people", **settings)["UserPool"]["Id"]
-        made = self.client.create_user_pool_client(UserPoolId=self.id, ClientName="web", ExplicitAuthFlows=FLOWS)
-        self.client_id = made["UserPoolClient"]["ClientId"]
-
-    def add(self, name: str = "ann") -> None:
-        attributes = [{"Name": "email", "Value": f"{name}@example.com"}]
-        self.client.sign_up(ClientId=self.client_id, Username=name, Password=PASSWORD, UserAttributes=attributes)
-        self.client.admin_confirm_sign_up(UserPoolId=self.id, Username=name)
-
-    def sign_in(self, name: str = "ann", password: str = PASSWORD) -> Any:
-        given = {"USERNAME": name, "PASSWORD": password}
-        client = self.cloud.client("cognito-idp")
-        return client.initiate_auth(ClientId=self.client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=given)
+from tests.support.pools import FLOWS, PASSWORD, Pool
 
 
 @pytest.fixture

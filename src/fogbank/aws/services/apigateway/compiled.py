@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from fogbank.aws.services.apigateway import integrations
 from fogbank.aws.services.apigateway.state import Api, Stage
@@ -51,9 +50,9 @@ class Node:
         if found is None and self.one:
             found = self.one[1].find(parts, at + 1)
             if found is not None:
-                found[1][self.one[0]] = unquote(parts[at])
+                found[1][self.one[0]] = parts[at]  # As it came: REST APIs decode no paths.
         if found is None and self.all:
-            return self.all[1], {self.all[0]: unquote("/".join(parts[at:]))}
+            return self.all[1], {self.all[0]: "/".join(parts[at:])}
         return found
 
 

@@ -5,6 +5,7 @@ The way of every request to an app, so a deployed stage is compiled once and kep
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -21,7 +22,7 @@ from fogbank.kernel.gateway.messages import Request, Response, Route
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from fogbank.aws.service import House
+    from fogbank.aws.service import House, KnownKey
     from fogbank.kernel.store import Tx
 
 _HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.com|(?:[a-z0-9-]+\.)?localhost)")
@@ -64,28 +65,45 @@ class Execute:
 
     async def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Response:
         way = await self._house.store.transact(self._way, api_id, stage_name, request.method, path)
-        request_id = request.id
         if way is None:
-            return proxy.refusal(403, "Forbidden", "ForbiddenException", request_id)
+            return proxy.refusal(403, "Forbidden", "ForbiddenException", request.id)
         live, endpoint = way.live, way.endpoint
         if endpoint is None:
-            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request_id)
+            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
         if len(request.body) > _BODY_BYTES_MAX:
-            return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request_id)
+            return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request)
         claims: dict[str, Any] | None = None
+        who: KnownKey | None = None
         if endpoint.pools:
-            claims, refused = await self._authorize(request, live, endpoint, request_id)
+            claims, refused = await self._authorize(request, live, endpoint)
             if refused is not None:
                 return refused
         elif endpoint.method["authorizationType"] != "NONE":
-            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request_id)
+            try:
+                who = await self._house.signer(request)
+            except ServiceError:
+                return proxy.gateway_response(live.api, "INVALID_SIGNATURE", request)
+            if who is None:
+                return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
+        if endpoint.method["apiKeyRequired"] or "validator" in endpoint.method:
+            refusal = self._held_against(request, way, endpoint)
+            if refusal is not None:
+                return refusal
         if not endpoint.function_arn:
             status, headers, body = integrations.mock(endpoint.method["methodIntegration"])
-            return Response(status, [*proxy.id_headers(request_id), *headers], body.encode())
-        return await self._call(request, way, endpoint, path, claims)
+            return Response(status, [*proxy.id_headers(request.id), *headers], body.encode())
+        return await self._call(request, way, endpoint, path, claims, who)
+
+    def _held_against(self, request: Request, way: _Way, endpoint: Endpoint) -> Response | None:
+        """What else the method asks for: an API key, a request that its validator lets through."""
+        if endpoint.method["apiKeyRequired"]:  # API keys are not served: nobody has one.
+            return proxy.gateway_response(way.live.api, "INVALID_API_KEY", request)
+        validators = importlib.import_module("fogbank.aws.services.apigateway.validators")
+        problem = validators.problem(way.live.api, endpoint.method, request, way.labels)
+        return proxy.gateway_response(way.live.api, problem[0], request, problem[1]) if problem else None
 
     async def _authorize(
-        self, request: Request, live: Live, endpoint: Endpoint, request_id: str
+        self, request: Request, live: Live, endpoint: Endpoint
     ) -> tuple[dict[str, Any] | None, Response | None]:
         token = request.headers.get(endpoint.header, "").removeprefix("Bearer ").strip()
         link = self._house.links["aws.apigateway_to_cognito"]
@@ -94,14 +112,17 @@ class Execute:
             claims = await link.claims(self._house, endpoint.pools, token, scopes)
         except link.Refused as refused:
             kind = "EXPIRED_TOKEN" if refused.expired else "UNAUTHORIZED"
-            return None, proxy.gateway_response(live.api, kind, request_id)
+            return None, proxy.gateway_response(live.api, kind, request)
         return claims, None
 
     async def _call(
-        self, request: Request, way: _Way, endpoint: Endpoint, path: str, claims: dict[str, Any] | None
-    ) -> Response:
+        self, request: Request, way: _Way, endpoint: Endpoint, path: str, claims: dict[str, Any] | None,
+        who: KnownKey | None,
+    ) -> Response:  # fmt: skip
         live, trace = way.live, edge.trace_header(request)
         event = proxy.event(request, live, endpoint, path, way.labels, claims, trace, self._house.clock.now_ms())
+        if who is not None:
+            event["requestContext"]["identity"] |= proxy.identity(who)
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
             if way.problem is not None:
@@ -110,14 +131,14 @@ class Execute:
                 self._house, way.target, orjson.dumps(event), request.id, endpoint.timeout_s, trace
             )
         except TimeoutError:
-            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request.id)
+            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request)
         except ServiceError as error:
             self._house.telemetry.error("integration failed", api=live.api.id, path=path, error=error.message)
             kind = "THROTTLED" if error.code == "TooManyRequestsException" else "API_CONFIGURATION_ERROR"
-            return proxy.gateway_response(live.api, kind, request.id)
+            return proxy.gateway_response(live.api, kind, request)
         if outcome.error:
-            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request.id)
-        return proxy.response(outcome.payload, live.api, request.id, trace)
+            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request)
+        return proxy.response(outcome.payload, live.api, request, trace)
 
     # -- finding --
 
@@ -134,6 +155,9 @@ class Execute:
             return _Way(live, endpoint, found[1])
         api = live.api
         source = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{live.stage.name}/{method}{endpoint.path}"
+        if endpoint.method["methodIntegration"].get("httpMethod") != "POST":
+            told = "functions are invoked with POST: the integration's httpMethod must be that"
+            return _Way(live, endpoint, found[1], problem=ServiceError("BadRequestException", told))
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
             return _Way(live, endpoint, found[1], link.target(self._house, tx, endpoint.function_arn, source))

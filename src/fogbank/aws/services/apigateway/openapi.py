@@ -38,7 +38,7 @@ def fill(api: Api, document: Mapping[str, Any], new_id: Callable[[int], str]) ->
     return replace(
         api, name=str(info.get("title") or api.name), version=str(info.get("version", "")),
         description=str(info.get("description", api.description)), resources=resources, authorizers=authorizers,
-        binary_types=list(document.get("x-amazon-apigateway-binary-media-types", api.binary_types)),
+        binary_types=[str(one) for one in document.get("x-amazon-apigateway-binary-media-types", [])],
         gateway_responses=dict(document.get("x-amazon-apigateway-gateway-responses", {})),
         models=dict(document.get("definitions", {}) or (document.get("components") or {}).get("schemas", {})),
     )  # fmt: skip
@@ -73,11 +73,28 @@ def _method(
         for one in operation.get("parameters", [])
         if one.get("in") in _PLACES
     }
+    _validate(made, operation, document)
     made["methodResponses"] = {str(status): {"statusCode": str(status)} for status in operation.get("responses") or {}}
     given = operation.get("x-amazon-apigateway-integration")
     if given is not None:
         made["methodIntegration"] = integrations.from_extension(given)
     return made
+
+
+def _validate(made: dict[str, Any], operation: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    """What the method's validator checks, and the schema of its body. "x-amazon-apigateway-request-validator"."""
+    name = operation.get("x-amazon-apigateway-request-validator", document.get("x-amazon-apigateway-request-validator"))
+    validators = document.get("x-amazon-apigateway-request-validators") or {}
+    if name is None:
+        return
+    if name not in validators:
+        raise bad(f"Invalid OpenAPI input: the request validator {name} is not defined.")
+    made["validator"] = dict(validators[name])
+    content = (operation.get("requestBody") or {}).get("content") or {}
+    given = [one.get("schema") for one in operation.get("parameters", []) if one.get("in") == "body"]
+    schema = next(iter(given), None) or (content.get("application/json") or {}).get("schema")
+    if schema is not None:
+        made["bodySchema"] = dict(schema)
 
 
 _PLACES = {"path": "path", "query": "querystring", "header": "header"}
@@ -112,6 +129,8 @@ def _authorizers(document: Mapping[str, Any], new_id: Callable[[int], str]) -> d
         kind = {"cognito_user_pools": "COGNITO_USER_POOLS"}.get(
             given.get("type", ""), str(given.get("type", "")).upper()
         )
+        if kind != "COGNITO_USER_POOLS":
+            raise bad(f"Authorizers of type {kind or '(none)'} are not served here; COGNITO_USER_POOLS are.")
         facts: dict[str, Any] = {
             "name": name,
             "type": kind,

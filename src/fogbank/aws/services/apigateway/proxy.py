@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,7 @@ from fogbank.aws.protocol import edge
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
+    from fogbank.aws.service import KnownKey
     from fogbank.aws.services.apigateway.compiled import Endpoint, Live
     from fogbank.aws.services.apigateway.state import Api
     from fogbank.kernel.gateway.messages import Request
@@ -31,11 +33,31 @@ _GATEWAY_RESPONSES = {
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out", "InternalServerErrorException"),
     "INTEGRATION_FAILURE": (502, "Internal server error", "InternalServerErrorException"),
     "API_CONFIGURATION_ERROR": (500, "Internal server error", "InternalServerErrorException"),
+    "INVALID_SIGNATURE": (
+        403,
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details.",
+        "InvalidSignatureException",
+    ),
+    "BAD_REQUEST_PARAMETERS": (400, "Bad Request Parameters", "BadRequestException"),
+    "BAD_REQUEST_BODY": (400, "Invalid request body", "BadRequestException"),
+    "INVALID_API_KEY": (403, "Forbidden", "ForbiddenException"),
 }
-_SPACED = ("INTEGRATION_FAILURE",)  # The integration's own failure is written with a space after the colon.
+# What comes of the integration is written with a space after the colon.
+_SPACED = ("INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR")
 # "Amazon API Gateway important notes": headers of a reply that are given other names or dropped.
 _REMAPPED = {"www-authenticate", "server", "date", "connection", "x-amzn-requestid"}
 _DROPPED = {"transfer-encoding", "content-length"}
+_CAPITALS = {"authorization": "Authorization", "user-agent": "User-Agent", "host": "Host"}  # However they came.
+
+
+# GetGatewayResponses: all types that there are.
+GATEWAY_RESPONSE_TYPES = (
+    "ACCESS_DENIED", "API_CONFIGURATION_ERROR", "AUTHORIZER_CONFIGURATION_ERROR", "AUTHORIZER_FAILURE",
+    "BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS", "DEFAULT_4XX", "DEFAULT_5XX", "EXPIRED_TOKEN", "INTEGRATION_FAILURE",
+    "INTEGRATION_TIMEOUT", "INVALID_API_KEY", "INVALID_SIGNATURE", "MISSING_AUTHENTICATION_TOKEN", "QUOTA_EXCEEDED",
+    "REQUEST_TOO_LARGE", "RESOURCE_NOT_FOUND", "THROTTLED", "UNAUTHORIZED", "UNSUPPORTED_MEDIA_TYPE", "WAF_FILTERED",
+)  # fmt: skip
 
 
 def id_headers(request_id: str) -> list[tuple[str, str]]:
@@ -52,24 +74,47 @@ def refusal(status: int, message: str, error_type: str, request_id: str, *, spac
     return Response(status, headers, body % orjson.dumps(message))
 
 
-def gateway_response(api: Api, kind: str, request_id: str) -> Response:
-    """API Gateway's own answer, as the API has customised it."""
+def gateway_response(api: Api, kind: str, request: Request, told: str = "") -> Response:
+    """API Gateway's own answer, as the API has customised it ("Gateway responses for REST APIs"); `told` where the
+    message is not always the same."""
     status, message, error_type = _GATEWAY_RESPONSES[kind]
-    answer = refusal(status, message, error_type, request_id, spaced=kind in _SPACED)
+    message = told or message
+    answer = refusal(status, message, error_type, request.id, spaced=kind in _SPACED)
     fallback = "DEFAULT_4XX" if status < 500 else "DEFAULT_5XX"
     own = api.gateway_responses.get(kind) or api.gateway_responses.get(fallback)
     if own:
-        answer.status = int(own.get("statusCode", status)) if kind in api.gateway_responses else status
+        answer.status = int(own.get("statusCode") or status)
         for target, source in (own.get("responseParameters") or {}).items():
-            name = target.removeprefix("gatewayresponse.header.")
-            if source[:1] == source[-1:] == "'":
-                answer.headers.append((name, source[1:-1]))
-        template = (own.get("responseTemplates") or {}).get("application/json")
-        if template:
-            quoted = orjson.dumps(message).decode()
-            text = template.replace("$context.error.messageString", quoted).replace("$context.error.message", message)
-            answer.body = text.encode()
+            value = _mapped(source, request)
+            if value is not None:
+                answer.headers.append((target.removeprefix("gatewayresponse.header."), value))
+        templates = own.get("responseTemplates") or {}
+        if templates:
+            media = "application/json" if "application/json" in templates else next(iter(templates))
+            answer.body = _filled(templates[media], kind, message, request.id).encode()
+            answer.headers = [(n, media if n == "Content-Type" else value) for n, value in answer.headers]
     return answer
+
+
+def _mapped(source: str, request: Request) -> str | None:
+    """Of a response parameter: a text in quotes, or something of the request."""
+    if source[:1] == source[-1:] == "'":
+        return source[1:-1]
+    if source.startswith("method.request.header."):
+        return request.headers.get(source.removeprefix("method.request.header.").lower())
+    return request.id if source == "context.requestId" else None
+
+
+def _filled(template: str, kind: str, message: str, request_id: str) -> str:
+    values = {
+        "$context.error.messageString": orjson.dumps(message).decode(),
+        "$context.error.message": message,
+        "$context.error.responseType": kind,
+        "$context.requestId": request_id,
+    }
+    for name, value in values.items():
+        template = template.replace(name, value)
+    return template
 
 
 def event(
@@ -87,7 +132,7 @@ def event(
     body: str | None = None
     binary = False
     if len(request.body):
-        binary, raw = _is_binary(live.api, request.headers), bytes(request.body)
+        binary, raw = _is_binary(live.api, request.headers, "content-type"), bytes(request.body)
         body = b64encode(raw).decode() if binary else raw.decode("utf-8", "replace")
     return {
         "resource": endpoint.path,
@@ -114,13 +159,15 @@ def _headers(request: Request, trace: str) -> tuple[dict[str, str], dict[str, li
     """Names as they came; what the edge adds is added: where the caller was, over what, in which trace."""
     named, raw = request.headers, request.raw_headers
     if len(named) == len(raw):  # Each came once: the two are in the same order.
-        headers = {one[0]: one[1] for key, one in zip(named, raw, strict=True) if key not in _NOT_HANDED_ON}
+        pairs = zip(named, raw, strict=True)
+        headers = {_CAPITALS.get(key, one[0]): one[1] for key, one in pairs if key not in _NOT_HANDED_ON}
         many = {name: [value] for name, value in headers.items()}
     else:
         many = {}
         for name, value in raw:
-            if name.lower() not in _NOT_HANDED_ON:
-                many.setdefault(name, []).append(value)
+            lower = name.lower()
+            if lower not in _NOT_HANDED_ON:
+                many.setdefault(_CAPITALS.get(lower, name), []).append(value)
         headers = {name: values[-1] for name, values in many.items()}
     headers["X-Amzn-Trace-Id"] = trace
     many["X-Amzn-Trace-Id"] = [trace]
@@ -133,8 +180,10 @@ def _headers(request: Request, trace: str) -> tuple[dict[str, str], dict[str, li
 def _context(
     request: Request, live: Live, endpoint: Endpoint, path: str, claims: dict[str, Any] | None, now_ms: int
 ) -> dict[str, Any]:
-    host = request.headers.get("host", "").partition(":")[0]
-    stage = live.stage
+    stage, api = live.stage, live.api
+    domain = request.host
+    if not domain.startswith(f"{api.id}."):  # It came by a path: the event tells of the API's own address.
+        domain = f"{api.id}.execute-api.{api.region}.amazonaws.com"
     context: dict[str, Any] = {
         "resourceId": endpoint.resource_id,
         "resourcePath": endpoint.path,
@@ -142,10 +191,10 @@ def _context(
         "extendedRequestId": _extended_id(request.id),
         "requestTime": edge.request_time(now_ms // 1000),
         "path": f"/{stage.name}{path}",
-        "accountId": live.api.account,
+        "accountId": api.account,
         "protocol": "HTTP/1.1",
         "stage": stage.name,
-        "domainPrefix": host.partition(".")[0],
+        "domainPrefix": api.id,
         "requestTimeEpoch": now_ms,
         "requestId": request.id,
         "identity": {
@@ -154,48 +203,56 @@ def _context(
             "cognitoAuthenticationProvider": None, "userArn": None, "userAgent": request.headers.get("user-agent"),
             "user": None,
         },
-        "domainName": host,
+        "domainName": domain,
         "deploymentId": stage.deployment,
-        "apiId": live.api.id,
+        "apiId": api.id,
     }  # fmt: skip
     if claims is not None:
         context["authorizer"] = {"claims": claims}
     return context
 
 
-def _is_binary(api: Api, headers: dict[str, str]) -> bool:
+def identity(who: KnownKey) -> dict[str, Any]:
+    """Of a caller who has signed (AWS_IAM)."""
+    unique = f"AIDA{sha256(who.principal.encode()).hexdigest()[:17].upper()}"
+    return {"accountId": who.account, "caller": unique, "user": unique, "userArn": who.principal}
+
+
+def _is_binary(api: Api, headers: dict[str, str], name: str) -> bool:
+    """ "Content type conversions in API Gateway": the Content-Type of a request, the first Accept for its response."""
     if not api.binary_types:
         return False
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = (headers.get(name) or "application/json").partition(",")[0].partition(";")[0].strip().lower()
     return any(fnmatchcase(kind, pattern.replace("~1", "/").lower()) for pattern in api.binary_types)
 
 
-def response(payload: bytes, api: Api, request_id: str, trace: str) -> Response:
-    """Of the function's reply; one that is not of the documented form is a 502."""
+def response(payload: bytes, api: Api, request: Request, trace: str) -> Response:
+    """Of the function's reply; one that is not of the documented form is a 502. All that it has is optional."""
     try:
         reply = orjson.loads(payload)
-        status = int(reply.get("statusCode", 0))
-        body = _body(reply)
+        status = int(reply.get("statusCode") or 200)
+        body = _body(reply, api, request)
         headers = _reply_headers(reply) if "headers" in reply or "multiValueHeaders" in reply else []
     except (ValueError, TypeError, AttributeError):
-        return gateway_response(api, "INTEGRATION_FAILURE", request_id)
+        return gateway_response(api, "INTEGRATION_FAILURE", request)
     if not 100 <= status <= 999:
-        return gateway_response(api, "INTEGRATION_FAILURE", request_id)
+        return gateway_response(api, "INTEGRATION_FAILURE", request)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
-    return Response(status, [*id_headers(request_id), ("X-Amzn-Trace-Id", trace), *headers], body)
+    return Response(status, [*id_headers(request.id), ("X-Amzn-Trace-Id", trace), *headers], body)
 
 
 _REPLY_KEYS = frozenset(("statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"))
 
 
-def _body(reply: dict[str, Any]) -> bytes:
+def _body(reply: dict[str, Any], api: Api, request: Request) -> bytes:
+    """ "Return binary media from a Lambda proxy integration": without the API's binary media types, base64 is text."""
     body = reply.get("body")
     if not (_REPLY_KEYS.issuperset(reply) and (body is None or isinstance(body, str))):
         raise TypeError("not of the documented form")
     if body is None:
         return b""
-    if reply.get("isBase64Encoded") is True:
+    if reply.get("isBase64Encoded") is True and _is_binary(api, request.headers, "accept"):
         return b64decode(body, validate=True)
     return body.encode("utf-8", "surrogatepass")
 

@@ -29,9 +29,28 @@ class RestApi:
 
     async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
         await self._body(ask, physical_id, wanted, name)
+        await self._settle(ask, physical_id, wanted, {})
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await self._body(ask, physical_id, wanted, "")
+        await self._settle(ask, physical_id, wanted, old)
+
+    async def _settle(self, ask: Ask, api_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        """What stands beside the body: an overwriting import has taken it away."""
+        found = await ask("apigateway", "GetRestApi", restApiId=api_id)
+        types = [str(kind).replace("~1", "/") for kind in wanted.get("BinaryMediaTypes", [])]
+        have = found.get("binaryMediaTypes", [])
+        gone = [] if "Body" in wanted else [kind for kind in have if kind not in types]
+        patches = [{"op": "remove", "path": f"/binaryMediaTypes/{kind.replace('/', '~1')}"} for kind in gone]
+        new = [kind for kind in types if kind not in have]
+        patches += [{"op": "add", "path": f"/binaryMediaTypes/{kind.replace('/', '~1')}"} for kind in new]
+        if "Description" in wanted or "Description" in old:
+            patches.append({"op": "replace", "path": "/description", "value": wanted.get("Description", "")})
+        for member, path in _API_SETTINGS.items():
+            if member in wanted:
+                patches.append({"op": "replace", "path": path, "value": _text(wanted[member])})
+        if patches:
+            await ask("apigateway", "UpdateRestApi", restApiId=api_id, patchOperations=patches)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         await unless_gone(ask("apigateway", "DeleteRestApi", restApiId=physical_id), "NotFoundException")
@@ -54,6 +73,43 @@ class RestApi:
         if wanted.get("Name"):
             patch = [{"op": "replace", "path": "/name", "value": wanted["Name"]}]
             await ask("apigateway", "UpdateRestApi", restApiId=api_id, patchOperations=patch)
+
+
+_API_SETTINGS = {
+    "ApiKeySourceType": "/apiKeySource", "MinimumCompressionSize": "/minimumCompressionSize", "Policy": "/policy",
+    "DisableExecuteApiEndpoint": "/disableExecuteApiEndpoint",
+}  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+class GatewayResponse:
+    type: ClassVar = "AWS::ApiGateway::GatewayResponse"
+
+    async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
+        await self.update(ask, name, wanted, {})
+        return name
+
+    async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+        known = {"ResponseParameters": "responseParameters", "ResponseTemplates": "responseTemplates"}
+        given = {theirs: wanted[ours] for ours, theirs in known.items() if ours in wanted}
+        if "StatusCode" in wanted:
+            given["statusCode"] = str(wanted["StatusCode"])
+        kind = wanted["ResponseType"]
+        await ask("apigateway", "PutGatewayResponse", restApiId=wanted["RestApiId"], responseType=kind, **given)
+        if old and old["ResponseType"] != kind:
+            await self.delete(ask, physical_id, old)
+
+    async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
+        where = {"restApiId": old["RestApiId"], "responseType": old["ResponseType"]}
+        await unless_gone(ask("apigateway", "DeleteGatewayResponse", **where), "NotFoundException")
+
+    async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        return {"Id": physical_id}
 
 
 class Resource:
@@ -189,7 +245,12 @@ class Stage:
     type: ClassVar = "AWS::ApiGateway::Stage"
 
     async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
-        given = {"variables": wanted.get("Variables"), "description": wanted.get("Description")}
+        given = {
+            "variables": {name: str(value) for name, value in wanted.get("Variables", {}).items()} or None,
+            "description": wanted.get("Description"),
+            "tracingEnabled": _text(wanted.get("TracingEnabled", False)) == "true" or None,
+            "tags": {tag["Key"]: tag["Value"] for tag in wanted.get("Tags", [])} or None,
+        }
         given = {member: value for member, value in given.items() if value is not None}
         await ask(
             "apigateway", "CreateStage", restApiId=wanted["RestApiId"], stageName=wanted["StageName"],
@@ -203,6 +264,8 @@ class Stage:
         patches += [{"op": "replace", "path": f"/variables/{k}", "value": str(v)} for k, v in new_variables.items()]
         patches += [{"op": "remove", "path": f"/variables/{k}"} for k in old_variables.keys() - new_variables.keys()]
         patches.append({"op": "replace", "path": "/description", "value": wanted.get("Description", "")})
+        traced = _text(wanted.get("TracingEnabled", False))
+        patches.append({"op": "replace", "path": "/tracingEnabled", "value": traced})
         await ask(
             "apigateway", "UpdateStage", restApiId=wanted["RestApiId"], stageName=physical_id, patchOperations=patches
         )

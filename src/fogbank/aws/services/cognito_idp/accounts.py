@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import Call, ServiceError
@@ -26,9 +27,12 @@ def check_secret_hash(client: state.Client, username: str, given: str | None) ->
         raise ServiceError(
             "NotAuthorizedException", f"Client {client.id} is configured with secret but SECRET_HASH was not received"
         )
-    made = b64encode(hmac.digest(client.secret.encode(), (username + client.id).encode(), "sha256")).decode()
-    if not hmac.compare_digest(made, given):
+    if not hmac.compare_digest(secret_hash(client, username), given):
         raise ServiceError("NotAuthorizedException", f"Unable to verify secret hash for client {client.id}")
+
+
+def secret_hash(client: state.Client, username: str) -> str:
+    return b64encode(hmac.digest(client.secret.encode(), (username + client.id).encode(), "sha256")).decode()
 
 
 def new_user(
@@ -40,17 +44,60 @@ def new_user(
     sub = call.new_id()
     if by:
         kind = "phone_number" if username.startswith("+") else "email"
-        if kind not in by:
-            wanted = " or a ".join("phone number" if name == "phone_number" else "email" for name in by)
-            raise ServiceError("InvalidParameterException", f"Username should be an {wanted}.")
+        if kind not in by or (kind == "email" and "@" not in username):
+            wanted = {("email",): "an email", ("phone_number",): "a phone number"}
+            told = wanted.get(tuple(by), "either an email or a phone number")
+            raise ServiceError("InvalidParameterException", f"Username should be {told}.")
         given = {**given, kind: username}
         if state.alias_owner(tx, pool, kind, username) is not None:
-            raise ServiceError("UsernameExistsException", exists)
+            raise ServiceError("UsernameExistsException", f"An account with the given {kind} already exists.")
         username = sub
     elif state.USERS.get(tx, pool.id, state.compared(pool, username)) is not None:
         raise ServiceError("UsernameExistsException", exists)
+    elif "@" in username and "email" in pool.settings.get("AliasAttributes", []):
+        told = "Username cannot be of email format, since user pool is configured for email alias."
+        raise ServiceError("InvalidParameterException", told)
     attributes.check_required(pool, given)
     return state.User(username, sub, given, status, call.now_ms, call.now_ms)
+
+
+def keep(tx: Tx, pool: state.Pool, changed: state.User, before: state.User | None, *, force: bool = False) -> None:
+    """Store a user whose aliases may be new. Raises AliasExistsException where one is somebody else's; with `force` it
+    passes over to this user (AdminCreateUser, ForceAliasCreation)."""
+    while (taken := state.taken_alias(tx, pool, changed)) is not None:
+        attribute, owner = taken
+        other = state.USERS.get(tx, pool.id, state.compared(pool, owner))
+        passes = (
+            force and attribute in ("email", "phone_number") and attribute in pool.settings.get("AliasAttributes", [])
+        )
+        if not passes or other is None:
+            raise ServiceError("AliasExistsException", f"An account with the {attribute} already exists.")
+        left = {name: value for name, value in other.attributes.items() if name != f"{attribute}_verified"}
+        state.put_user(tx, pool, replace(other, attributes=left), other)
+    state.put_user(tx, pool, changed, before)
+
+
+def check_writable(client: state.Client, given: dict[str, str]) -> None:
+    """CreateUserPoolClient, WriteAttributes: what an app may write; that something is verified no user says himself."""
+    allowed = client.settings.get("WriteAttributes")
+    for name in given:
+        if name.endswith("_verified") or (allowed is not None and name not in allowed):
+            raise ServiceError("NotAuthorizedException", "A client attempted to write unauthorized attribute")
+
+
+def tells_existence(client: state.Client) -> bool:
+    """CreateUserPoolClient, PreventUserExistenceErrors."""
+    return client.settings.get("PreventUserExistenceErrors") != "ENABLED"
+
+
+def unknown() -> ServiceError:
+    return ServiceError("UserNotFoundException", "Username/client id combination not found.")
+
+
+def simulated_delivery(pool: state.Pool, name: str) -> dict[str, str]:
+    """What somebody is told who asks for a code for a user that there is not ("Managing user existence errors")."""
+    letter = sha256(pool.seal_key + name.encode()).hexdigest().lstrip("0123456789")[:1] or "a"
+    return {"Destination": f"{letter}***@{letter}***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}
 
 
 def send_code(house: House, pool: state.Pool, user: state.User, purpose: str, now_ms: int) -> tuple[state.User, Any]:

@@ -58,12 +58,15 @@ def listed(attributes: Mapping[str, str], sub: str) -> list[dict[str, str]]:
     return [{"Name": name, "Value": value} for name, value in ({**attributes, "sub": sub}).items()]
 
 
-def check(pool: Pool, given: Mapping[str, str]) -> None:
-    """Every name must be in the pool's schema, every value of its type and size."""
+def check(pool: Pool, given: Mapping[str, str], before: Mapping[str, str] | None = None) -> None:
+    """Every name must be in the pool's schema, every value of its type and size; what a user has `before` may change
+    where the schema says so."""
     known = {attribute["Name"]: attribute for attribute in pool.settings["SchemaAttributes"]}
     for name, value in given.items():
         if name not in known or name == "sub":
             raise _bad(f"{name}: Attribute does not exist in the schema.")
+        if before is not None and not known[name].get("Mutable", True) and before.get(name) != value:
+            raise ServiceError("InvalidParameterException", f"user.{name}: Attribute cannot be updated.")
         limits = known[name].get("StringAttributeConstraints") or {}
         if known[name]["AttributeDataType"] == "Number" and not value.lstrip("-").isdigit():
             raise _bad(f"{name}: Attribute value is not a number.")
@@ -78,11 +81,15 @@ def check(pool: Pool, given: Mapping[str, str]) -> None:
         raise ServiceError("InvalidParameterException", "Invalid phone number format.")
 
 
+def missing(pool: Pool, given: Mapping[str, str]) -> list[str]:
+    """Required, and not there."""
+    required = [a["Name"] for a in pool.settings["SchemaAttributes"] if a.get("Required") and a["Name"] != "sub"]
+    return [name for name in required if not given.get(name)]
+
+
 def check_required(pool: Pool, given: Mapping[str, str]) -> None:
-    missing = [a["Name"] for a in pool.settings["SchemaAttributes"] if a.get("Required") and a["Name"] != "sub"]
-    for name in missing:
-        if not given.get(name):
-            raise _bad(f"{name}: The attribute {name} is required")
+    for name in missing(pool, given):
+        raise _bad(f"{name}: The attribute {name} is required")
 
 
 def _bad(reason: str) -> ServiceError:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import Call, ServiceError
-from fogbank.aws.services.cognito_idp import state, tokens
+from fogbank.aws.services.cognito_idp import accounts, state, tokens
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
@@ -30,8 +30,8 @@ def begin(tx: Tx, house: House, call: Call, pool: state.Pool, client: state.Clie
     return {**_tokens(tx, call, pool, client, user, kept), "RefreshToken": refresh}
 
 
-def renew(tx: Tx, call: Call, client: state.Client, refresh: str) -> dict[str, Any]:
-    """New ID and access tokens for a refresh token."""
+def renew(tx: Tx, call: Call, client: state.Client, refresh: str, *, secret_hash: str | None = None) -> dict[str, Any]:
+    """New ID and access tokens for a refresh token; `secret_hash` where the client proves its secret by one."""
     kept = state.REFRESHES.get(tx, tokens.hashed(refresh))
     if kept is None or kept.client_id != client.id:
         raise refused("Invalid Refresh Token")
@@ -43,9 +43,22 @@ def renew(tx: Tx, call: Call, client: state.Client, refresh: str) -> dict[str, A
         raise refused("Invalid Refresh Token")
     if not user.enabled:
         raise refused("User is disabled.")
-    if state.REVOKED.get(tx, kept.origin) is not None or kept.auth_time_s * 1000 < user.signed_out_ms:
+    _check_secret_hash(client, user, secret_hash)
+    if state.REVOKED.get(tx, kept.origin) is not None or _is_over(user, kept.origin, kept.auth_time_s):
         raise refused("Refresh Token has been revoked")
     return _tokens(tx, call, pool, client, user, kept)
+
+
+def _check_secret_hash(client: state.Client, user: state.User, given: str | None) -> None:
+    """InitiateAuth, REFRESH_TOKEN_AUTH: made with the user's name, or with `sub` where people sign in by an alias."""
+    if given is None:
+        return
+    if not any(accounts.secret_hash(client, name) == given for name in (user.username, user.sub)):
+        raise refused(f"SecretHash does not match for the client: {client.id}")
+
+
+def _is_over(user: state.User, origin: str, auth_time_s: int) -> bool:
+    return origin < user.signed_out or auth_time_s * 1000 < user.signed_out_ms
 
 
 def _tokens(
@@ -53,7 +66,7 @@ def _tokens(
 ) -> dict[str, Any]:
     names = (call.new_id(), call.new_id(), call.new_id())
     signed = tokens.SignIn(kept.auth_time_s, kept.origin, call.now_ms // 1000, names)
-    groups = state.group_names(tx, pool.id, user.username)
+    groups = state.groups(tx, pool.id, user.username)
     return {
         "AccessToken": tokens.access_token(pool, client, user, groups, signed),
         "IdToken": tokens.id_token(pool, client, user, groups, signed),
@@ -64,6 +77,12 @@ def _tokens(
 
 def by_access_token(tx: Tx, call: Call, token: str) -> tuple[state.Pool, state.User]:
     """Whose token it is. Raises NotAuthorizedException."""
+    pool, user, _ = by_whose_app(tx, call, token)
+    return pool, user
+
+
+def by_whose_app(tx: Tx, call: Call, token: str) -> tuple[state.Pool, state.User, str]:
+    """The same, and the client that signed the user in."""
     try:
         claims = tokens.unverified_claims(token)
         pool = state.POOLS.get(tx, str(claims.get("iss", "")).rpartition("/")[2])
@@ -79,18 +98,24 @@ def by_access_token(tx: Tx, call: Call, token: str) -> tuple[state.Pool, state.U
     user = state.find_user(tx, pool, claims["username"])
     if user is None:
         raise ServiceError("UserNotFoundException", "User does not exist.")
-    if state.REVOKED.get(tx, claims["origin_jti"]) is not None or claims["auth_time"] * 1000 < user.signed_out_ms:
+    if state.REVOKED.get(tx, claims["origin_jti"]) is not None or _is_over(
+        user, claims["origin_jti"], claims["auth_time"]
+    ):
         raise refused("Access Token has been revoked")
-    return pool, user
+    if not user.enabled:
+        raise refused("User is disabled.")
+    return pool, user, str(claims["client_id"])
 
 
 def sign_out(tx: Tx, call: Call, pool: state.Pool, user: state.User) -> None:
     """Everywhere: all tokens given until now are no longer good."""
-    state.put_user(tx, pool, replace(user, signed_out_ms=call.now_ms + 1), user)
+    state.put_user(tx, pool, replace(user, signed_out=call.new_id()), user)
 
 
 def revoke(tx: Tx, call: Call, client: state.Client, refresh: str) -> None:
     """RevokeToken: a token that is unknown is no error."""
+    if refresh.count(".") == 2:  # An access or ID token.
+        raise ServiceError("UnsupportedTokenTypeException", "Unsupported token type")
     kept = state.REFRESHES.get(tx, tokens.hashed(refresh))
     if kept is not None and kept.client_id == client.id:
         state.REVOKED.put(tx, kept.origin, row=call.now_ms)

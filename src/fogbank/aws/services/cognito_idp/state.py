@@ -77,7 +77,8 @@ class User:
     verifier: bytes = b""  # SRP's; the password itself is never kept.
     temporary_until_ms: int = 0  # Of a temporary password; 0: it is not one.
     codes: list[Code] = field(default_factory=list)
-    signed_out_ms: int = 0  # Access tokens issued before this moment are no longer good.
+    signed_out_ms: int = 0  # Of rows that were written before `signed_out` was.
+    signed_out: str = ""  # Sign-ins whose origin is older are over: origins sort as they were made.
 
     def with_code(self, code: Code) -> list[Code]:
         return [*(kept for kept in self.codes if kept.purpose != code.purpose), code]
@@ -195,6 +196,15 @@ def alias_owner(tx: Tx, home: Pool, attribute: str, value: str) -> str | None:
     return ALIASES.get(tx, home.id, attribute, compared(home, value))
 
 
+def taken_alias(tx: Tx, home: Pool, of: User) -> tuple[str, str] | None:
+    """(attribute, whose it is) of an alias that the user would have and somebody else has."""
+    for attribute, value in _aliases(home, of):
+        owner = ALIASES.get(tx, home.id, attribute, value)
+        if owner is not None and owner != of.username and attribute != "sub":
+            return attribute, owner
+    return None
+
+
 def _aliases(home: Pool, of: User) -> list[tuple[str, str]]:
     """An alias of AliasAttributes counts once it is verified; one that is the user's name counts from the start."""
     aliases = [("sub", of.sub)]
@@ -207,8 +217,7 @@ def _aliases(home: Pool, of: User) -> list[tuple[str, str]]:
     return aliases
 
 
-def group_names(tx: Tx, pool_id: str, username: str) -> list[str]:
+def groups(tx: Tx, pool_id: str, username: str) -> list[Group]:
     """In the order of precedence, as the token names them: the lowest number first, those without one last."""
     found = [group for name in MEMBERSHIPS.all(tx, pool_id, username) if (group := GROUPS.get(tx, pool_id, name))]
-    ranked = sorted(found, key=lambda group: (group.precedence is None, group.precedence or 0, group.name))
-    return [group.name for group in ranked]
+    return sorted(found, key=lambda group: (group.precedence is None, group.precedence or 0, group.name))

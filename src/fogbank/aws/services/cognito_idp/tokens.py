@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fogbank.aws.services.cognito_idp.state import Client, Pool, User
+    from fogbank.aws.services.cognito_idp.state import Client, Group, Pool, User
 
 _KEY_BITS = 2048
 _UNITS_S = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
@@ -70,7 +70,7 @@ def lifetime_s(client: Client, setting: str) -> int:
     return int(given) * _UNITS_S[unit]
 
 
-def id_token(pool: Pool, client: Client, user: User, groups: list[str], sign_in: SignIn) -> str:
+def id_token(pool: Pool, client: Client, user: User, groups: list[Group], sign_in: SignIn) -> str:
     readable = client.settings.get("ReadAttributes")
     attributes = {
         name: value == "true" if name.endswith("_verified") else value
@@ -80,7 +80,7 @@ def id_token(pool: Pool, client: Client, user: User, groups: list[str], sign_in:
     claims = {
         **attributes,
         "sub": user.sub,
-        **({"cognito:groups": groups} if groups else {}),
+        **_group_claims(groups),
         "iss": pool.issuer,
         "cognito:username": user.username,
         "origin_jti": sign_in.origin,
@@ -95,10 +95,24 @@ def id_token(pool: Pool, client: Client, user: User, groups: list[str], sign_in:
     return _sign(pool, claims)
 
 
-def access_token(pool: Pool, client: Client, user: User, groups: list[str], sign_in: SignIn) -> str:
+def _group_claims(groups: list[Group]) -> dict[str, Any]:
+    """ "Adding groups to a user pool": the role of the group that comes first is preferred, if it comes first alone."""
+    if not groups:
+        return {}
+    roles = [group.role_arn for group in groups if group.role_arn]
+    claims: dict[str, Any] = {"cognito:groups": [group.name for group in groups]}
+    if roles:
+        claims["cognito:roles"] = roles
+        first = {group.role_arn for group in groups if group.precedence == groups[0].precedence}
+        if groups[0].precedence is not None and len(first) == 1 and groups[0].role_arn:
+            claims["cognito:preferred_role"] = groups[0].role_arn
+    return claims
+
+
+def access_token(pool: Pool, client: Client, user: User, groups: list[Group], sign_in: SignIn) -> str:
     claims = {
         "sub": user.sub,
-        **({"cognito:groups": groups} if groups else {}),
+        **({"cognito:groups": [group.name for group in groups]} if groups else {}),
         "iss": pool.issuer,
         "client_id": client.id,
         "origin_jti": sign_in.origin,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.services.lambda_ import inline
 from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
@@ -309,19 +308,9 @@ def _text(value: Any) -> str:
 def _code(wanted: dict[str, Any]) -> dict[str, Any]:
     given = wanted["Code"]
     if "ZipFile" in given:
-        return {"ZipFile": _inline(str(given["ZipFile"]), str(wanted.get("Runtime", "")))}
+        return {"ZipFile": inline.bundle(str(given["ZipFile"]), str(wanted.get("Runtime", "")))}
     known = ("S3Bucket", "S3Key", "S3ObjectVersion", "ImageUri")
     return {member: given[member] for member in known if member in given}
-
-
-def _inline(source: str, runtime: str) -> bytes:
-    """Developer Guide, "Inline code": the source becomes a file named index."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        entry = zipfile.ZipInfo("index.py" if runtime.startswith("python") else "index.js", (1980, 1, 1, 0, 0, 0))
-        entry.external_attr = 0o644 << 16
-        archive.writestr(entry, source)
-    return buffer.getvalue()
 
 
 def _tags(wanted: dict[str, Any]) -> dict[str, str]:

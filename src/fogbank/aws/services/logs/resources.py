@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.service import ServiceError
 from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ class LogGroup:
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = (await ask("logs", "DescribeLogGroups", logGroupNamePrefix=physical_id))["logGroups"]
-        return {"Arn": next(one["arn"] for one in found if one["logGroupName"] == physical_id)}
+        arn = next((one["arn"] for one in found if one["logGroupName"] == physical_id), None)
+        if arn is None:
+            raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
+        return {"Arn": arn}
 
     async def _retain(self, ask: Ask, name: str, wanted: dict[str, Any]) -> None:
         if "RetentionInDays" in wanted:

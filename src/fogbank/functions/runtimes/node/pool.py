@@ -117,7 +117,9 @@ class NodeRuntime:
             raise NoRuntimeError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
-        command = [node, "--require", str(_INSIDE / "redirect_sdk_v2.js"), str(_INSIDE / "bootstrap.js")]
+        hooks = ("redirect_sdk_v2.js", "redirect_responses.js")
+        loaded = [part for hook in hooks for part in ("--require", str(_INSIDE / hook))]
+        command = [node, *loaded, str(_INSIDE / "bootstrap.js")]
         process = subprocess.Popen(
             [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,

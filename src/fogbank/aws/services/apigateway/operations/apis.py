@@ -9,10 +9,12 @@ import orjson
 import yaml
 
 from fogbank.aws.service import Call, Operations
-from fogbank.aws.services.apigateway import integrations, openapi, state
+from fogbank.aws.services.apigateway import integrations, openapi, proxy, state
 from fogbank.aws.services.apigateway.state import Api, Authorizer, Resource, bad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.kernel.store import Tx
 
 _PAGE = 500
@@ -108,6 +110,8 @@ class Apis(Operations):
         kind = request["authorizationType"]
         if kind in ("CUSTOM", "COGNITO_USER_POOLS") and request.get("authorizerId") not in api.authorizers:
             raise bad("Invalid authorizer ID specified. Setting the authorization type to CUSTOM or COGNITO_USER_POOLS requires a valid authorizer.")  # fmt: skip  # noqa: E501
+        if "requestValidatorId" in request:  # They come with an OpenAPI document only.
+            raise bad("Invalid Request Validator identifier specified")
         known = ("authorizationType", "authorizerId", "requestParameters", "requestModels", "operationName",
                  "authorizationScopes", "requestValidatorId")  # fmt: skip
         made = {name: request[name] for name in known if name in request}
@@ -182,6 +186,31 @@ class Apis(Operations):
         changed = replace(resource, methods=resource.methods | {request["httpMethod"]: made})
         state.put(tx, replace(api, resources=api.resources | {resource.id: changed}))
 
+    # -- gateway responses --
+
+    def put_gateway_response(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        api = state.api(tx, call, request["restApiId"])
+        known = ("statusCode", "responseParameters", "responseTemplates")
+        made = {name: request[name] for name in known if name in request}
+        state.put(tx, replace(api, gateway_responses=api.gateway_responses | {request["responseType"]: made}))
+        return {"responseType": request["responseType"], "defaultResponse": False, **made}
+
+    def get_gateway_response(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        found = state.api(tx, call, request["restApiId"]).gateway_responses.get(request["responseType"])
+        return _gateway_response(request["responseType"], found)
+
+    def get_gateway_responses(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        own = state.api(tx, call, request["restApiId"]).gateway_responses
+        names = sorted({*proxy.GATEWAY_RESPONSE_TYPES, *own})
+        return {"items": [_gateway_response(name, own.get(name)) for name in names]}
+
+    def delete_gateway_response(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        api = state.api(tx, call, request["restApiId"])
+        left = {name: one for name, one in api.gateway_responses.items() if name != request["responseType"]}
+        if left == api.gateway_responses:
+            raise state.missing("Gateway response type not defined on api")
+        state.put(tx, replace(api, gateway_responses=left))
+
     # -- authorizers --
 
     def create_authorizer(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -246,11 +275,22 @@ def _document(body: bytes) -> dict[str, Any]:
     return found
 
 
+def _gateway_response(name: str, own: dict[str, Any] | None) -> dict[str, Any]:
+    if own is not None:
+        return {"responseType": name, "defaultResponse": False, **own}
+    templates = {"application/json": '{"message":$context.error.messageString}'}
+    return {"responseType": name, "defaultResponse": True, "responseParameters": {}, "responseTemplates": templates}
+
+
 def _merged(before: Api, made: Api) -> Api:
     """Mode `merge`: what the document does not have stays."""
     by_path = {one.path: one for one in made.resources.values()}
     kept = {i: one for i, one in before.resources.items() if one.path not in by_path}
-    return replace(made, resources=kept | made.resources, authorizers=before.authorizers | made.authorizers)
+    return replace(
+        made, resources=kept | made.resources, authorizers=before.authorizers | made.authorizers,
+        binary_types=list(dict.fromkeys([*before.binary_types, *made.binary_types])),
+        gateway_responses=before.gateway_responses | made.gateway_responses,
+    )  # fmt: skip
 
 
 def _patched(api: Api, patch: dict[str, Any]) -> Api:
@@ -261,7 +301,18 @@ def _patched(api: Api, patch: dict[str, Any]) -> Api:
         kind = path.removeprefix("/binaryMediaTypes/").replace("~1", "/")
         left = [one for one in api.binary_types if one != kind]
         return replace(api, binary_types=left if patch["op"] == "remove" else [*left, kind])
+    if path in _SETTINGS and patch["op"] == "replace":
+        name, typed = _SETTINGS[path]
+        return replace(api, settings=api.settings | {name: typed(value)})
     raise bad(f"Invalid patch path {path}")
+
+
+_SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "/apiKeySource": ("apiKeySource", str),
+    "/policy": ("policy", str),
+    "/minimumCompressionSize": ("minimumCompressionSize", int),
+    "/disableExecuteApiEndpoint": ("disableExecuteApiEndpoint", lambda value: value == "true"),
+}
 
 
 def _resource(resource: Resource, *, methods: bool) -> dict[str, Any]:

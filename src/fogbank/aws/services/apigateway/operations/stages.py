@@ -109,6 +109,8 @@ def _patched(stage: Stage, patch: dict[str, Any]) -> Stage:
         left = {k: v for k, v in stage.variables.items() if k != name}
         return replace(stage, variables=left if patch["op"] == "remove" else left | {name: value})
     known = path[1:]
+    if known in ("cacheClusterEnabled", "tracingEnabled"):
+        return replace(stage, settings=stage.settings | {known: value == "true"})
     if known in _SETTINGS:
         return replace(stage, settings=stage.settings | {known: value})
     raise bad(f"Invalid patch path {path}")

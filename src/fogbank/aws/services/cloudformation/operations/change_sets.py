@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
-
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.cloudformation import requests
-from fogbank.aws.services.cloudformation.operations import stacks
+from fogbank.aws.services.cloudformation import changes, requests, state
 from fogbank.aws.services.cloudformation.requests import refused
-from fogbank.aws.stacks import plan, records
+from fogbank.aws.stacks import records
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.aws.stacks.records import ChangeSet, Stack, Wanted
 from fogbank.aws.stacks.template import TemplateError
@@ -36,7 +33,7 @@ class ChangeSets(Operations):
         if before is not None and kind == "CREATE" and before.status != "REVIEW_IN_PROGRESS":
             raise refused(f"Stack [{name}] already exists and cannot be created again with the changeSet [{request['ChangeSetName']}].")  # fmt: skip  # noqa: E501
         if before is not None and kind == "UPDATE":
-            stacks.check_updatable(before)
+            state.check_updatable(before)
         text = await requests.body(self.house, call, request, before)
         wanted, reason = None, ""
         try:
@@ -50,24 +47,25 @@ class ChangeSets(Operations):
     ) -> dict[str, Any]:
         stack = records.living(tx, call.account, call.region, _short(request["StackName"]))
         if stack is None:
-            stacks.check_name(request["StackName"])
-            stack = stacks.new_stack(call, request["StackName"], "REVIEW_IN_PROGRESS", None)
-            stacks.begin(tx, call, stack, "User Initiated", new=True)
+            state.check_name(request["StackName"])
+            stack = state.new_stack(call, request["StackName"], "REVIEW_IN_PROGRESS", None)
+            stack = replace(stack, role=request.get("RoleARN", ""))
+            state.create(tx, call, stack)
         for known in records.CHANGE_SETS.all(tx, stack.id):
             if known.name == request["ChangeSetName"]:
                 raise ServiceError("AlreadyExistsException", f"ChangeSet {known.id} already exists")
         if wanted is not None and "Tags" not in request and stack.current is not None:
             wanted = replace(wanted, tags=stack.current.tags)
-        if wanted is not None and stacks.same(stack.current, wanted):
+        if wanted is not None and state.same(stack, wanted):
             reason = _NO_CHANGES
-        changes = _changes(tx, stack, wanted) if wanted and not reason else []
+        found = changes.of(tx, stack, wanted) if wanted and not reason else []
         arn = (
             f"arn:aws:cloudformation:{call.region}:{call.account}:changeSet/{request['ChangeSetName']}/{call.new_id()}"
         )
         made = ChangeSet(
             arn, request["ChangeSetName"], stack.id, kind, "FAILED" if reason else "CREATE_COMPLETE",
             "UNAVAILABLE" if reason else "AVAILABLE", call.now_ms, reason, request.get("Description", ""),
-            wanted or Wanted(text, {}, {}), changes,
+            wanted or Wanted(text, {}, {}), found,
         )  # fmt: skip
         records.CHANGE_SETS.put(tx, stack.id, made.id, row=made)
         return {"Id": made.id, "StackId": stack.id}
@@ -97,19 +95,19 @@ class ChangeSets(Operations):
     def _execute(self, tx: Tx, call: Call, request: dict[str, Any]) -> str:
         stack, found = _find(tx, call, request)
         if found.execution != "AVAILABLE" or found.wanted is None:
+            told = f"status of [{found.status}]"
+            if found.status == "CREATE_COMPLETE":
+                told = f"execution status of [{found.execution}]"
             raise ServiceError(
-                "InvalidChangeSetStatus",
-                f"ChangeSet [{found.id}] cannot be executed in its current status of [{found.status}]",
+                "InvalidChangeSetStatus", f"ChangeSet [{found.id}] cannot be executed in its current {told}"
             )
         status = "CREATE_IN_PROGRESS" if found.kind == "CREATE" else "UPDATE_IN_PROGRESS"
-        if stack.status != "REVIEW_IN_PROGRESS":
-            stacks.check_updatable(stack)
-        target = replace(found.wanted, disable_rollback=bool(request.get("DisableRollback")))
-        started = replace(
-            stack, status=status, reason="", target=target, principal=call.principal,
-            updated_ms=call.now_ms if found.kind == "UPDATE" else 0,
-        )  # fmt: skip
-        stacks.begin(tx, call, started, "User Initiated", new=False)
+        kept = found.wanted.disable_rollback or bool(request.get("DisableRollback"))
+        target = replace(found.wanted, disable_rollback=kept)
+        times = {"updated_ms": call.now_ms} if found.kind == "UPDATE" else {}
+        state.start(
+            tx, call, stack.id, status, request.get("ClientRequestToken", ""), _check_executable, target=target, **times
+        )
         for other in records.CHANGE_SETS.all(tx, stack.id):  # The others were made for a stack that is no more.
             if other.id != found.id:
                 records.CHANGE_SETS.delete(tx, stack.id, other.id)
@@ -128,8 +126,13 @@ class ChangeSets(Operations):
         return {}
 
     def list_change_sets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = stacks.find(tx, call, request["StackName"])
+        stack = state.find(tx, call, request["StackName"])
         return {"Summaries": [_summary(stack, found) for found in records.CHANGE_SETS.all(tx, stack.id)]}
+
+
+def _check_executable(stack: Stack) -> None:
+    if stack.status != "REVIEW_IN_PROGRESS":
+        state.check_updatable(stack)
 
 
 def _short(name: str) -> str:
@@ -145,7 +148,7 @@ def _find(tx: Tx, call: Call, request: dict[str, Any]) -> tuple[Stack, ChangeSet
                 assert stack is not None
                 return stack, found
     elif "StackName" in request:
-        stack = stacks.find(tx, call, request["StackName"])
+        stack = state.find(tx, call, request["StackName"])
         for found in records.CHANGE_SETS.all(tx, stack.id):
             if found.name == name:
                 return stack, found
@@ -166,62 +169,3 @@ def _summary(stack: Stack, found: ChangeSet) -> dict[str, Any]:
     }
     optional = {"StatusReason": found.reason, "Description": found.description}
     return shown | {name: value for name, value in optional.items() if value}
-
-
-def _changes(tx: Tx, stack: Stack, wanted: Wanted) -> list[dict[str, Any]]:
-    """Resource by resource, and for those that change property by property."""
-    before = (stack.current.template.get("Resources", {}) if stack.current else {}) or {}
-    after = wanted.template.get("Resources", {})
-    rows = {row.logical_id: row for row in records.RESOURCES.all(tx, stack.id)}
-    changes = []
-    for name in sorted({*before, *after}):
-        physical_id = rows[name].physical_id if name in rows else ""
-        if name not in before:
-            changes.append(_change("Add", name, after[name]["Type"], ""))
-        elif name not in after:
-            changes.append(_change("Remove", name, before[name]["Type"], physical_id))
-        elif before[name] != after[name] or wanted.parameters != (stack.current.parameters if stack.current else {}):
-            change = _modified(name, before[name], after[name], physical_id)
-            if change is not None:
-                changes.append(change)
-    return changes
-
-
-def _change(action: str, name: str, kind: str, physical_id: str) -> dict[str, Any]:
-    resource = {"Action": action, "LogicalResourceId": name, "ResourceType": kind, "Scope": [], "Details": []}
-    return {
-        "Type": "Resource",
-        "ResourceChange": resource | ({"PhysicalResourceId": physical_id} if physical_id else {}),
-    }
-
-
-def _modified(name: str, old: dict[str, Any], new: dict[str, Any], physical_id: str) -> dict[str, Any] | None:
-    was, will = old.get("Properties") or {}, new.get("Properties") or {}
-    changed = sorted(key for key in {*was, *will} if was.get(key) != will.get(key))
-    if not changed and old == new:
-        return None
-    made = _change("Modify", name, new["Type"], physical_id)
-    replacing = plan.replaces(new["Type"], was, will)
-    made["ResourceChange"] |= {
-        "Replacement": "True" if replacing else "False",
-        "Scope": ["Properties"] if changed else ["Metadata"],
-        "Details": [
-            {
-                "Target": {
-                    "Attribute": "Properties",
-                    "Name": key,
-                    "RequiresRecreation": "Always" if plan.replaces(new["Type"], {key: 1}, {}) else "Never",
-                    **({"BeforeValue": _text(was[key])} if key in was else {}),
-                    **({"AfterValue": _text(will[key])} if key in will else {}),
-                },
-                "Evaluation": "Static",
-                "ChangeSource": "DirectModification",
-            }
-            for key in changed
-        ],
-    }
-    return made
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,27 +1,26 @@
-"""Stacks: created, updated, deleted, described."""
+"""Stacks: created, updated, deleted; stopped and taken back; protected."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import orjson
-
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.cloudformation import requests
+from fogbank.aws.services.cloudformation import mailboxes, requests, state
 from fogbank.aws.services.cloudformation.requests import refused
-from fogbank.aws.stacks import plan, records, transforms
-from fogbank.aws.stacks.deployer import STACK_TYPE, Deployer
-from fogbank.aws.stacks.records import Event, Stack, Wanted
-from fogbank.aws.stacks.template import TemplateError, parse
+from fogbank.aws.services.cloudformation.state import find
+from fogbank.aws.stacks import policy, records
+from fogbank.aws.stacks.deployer import Deployer
+from fogbank.aws.stacks.records import Stack, Wanted
+from fogbank.aws.stacks.template import TemplateError
 
 if TYPE_CHECKING:
+    from fogbank.kernel.gateway.messages import Route
     from fogbank.kernel.store import Tx
 
-_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
-_PAGE = 100
-_ENDED_BADLY = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+_POLICY_BYTES_MAX = 16_384
+# Whose deletion may begin before they have come to an end: a creation stops for it.
+_DELETABLE_IN_PROGRESS = ("REVIEW_IN_PROGRESS", "CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
 
 
 class Stacks(Operations):
@@ -30,229 +29,169 @@ class Stacks(Operations):
     def backgrounds(self) -> list[Background]:
         return [Background("cloudformation: finish what was interrupted", self.house.share(Deployer).resume)]
 
+    def routes(self) -> list[Route]:
+        return mailboxes.routes(self.house)
+
     async def create_stack(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        check_name(request["StackName"])
-        if await self.house.store.transact(records.living, call.account, call.region, request["StackName"]):
-            raise ServiceError("AlreadyExistsException", f"Stack [{request['StackName']}] already exists")
+        name, token = request["StackName"], request.get("ClientRequestToken", "")
+        state.check_name(name)
+        known = await self.house.store.transact(records.living, call.account, call.region, name)
+        if known is not None and token and known.token == token:
+            return {"StackId": known.id}  # The same request, sent again.
+        if known is not None:
+            raise ServiceError("AlreadyExistsException", f"Stack [{name}] already exists")
+        held = await self._policy(call, request, "StackPolicy")
         text = await requests.body(self.house, call, request)
-        wanted = await _wanted(self, call, text, request, None)
-        stack = new_stack(call, request["StackName"], "CREATE_IN_PROGRESS", wanted)
-        stack = replace(stack, protected=bool(request.get("EnableTerminationProtection")))
-        await self.house.store.transact(begin, call, stack, "User Initiated", new=True)
+        wanted = await self._wanted(call, text, request, None)
+        stack = replace(
+            state.new_stack(call, name, "CREATE_IN_PROGRESS", wanted, token), policy=held,
+            protected=bool(request.get("EnableTerminationProtection")), role=request.get("RoleARN", ""),
+        )  # fmt: skip
+        await self.house.store.transact(state.create, call, stack)
         self.house.share(Deployer).begin(stack.id)
         return {"StackId": stack.id}
 
     async def update_stack(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stack = await self.house.store.transact(find, call, request["StackName"])
-        check_updatable(stack)
+        state.check_updatable(stack)
+        held = await self._policy(call, request, "StackPolicy")
+        once = await self._policy(call, request, "StackPolicyDuringUpdate")
         text = await requests.body(self.house, call, request, stack)
-        wanted = await _wanted(self, call, text, request, stack)
+        wanted = await self._wanted(call, text, request, stack)
         if "Tags" not in request and stack.current:
             wanted = replace(wanted, tags=stack.current.tags)
-        if same(stack.current, wanted):
+        if state.same(stack, wanted):
             raise refused("No updates are to be performed.")
-        started = replace(
-            stack,
-            status="UPDATE_IN_PROGRESS",
-            reason="",
-            target=wanted,
-            updated_ms=call.now_ms,
-            principal=call.principal,
-        )
-        await self.house.store.transact(begin, call, started, "User Initiated", new=False)
+
+        def check(now: Stack) -> None:
+            state.check_updatable(now)
+            if now.current != stack.current:  # What this update was worked out against is no more.
+                raise refused(f"Stack:{stack.id} has been changed meanwhile and can not be updated.")
+
+        token = request.get("ClientRequestToken", "")
+        changed = {"role": request.get("RoleARN", stack.role), "policy": held or stack.policy, "policy_once": once}
+        await self.house.store.transact(self._update, call, stack.id, token, check, wanted, changed)
         self.house.share(Deployer).begin(stack.id)
         return {"StackId": stack.id}
 
+    def _update(
+        self, tx: Tx, call: Call, stack_id: str, token: str, check: Any, wanted: Wanted, changed: dict[str, Any]
+    ) -> None:
+        state.start(
+            tx, call, stack_id, "UPDATE_IN_PROGRESS", token, check, target=wanted, updated_ms=call.now_ms, **changed
+        )
+        for known in records.CHANGE_SETS.all(tx, stack_id):  # They were made for a stack that is no more.
+            if known.execution == "AVAILABLE":
+                records.CHANGE_SETS.put(tx, stack_id, known.id, row=replace(known, execution="OBSOLETE"))
+
     async def delete_stack(self, call: Call, request: dict[str, Any]) -> None:
+        if await self.house.store.transact(self._delete, call, request):
+            stack_id = await self.house.store.transact(find, call, request["StackName"])
+            self.house.share(Deployer).begin(stack_id.id)
+
+    def _delete(self, tx: Tx, call: Call, request: dict[str, Any]) -> bool:
         try:
-            stack = await self.house.store.transact(find, call, request["StackName"])
+            stack = find(tx, call, request["StackName"])
         except ServiceError:
-            return  # As AWS: deleting what is not there is done already.
-        if stack.status == "DELETE_COMPLETE":
-            return
-        if stack.protected:
-            raise refused(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
-        if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
-            if stack.status == "DELETE_IN_PROGRESS":
-                return
-            raise refused(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
-        await self.house.store.transact(_check_imports, stack)
+            return False  # As AWS: deleting what is not there is done already.
+        if stack.status == "DELETE_IN_PROGRESS":
+            return False
+        _check_imports(tx, stack)
         retained = list(request.get("RetainResources", []))
-        started = replace(stack, status="DELETE_IN_PROGRESS", reason="", retained=retained, principal=call.principal)
-        await self.house.store.transact(begin, call, started, "User Initiated", new=False)
+        if retained and stack.status != "DELETE_FAILED":
+            raise refused("Invalid operation on stack [" + stack.id + "]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.")  # fmt: skip  # noqa: E501
+        forced = request.get("DeletionMode") == "FORCE_DELETE_STACK"
+        if forced and stack.status != "DELETE_FAILED":
+            raise refused("Invalid operation on stack [" + stack.id + "]. FORCE_DELETE_STACK is only for a stack in the DELETE_FAILED state.")  # fmt: skip  # noqa: E501
+        token = request.get("ClientRequestToken", "")
+        state.start(tx, call, stack.id, "DELETE_IN_PROGRESS", token, _check_deletable, retained=retained, forced=forced)
+        return True
+
+    async def cancel_update_stack(self, call: Call, request: dict[str, Any]) -> None:
+        stack = await self.house.store.transact(find, call, request["StackName"])
+        if stack.status != "UPDATE_IN_PROGRESS":
+            raise refused("CancelUpdateStack cannot be called from current stack status")
+        self.house.share(Deployer).cancel(stack.id)
+
+    async def continue_update_rollback(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        stack = await self.house.store.transact(find, call, request["StackName"])
+        await self.house.store.transact(self._continue, call, request, stack.id)
         self.house.share(Deployer).begin(stack.id)
+        return {}
 
-    def describe_stacks(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        if "StackName" in request:
-            return {"Stacks": [described(find(tx, call, request["StackName"], deleted=True))]}
-        every = records.STACKS.all(tx)
-        own = [
-            s for s in every if (s.account, s.region) == (call.account, call.region) and s.status != "DELETE_COMPLETE"
-        ]
-        return {"Stacks": [described(stack) for stack in own]}
+    def _continue(self, tx: Tx, call: Call, request: dict[str, Any], stack_id: str) -> None:
+        def check(now: Stack) -> None:
+            if now.status != "UPDATE_ROLLBACK_FAILED":
+                raise refused(f"Stack:{now.id} is in {now.status} state and can not be continued to rollback.")
 
-    def list_stacks(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        wanted = set(request.get("StackStatusFilter", ()))
-        own = [s for s in records.STACKS.all(tx) if (s.account, s.region) == (call.account, call.region)]
-        return {"StackSummaries": [_summary(stack) for stack in own if not wanted or stack.status in wanted]}
+        token = request.get("ClientRequestToken", "")
+        state.start(tx, call, stack_id, "UPDATE_ROLLBACK_IN_PROGRESS", token, check)
+        for name in request.get("ResourcesToSkip", []):
+            row = records.RESOURCES.get(tx, stack_id, name)
+            if row is None or row.status != "UPDATE_FAILED":
+                raise refused(f"Resource(s) [{name}] in ResourcesToSkip are not in the UPDATE_FAILED state.")
+            skipped = replace(row, status="UPDATE_COMPLETE", before=None, attributes_before={}, reason="")
+            records.RESOURCES.put(tx, stack_id, name, row=skipped)
 
-    def describe_stack_events(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = find(tx, call, request["StackName"], deleted=True)
-        after = records.EVENTS.key(stack.id, request["NextToken"]) if "NextToken" in request else None
-        page = list(records.EVENTS.scan(tx, stack.id, after=after, limit=_PAGE, reverse=True))
-        shown = [_event(stack, event) for _, event in page]
-        return {"StackEvents": shown, **({"NextToken": page[-1][1].id} if len(page) == _PAGE else {})}
+    async def rollback_stack(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        """After a failure that was left as it was (DisableRollback)."""
+        stack = await self.house.store.transact(find, call, request["StackName"])
+        following = {"CREATE_FAILED": "ROLLBACK_IN_PROGRESS", "UPDATE_FAILED": "UPDATE_ROLLBACK_IN_PROGRESS"}
 
-    def describe_stack_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = find(tx, call, request["StackName"], deleted=True)
-        row = records.RESOURCES.get(tx, stack.id, request["LogicalResourceId"])
-        if row is None:
-            raise refused(f"Resource {request['LogicalResourceId']} does not exist for stack {stack.name}")
-        detail = {**_resource(stack, row, "LastUpdatedTimestamp"), "Metadata": "{}"}
-        return {"StackResourceDetail": detail}
+        def check(now: Stack) -> None:
+            if now.status not in following:
+                raise refused(f"Stack:{now.id} is in {now.status} state and can not be rolled back.")
 
-    def describe_stack_resources(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = self._by_name_or_physical_id(tx, call, request)
-        wanted = request.get("LogicalResourceId")
-        rows = [row for row in records.RESOURCES.all(tx, stack.id) if wanted in (None, row.logical_id)]
-        return {"StackResources": [_resource(stack, row, "Timestamp") for row in rows]}
-
-    def list_stack_resources(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        stack = find(tx, call, request["StackName"], deleted=True)
-        rows = [_resource(stack, row, "LastUpdatedTimestamp") for row in records.RESOURCES.all(tx, stack.id)]
-        return {"StackResourceSummaries": [{**row, "DriftInformation": _UNCHECKED} for row in rows]}
-
-    def get_template(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        wanted = _current(find(tx, call, request["StackName"], deleted=True))
-        processed = request.get("TemplateStage") == "Processed"
-        text = orjson.dumps(wanted.template).decode() if processed else wanted.body
-        return {"TemplateBody": text, "StagesAvailable": ["Original", "Processed"]}
-
-    async def get_template_summary(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        if "StackName" in request:
-            text = _current(await self.house.store.transact(find, call, request["StackName"])).body
-        else:
-            text = await requests.body(self.house, call, request)
-        try:
-            return _template_summary(parse(text))
-        except TemplateError as error:
-            raise refused(str(error)) from error
-
-    async def validate_template(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        text = await requests.body(self.house, call, request)
-        try:
-            document = parse(text)
-            if not transforms.names(document):
-                plan.check(document, lambda name: name in self.house.resource_types)
-        except TemplateError as error:
-            raise refused(str(error)) from error
-        shown = _template_summary(document)
-        shown["Parameters"] = [
-            {
-                "ParameterKey": one["ParameterKey"],
-                "NoEcho": one["NoEcho"],
-                **({"DefaultValue": one["DefaultValue"]} if "DefaultValue" in one else {}),
-            }
-            for one in shown["Parameters"]
-        ]
-        known = ("Parameters", "Description", "Capabilities", "CapabilitiesReason", "DeclaredTransforms")
-        return {name: value for name, value in shown.items() if name in known}
-
-    def list_exports(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rows = records.EXPORTS.scan(tx, call.account, call.region)
-        shown = [
-            {
-                "Name": str(key[-1]),
-                "Value": value,
-                "ExportingStackId": records.EXPORTERS.get(tx, call.account, call.region, str(key[-1])),
-            }
-            for key, value in rows
-        ]
-        return {"Exports": shown}
-
-    def list_imports(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        name = request["ExportName"]
-        if records.EXPORTS.get(tx, call.account, call.region, name) is None:
-            raise refused(f"Export '{name}' does not exist.")
-        users = records.IMPORTS.all(tx, call.account, call.region, name)
-        if not users:
-            raise refused(f"Export '{name}' is not imported by any stack.")
-        return {"Imports": users}
+        status = following.get(stack.status, "")
+        await self.house.store.transact(
+            state.start, call, stack.id, status, request.get("ClientRequestToken", ""), check
+        )
+        self.house.share(Deployer).begin(stack.id)
+        return {"StackId": stack.id}
 
     def update_termination_protection(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stack = find(tx, call, request["StackName"])
+        if stack.parent:
+            raise refused("Termination protection of a nested stack is that of its root: " + stack.root)
         records.put(tx, replace(stack, protected=request["EnableTerminationProtection"]))
         return {"StackId": stack.id}
 
-    def _by_name_or_physical_id(self, tx: Tx, call: Call, request: dict[str, Any]) -> Stack:
-        if "StackName" in request:
-            return find(tx, call, request["StackName"], deleted=True)
-        wanted = request.get("PhysicalResourceId")
-        for stack in records.STACKS.all(tx):
-            if any(row.physical_id == wanted for row in records.RESOURCES.all(tx, stack.id)):
-                return stack
-        raise refused(f"Stack for {wanted} does not exist")
+    # -- stack policies --
+
+    def get_stack_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        held = find(tx, call, request["StackName"]).policy
+        return {"StackPolicyBody": held} if held else {}
+
+    async def set_stack_policy(self, call: Call, request: dict[str, Any]) -> None:
+        held = await self._policy(call, request, "StackPolicy")
+        await self.house.store.transact(self._set_policy, call, request, held)
+
+    def _set_policy(self, tx: Tx, call: Call, request: dict[str, Any], held: str) -> None:
+        records.put(tx, replace(find(tx, call, request["StackName"]), policy=held))
+
+    async def _policy(self, call: Call, request: dict[str, Any], member: str) -> str:
+        text = str(request.get(f"{member}Body", ""))
+        if f"{member}URL" in request:
+            text = await requests.fetch(self.house, call, request[f"{member}URL"])
+        problem = policy.check(text) if text else ""
+        if len(text.encode()) > _POLICY_BYTES_MAX:
+            problem = f"Error validating stack policy: it may have {_POLICY_BYTES_MAX} bytes at most"
+        if problem:
+            raise refused(problem)
+        return text
+
+    async def _wanted(self, call: Call, text: str, request: dict[str, Any], before: Stack | None) -> Wanted:
+        try:
+            return await requests.wanted(self.house, call, text, request, before)
+        except TemplateError as error:
+            raise refused(str(error)) from error
 
 
-_UNCHECKED = {"StackResourceDriftStatus": "NOT_CHECKED"}
-
-
-async def _wanted(operations: Stacks, call: Call, text: str, request: dict[str, Any], before: Stack | None) -> Wanted:
-    try:
-        return await requests.wanted(operations.house, call, text, request, before)
-    except TemplateError as error:
-        raise refused(str(error)) from error
-
-
-def check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise refused(
-            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: Member must "
-            "satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
-        )
-
-
-def new_stack(call: Call, name: str, status: str, target: Wanted | None) -> Stack:
-    stack_id = f"arn:aws:cloudformation:{call.region}:{call.account}:stack/{name}/{call.new_id()}"
-    return Stack(
-        stack_id, name, call.account, call.region, status, call.now_ms, target=target, principal=call.principal
-    )
-
-
-def begin(tx: Tx, call: Call, stack: Stack, reason: str, *, new: bool) -> None:
-    if new:
-        if records.living(tx, stack.account, stack.region, stack.name) is not None:
-            raise ServiceError("AlreadyExistsException", f"Stack [{stack.name}] already exists")
-        records.NAMES.put(tx, stack.account, stack.region, stack.name, row=stack.id)
-    records.put(tx, stack)
-    event = Event(call.new_id(), call.now_ms, stack.name, stack.id, STACK_TYPE, stack.status, reason)
-    records.note(tx, stack, event)
-
-
-def find(tx: Tx, call: Call, name: str, *, deleted: bool = False) -> Stack:
-    """By name, or by ARN: an ARN finds a deleted stack too."""
-    if name.startswith("arn:"):
-        found = records.STACKS.get(tx, name)
-        if found is not None and not deleted and found.status == "DELETE_COMPLETE":
-            found = None
-    else:
-        found = records.living(tx, call.account, call.region, name)
-    if found is None:
-        raise refused(f"Stack with id {name} does not exist")
-    return found
-
-
-def check_updatable(stack: Stack) -> None:
-    if stack.status.endswith("_IN_PROGRESS") or stack.status in _ENDED_BADLY:
-        raise refused(f"Stack:{stack.id} is in {stack.status} state and can not be updated.")
-
-
-def same(before: Wanted | None, after: Wanted) -> bool:
-    return before is not None and (before.template, before.parameters, before.tags) == (
-        after.template,
-        after.parameters,
-        after.tags,
-    )
+def _check_deletable(stack: Stack) -> None:
+    if stack.protected:
+        raise refused(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
+    if stack.status.endswith("_IN_PROGRESS") and stack.status not in _DELETABLE_IN_PROGRESS:
+        raise refused(f"Stack [{stack.name}] cannot be deleted while in status {stack.status}")
 
 
 def _check_imports(tx: Tx, stack: Stack) -> None:
@@ -261,101 +200,3 @@ def _check_imports(tx: Tx, stack: Stack) -> None:
         users = records.IMPORTS.all(tx, stack.account, stack.region, name) if name else []
         if users:
             raise refused(f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
-
-
-def _current(stack: Stack) -> Wanted:
-    wanted = stack.current or stack.target
-    if wanted is None:
-        raise refused(f"Stack with id {stack.name} does not exist")
-    return wanted
-
-
-def described(stack: Stack) -> dict[str, Any]:
-    wanted = stack.target or stack.current
-    shown: dict[str, Any] = {
-        "StackId": stack.id,
-        "StackName": stack.name,
-        "CreationTime": stack.created_ms / 1000,
-        "StackStatus": stack.status,
-        "RollbackConfiguration": {},
-        "DisableRollback": bool(wanted and wanted.disable_rollback),
-        "NotificationARNs": [],
-        "Tags": [{"Key": k, "Value": v} for k, v in (wanted.tags if wanted else {}).items()],
-        "EnableTerminationProtection": stack.protected,
-        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
-        "Outputs": stack.outputs,
-    }
-    if wanted is not None:
-        shown["Description"] = wanted.template.get("Description")
-        shown["Capabilities"] = wanted.capabilities
-        shown["Parameters"] = [
-            {"ParameterKey": name, "ParameterValue": "****" if name in wanted.hidden else value}
-            for name, value in wanted.parameters.items()
-        ]
-    optional = {"StackStatusReason": stack.reason or None, "LastUpdatedTime": stack.updated_ms / 1000 or None,
-                "DeletionTime": stack.deleted_ms / 1000 or None}  # fmt: skip
-    return shown | {name: value for name, value in optional.items() if value is not None}
-
-
-def _summary(stack: Stack) -> dict[str, Any]:
-    full = described(stack)
-    hidden = ("RollbackConfiguration", "DisableRollback", "NotificationARNs", "Tags", "EnableTerminationProtection",
-              "Outputs", "Description", "Capabilities", "Parameters")  # fmt: skip
-    shown = {name: value for name, value in full.items() if name not in hidden}
-    return shown | ({"TemplateDescription": full["Description"]} if full.get("Description") else {})
-
-
-def _event(stack: Stack, event: Event) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "StackId": stack.id,
-        "EventId": event.id,
-        "StackName": stack.name,
-        "LogicalResourceId": event.logical_id,
-        "PhysicalResourceId": event.physical_id,
-        "ResourceType": event.type,
-        "Timestamp": event.at_ms / 1000,
-        "ResourceStatus": event.status,
-    }
-    optional = {"ResourceStatusReason": event.reason, "ResourceProperties": event.properties}
-    return shown | {name: value for name, value in optional.items() if value}
-
-
-def _resource(stack: Stack, row: records.Resource, time_name: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "LogicalResourceId": row.logical_id,
-        "PhysicalResourceId": row.physical_id,
-        "ResourceType": row.type,
-        time_name: row.modified_ms / 1000,
-        "ResourceStatus": row.status,
-        "StackName": stack.name,
-        "StackId": stack.id,
-    }
-    return shown | ({"ResourceStatusReason": row.reason} if row.reason else {})
-
-
-def _template_summary(document: dict[str, Any]) -> dict[str, Any]:
-    resources = document.get("Resources") or {}
-    types = sorted({str(one.get("Type")) for one in resources.values() if isinstance(one, dict)})
-    names = transforms.names(document)
-    shown: dict[str, Any] = {
-        "Parameters": [_parameter(name, facts) for name, facts in (document.get("Parameters") or {}).items()],
-        "Description": document.get("Description"),
-        "ResourceTypes": types,
-        "Version": document.get("AWSTemplateFormatVersion"),
-        "DeclaredTransforms": names,
-    }
-    if names:
-        shown["Capabilities"] = ["CAPABILITY_AUTO_EXPAND"]
-        shown["CapabilitiesReason"] = f"The following resource(s) require capabilities: [{', '.join(names)}]"
-    return shown
-
-
-def _parameter(name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "ParameterKey": name,
-        "ParameterType": facts.get("Type", "String"),
-        "NoEcho": str(facts.get("NoEcho", "")).lower() == "true",
-        "ParameterConstraints": {"AllowedValues": [str(value) for value in facts.get("AllowedValues", [])]},
-    }
-    optional = {"DefaultValue": facts.get("Default"), "Description": facts.get("Description")}
-    return shown | {name: str(value) for name, value in optional.items() if value is not None}

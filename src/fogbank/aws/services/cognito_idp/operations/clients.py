@@ -79,6 +79,8 @@ def allows(client: state.Client, flow: str) -> bool:
 
 
 def _settings(request: dict[str, Any]) -> dict[str, Any]:
+    if request.get("RefreshTokenRotation", {}).get("Feature") == "ENABLED":
+        raise ServiceError("InvalidParameterException", "Refresh token rotation is not served here.")
     settings = {name: value for name, value in request.items() if name not in _NOT_SETTINGS}
     flows = settings.setdefault("ExplicitAuthFlows", list(DEFAULT_FLOWS)) or list(DEFAULT_FLOWS)
     if _OLD_FLOWS & set(flows) and any(flow.startswith("ALLOW_") for flow in flows):

@@ -8,13 +8,13 @@ from __future__ import annotations
 import secrets
 from base64 import b64decode
 from dataclasses import replace
-from hmac import compare_digest
+from hmac import compare_digest, digest
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.cognito_idp import accounts, passwords, seal, sessions, srp, state
+from fogbank.aws.services.cognito_idp import accounts, attributes, passwords, seal, sessions, srp, state
 from fogbank.aws.services.cognito_idp.operations.clients import allows
 from fogbank.aws.services.cognito_idp.sessions import refused
 
@@ -86,7 +86,11 @@ class SignIn(Operations):
             )
             raise ServiceError("InvalidParameterException", told)
         if flow == "REFRESH_TOKEN_AUTH":
-            return {"AuthenticationResult": sessions.renew(tx, call, client, _need(given, "REFRESH_TOKEN"))}
+            proof = given.get("SECRET_HASH") if client.secret else None
+            if client.secret and not proof:
+                raise refused(f"Client {client.id} is configured with secret but SECRET_HASH was not received")
+            renewed = sessions.renew(tx, call, client, _need(given, "REFRESH_TOKEN"), secret_hash=proof)
+            return {"ChallengeParameters": {}, "AuthenticationResult": renewed}
         name = _need(given, "USERNAME")
         accounts.check_secret_hash(client, name, given.get("SECRET_HASH"))
         user = self._known(tx, pool, client, name, admin=flow.startswith("ADMIN_"))
@@ -100,7 +104,7 @@ class SignIn(Operations):
         """Nothing tells an unknown user from a wrong password, where the client is set so."""
         user = state.find_user(tx, pool, name)
         if user is None:
-            if admin or client.settings.get("PreventUserExistenceErrors") == "LEGACY":
+            if admin or accounts.tells_existence(client):
                 raise ServiceError("UserNotFoundException", "User does not exist.")
             return None
         if not user.enabled:
@@ -109,7 +113,7 @@ class SignIn(Operations):
 
     def _srp(self, call: Call, pool: state.Pool, name: str, user: state.User | None, given: str) -> dict[str, Any]:
         """Our half of SRP; somebody unknown gets one that no password fits."""
-        salt = user.salt if user else secrets.token_bytes(16)
+        salt = user.salt if user else digest(pool.seal_key, name.encode(), "sha256")[:16]  # The same each time.
         verifier = user.verifier if user else srp.verifier(pool.short_id, name, secrets.token_hex(16), salt)
         username = user.username if user else name
         try:
@@ -178,6 +182,11 @@ class SignIn(Operations):
             for key, value in given.items()
             if key.startswith("userAttributes.")
         }
+        attributes.check(pool, own)
+        absent = attributes.missing(pool, user.attributes | own)
+        if absent:
+            told = f"Invalid attributes given, {', '.join(absent)} is missing"
+            raise ServiceError("InvalidParameterException", told)
         changed = accounts.with_password(pool, user, _need(given, "NEW_PASSWORD"))
         changed = replace(
             changed,
@@ -186,8 +195,9 @@ class SignIn(Operations):
             modified_ms=call.now_ms,
             temporary_until_ms=0,
         )
-        state.put_user(tx, pool, changed, user)
-        return {"AuthenticationResult": sessions.begin(tx, self.house, call, pool, client, changed)}
+        accounts.keep(tx, pool, changed, user)
+        begun = sessions.begin(tx, self.house, call, pool, client, changed)
+        return {"ChallengeParameters": {}, "AuthenticationResult": begun}
 
     def _let_in(self, tx: Tx, call: Call, client: state.Client, pool: state.Pool, user: state.User) -> dict[str, Any]:
         """The password was right; the user's status decides what comes next."""
@@ -204,7 +214,9 @@ class SignIn(Operations):
                 "Session": session,
                 "ChallengeParameters": {
                     "USER_ID_FOR_SRP": user.username,
-                    "requiredAttributes": "[]",
+                    "requiredAttributes": orjson.dumps(
+                        [f"userAttributes.{name}" for name in attributes.missing(pool, user.attributes)]
+                    ).decode(),
                     "userAttributes": orjson.dumps(user.attributes).decode(),
                 },
             }

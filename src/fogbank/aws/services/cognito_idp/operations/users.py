@@ -31,6 +31,7 @@ class Users(Operations):
         if pool.settings.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly"):
             raise ServiceError("NotAuthorizedException", "SignUp is not permitted for this user pool")
         given = attributes.pairs(request.get("UserAttributes", []))
+        accounts.check_writable(client, given)
         user = accounts.new_user(
             tx, call, pool, request["Username"], given, "UNCONFIRMED", exists="User already exists"
         )
@@ -45,19 +46,29 @@ class Users(Operations):
     def confirm_sign_up(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         client, pool = state.client_and_pool(tx, request["ClientId"])
         accounts.check_secret_hash(client, request["Username"], request.get("SecretHash"))
-        user = state.find_user(tx, pool, request["Username"])
+        user = self._named(tx, client, pool, request)
         if user is None:
             raise ServiceError("ExpiredCodeException", "Invalid code provided, please request a code again.")
         if user.status != "UNCONFIRMED":
             raise ServiceError("NotAuthorizedException", f"User cannot be confirmed. Current status is {user.status}")
         checked = accounts.check_code(user, "sign-up", request["ConfirmationCode"], call.now_ms)
-        state.put_user(tx, pool, accounts.confirmed(pool, checked), user)
+        forced = bool(request.get("ForceAliasCreation"))
+        accounts.keep(tx, pool, accounts.confirmed(pool, checked), user, force=forced)
         return {}
+
+    def _named(self, tx: Tx, client: state.Client, pool: state.Pool, request: dict[str, Any]) -> state.User | None:
+        """None for somebody unknown, where the client is set not to tell that."""
+        user = state.find_user(tx, pool, request["Username"])
+        if user is None and accounts.tells_existence(client):
+            raise accounts.unknown()
+        return user
 
     def resend_confirmation_code(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         client, pool = state.client_and_pool(tx, request["ClientId"])
         accounts.check_secret_hash(client, request["Username"], request.get("SecretHash"))
-        user = state.user(tx, pool, request["Username"])
+        user = self._named(tx, client, pool, request)
+        if user is None:
+            return {"CodeDeliveryDetails": accounts.simulated_delivery(pool, request["Username"])}
         if user.status != "UNCONFIRMED":
             raise ServiceError("InvalidParameterException", "User is already confirmed.")
         changed, details = accounts.send_code(self.house, pool, user, "sign-up", call.now_ms)
@@ -69,9 +80,35 @@ class Users(Operations):
         return {"Username": user.username, "UserAttributes": attributes.listed(user.attributes, user.sub)}
 
     def update_user_attributes(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        pool, user, client_id = sessions.by_whose_app(tx, call, request["AccessToken"])
+        given = attributes.pairs(request["UserAttributes"])
+        accounts.check_writable(state.client(tx, client_id), given)
+        changed = self._change(tx, call, pool, user, given)
+        sent = []
+        for name in pool.settings.get("AutoVerifiedAttributes", []):
+            if name in given and changed.attributes.get(f"{name}_verified") != "true":
+                told, details = accounts.send_code(self.house, pool, changed, name, call.now_ms)
+                state.put_user(tx, pool, told, changed)
+                changed = told
+                sent.append(details)
+        return {"CodeDeliveryDetailsList": sent}
+
+    def get_user_attribute_verification_code(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         pool, user = sessions.by_access_token(tx, call, request["AccessToken"])
-        self._change(tx, call, pool, user, attributes.pairs(request["UserAttributes"]))
-        return {"CodeDeliveryDetailsList": []}
+        name = request["AttributeName"]
+        if name not in ("email", "phone_number") or not user.attributes.get(name):
+            raise ServiceError("InvalidParameterException", f"User does not have a {name} to verify.")
+        told, details = accounts.send_code(self.house, pool, user, name, call.now_ms)
+        state.put_user(tx, pool, told, user)
+        return {"CodeDeliveryDetails": details}
+
+    def verify_user_attribute(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        pool, user = sessions.by_access_token(tx, call, request["AccessToken"])
+        name = request["AttributeName"]
+        checked = accounts.check_code(user, name, request["Code"], call.now_ms)
+        verified = checked.attributes | {f"{name}_verified": "true"}
+        accounts.keep(tx, pool, replace(checked, attributes=verified), user)
+        return {}
 
     def delete_user_attributes(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         pool, user = sessions.by_access_token(tx, call, request["AccessToken"])
@@ -93,7 +130,11 @@ class Users(Operations):
     def forgot_password(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         client, pool = state.client_and_pool(tx, request["ClientId"])
         accounts.check_secret_hash(client, request["Username"], request.get("SecretHash"))
-        user = state.user(tx, pool, request["Username"])
+        user = self._named(tx, client, pool, request)
+        if user is None:
+            return {"CodeDeliveryDetails": accounts.simulated_delivery(pool, request["Username"])}
+        if user.status == "FORCE_CHANGE_PASSWORD":
+            raise ServiceError("NotAuthorizedException", "User password cannot be reset in the current state.")
         verified = any(user.attributes.get(f"{name}_verified") == "true" for name in ("email", "phone_number"))
         if not verified:
             told = "Cannot reset password for the user as there is no registered/verified email or phone_number"
@@ -105,7 +146,9 @@ class Users(Operations):
     def confirm_forgot_password(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         client, pool = state.client_and_pool(tx, request["ClientId"])
         accounts.check_secret_hash(client, request["Username"], request.get("SecretHash"))
-        user = state.user(tx, pool, request["Username"])
+        user = self._named(tx, client, pool, request)
+        if user is None:
+            raise ServiceError("ExpiredCodeException", "Invalid code provided, please request a code again.")
         checked = accounts.check_code(user, "password", request["ConfirmationCode"], call.now_ms)
         changed = accounts.with_password(pool, replace(checked, status="CONFIRMED"), request["Password"])
         state.put_user(tx, pool, changed, user)
@@ -140,7 +183,7 @@ class Users(Operations):
         made = passwords.set_on(pool, user, password, temporary_until_ms=call.now_ms + days * _DAY_MS)
         if "TemporaryPassword" not in request and request.get("MessageAction") != "SUPPRESS":
             self.house.telemetry.info("cognito temporary password", user=made.username, password=password)
-        state.put_user(tx, pool, made, exists)
+        accounts.keep(tx, pool, made, exists, force=bool(request.get("ForceAliasCreation")))
         return {"User": described_user(made)}
 
     def admin_get_user(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +200,7 @@ class Users(Operations):
         user = state.user(tx, pool, request["Username"])
         if user.status != "UNCONFIRMED":
             raise ServiceError("NotAuthorizedException", f"User cannot be confirmed. Current status is {user.status}")
-        state.put_user(tx, pool, replace(user, status="CONFIRMED", modified_ms=call.now_ms), user)
+        accounts.keep(tx, pool, replace(user, status="CONFIRMED", modified_ms=call.now_ms), user)
         return {}
 
     def admin_set_user_password(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -205,13 +248,15 @@ class Users(Operations):
         more = {"PaginationToken": page[-1].username} if len(matching) > limit else {}
         return {"Users": [described_user(user) for user in page], **more}
 
-    def _change(self, tx: Tx, call: Call, pool: state.Pool, user: state.User, given: dict[str, str]) -> None:
-        attributes.check(pool, given)
+    def _change(self, tx: Tx, call: Call, pool: state.Pool, user: state.User, given: dict[str, str]) -> state.User:
+        attributes.check(pool, given, user.attributes)
         merged = user.attributes | given
         for name in ("email", "phone_number"):  # A new address is not verified, unless it is said to be.
             if name in given and given[name] != user.attributes.get(name) and f"{name}_verified" not in given:
                 merged.pop(f"{name}_verified", None)
-        state.put_user(tx, pool, replace(user, attributes=merged, modified_ms=call.now_ms), user)
+        changed = replace(user, attributes=merged, modified_ms=call.now_ms)
+        accounts.keep(tx, pool, changed, user)
+        return changed
 
     def _drop(self, tx: Tx, call: Call, pool: state.Pool, user: state.User, names: list[str]) -> None:
         left = {name: value for name, value in user.attributes.items() if name not in names}
