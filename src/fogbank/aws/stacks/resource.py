@@ -30,6 +30,11 @@ class ResourceType(Protocol):
         """
         ...
 
+    # Where making takes several steps, `create` does the first, and a type may have one verb more for the others: what
+    # was made has been written down by then, so neither a failure nor a crash in the middle leaves it behind.
+    #
+    # async def finish(self, ask: Ask, physical_id: str, wanted: Properties, name: str) -> None
+
     async def update(self, ask: Ask, physical_id: str, wanted: Properties, old: Properties) -> str | None:
         """Change it in place (never called where a create-only property differs). A property that left the template
         goes back to its default. What replaces itself (a custom resource may) answers with its new physical id."""

@@ -101,6 +101,9 @@ class Steps:
             row = await self._ledger.put(
                 replace(row, physical_id=physical_id, reason="Resource creation Initiated")
             )  # The event that AWS has too; and from here on it is known what there is.
+            finish = getattr(kind, "finish", None)
+            if finish is not None:
+                await self._patiently(wanted.type, finish(self._ask, physical_id, given, row.name))
             attributes = await kind.read(self._ask, physical_id, properties)
         except (_Cancelled, *_WRONG) as error:
             raise await self._not_created(wanted, row, error) from error
@@ -122,7 +125,9 @@ class Steps:
     async def _not_created(self, wanted: Planned, row: Resource, error: Exception) -> Failed:
         if isinstance(error, Unfinished):
             row = await self._ledger.put(replace(row, physical_id=error.physical_id), event=False)
-        if isinstance(error, _Cancelled):  # What it has begun outside is found by the name that was made up for it.
+        if (
+            isinstance(error, _Cancelled) and not row.physical_id
+        ):  # What it has begun outside is found by the name that was made up for it.
             row = await self._ledger.put(replace(row, physical_id=row.name), event=False)
         return await self._failed(wanted, row.status.replace("IN_PROGRESS", "FAILED"), why(error))
 

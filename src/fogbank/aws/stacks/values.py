@@ -60,7 +60,9 @@ class Values:
             raise TemplateError(f"CustomResource attribute error: Vendor response doesn't contain {attribute} key in object {self._ledger.stack.id}|{name}")  # fmt: skip  # noqa: E501
         if attribute.startswith("Outputs."):
             raise TemplateError(f"Template error: Output {attribute.removeprefix('Outputs.')} not found in stack {row.physical_id}")  # fmt: skip  # noqa: E501
-        raise TemplateError(f"Requested attribute {attribute} does not exist in schema for {row.type}")
+        raise TemplateError(
+            f"Template error: resource {name} does not support attribute type {attribute} in Fn::GetAtt"
+        )
 
     async def outputs(self, wanted: Wanted) -> list[dict[str, str]]:
         scope = await self.scope(wanted)
