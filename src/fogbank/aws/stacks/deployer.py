@@ -47,7 +47,8 @@ class Deployer:
     async def resume(self) -> None:
         """After a start: what was under way when the last server ended is rolled back, or deleted to the end."""
         for stack in await self._house.store.transact(records.STACKS.all):
-            if stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS":
+            under_way = stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS"
+            if under_way and stack.id not in self._running:  # Somebody may have begun one since this server started.
                 self.begin(stack.id)
 
     async def stop(self) -> None:

@@ -125,7 +125,9 @@ class Steps:
     async def _not_created(self, wanted: Planned, row: Resource, error: Exception) -> Failed:
         if isinstance(error, Unfinished):
             row = await self._ledger.put(replace(row, physical_id=error.physical_id), event=False)
-        if isinstance(error, _Cancelled):  # What it has begun outside is found by the name that was made up for it.
+        if (
+            isinstance(error, _Cancelled) and not row.physical_id
+        ):  # What it has begun outside is found by the name that was made up for it.
             row = await self._ledger.put(replace(row, physical_id=row.name), event=False)
         return await self._failed(wanted, row.status.replace("IN_PROGRESS", "FAILED"), why(error))
 

@@ -55,7 +55,7 @@ def _together(failures: list[Failed]) -> str:
     for failure in failures:
         verb, _, name = str(failure).partition(": [")
         names.setdefault(verb, []).append(name.removesuffix("]. ").removesuffix("]."))
-    return " ".join(f"{verb}: [{', '.join(found)}]." if any(found) else verb for verb, found in names.items())
+    return " ".join(f"{verb}: [{', '.join(sorted(found))}]." if any(found) else verb for verb, found in names.items())
 
 
 def backwards(waits: Mapping[str, set[str]]) -> dict[str, set[str]]:

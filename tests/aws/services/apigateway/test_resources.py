@@ -109,3 +109,23 @@ def test_a_gateway_response_of_its_own_is_a_resource(cloud: Cloud) -> None:
     assert client.get_gateway_response(restApiId=api, responseType="DEFAULT_4XX")["statusCode"] == "418"
     stacks.update(body(404))
     assert client.get_gateway_response(restApiId=api, responseType="DEFAULT_4XX")["statusCode"] == "404"
+
+
+def test_tags_of_an_api_and_its_stage_follow_the_stacks(cloud: Cloud) -> None:
+    stacks = Stacks(cloud)
+    document = {"swagger": "2.0", "info": {"title": "t", "version": "1"}, "paths": {"/x": {"get": mock("x")}}}
+    body = template(Resources={
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": document}},
+        "Made": {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}},
+        "Stage": {"Type": "AWS::ApiGateway::Stage", "Properties": {
+            "RestApiId": {"Ref": "Api"}, "DeploymentId": {"Ref": "Made"}, "StageName": "prod",
+        }},
+    })  # fmt: skip
+    client = cloud.client("apigateway")
+    stacks.create(body, Tags=[{"Key": "a", "Value": "1"}])
+    stacks.update(body, Tags=[{"Key": "b", "Value": "2"}])
+    arn = f"arn:aws:apigateway:us-east-1::/restapis/{stacks.ids()['Api']}"
+    assert client.get_tags(resourceArn=arn)["tags"] == {"b": "2"}
+    assert client.get_tags(resourceArn=f"{arn}/stages/prod")["tags"] == {"b": "2"}
+    client.untag_resource(resourceArn=arn, tagKeys=["b"])
+    assert client.get_tags(resourceArn=arn)["tags"] == {}

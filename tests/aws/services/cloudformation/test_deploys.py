@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from fogbank.aws.stacks.deployer import Deployer
 from tests.support.cloud import Cloud
 from tests.support.stacks import QUEUE, Stacks, queue, template
 from tests.support.waiting import eventually
@@ -333,3 +335,15 @@ def test_a_log_group_that_is_there_already_is_left_alone(cloud: Cloud, stacks: S
     stacks.create(template(Resources={"G": group}))
     stacks.create(template(Resources={"G": group}), name="other", ends="ROLLBACK_COMPLETE")
     assert [one["logGroupName"] for one in cloud.client("logs").describe_log_groups()["logGroups"]] == ["/mine"]
+
+
+def test_a_deploy_that_has_begun_is_not_begun_again_by_what_looks_for_interrupted_ones(
+    cloud: Cloud, stacks: Stacks
+) -> None:
+    body = template(Resources={"Handle": HANDLE, "W": waits()})
+    stacks.client.create_stack(StackName="app", TemplateBody=body)
+    eventually(lambda: ("W", "CREATE_IN_PROGRESS") in stacks.events())
+    cloud.run(cloud.server.house.share(Deployer).resume())
+    request = urllib.request.Request(stacks.ids()["Handle"], b'{"Status": "SUCCESS", "UniqueId": "1"}', method="PUT")
+    urllib.request.urlopen(request)
+    stacks.ended("app", "CREATE_COMPLETE")

@@ -34,6 +34,7 @@ class RestApi:
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         await self._body(ask, physical_id, wanted, "")
         await self._settle(ask, physical_id, wanted, old)
+        await _tag(ask, f"/restapis/{physical_id}", wanted, old)
 
     async def _settle(self, ask: Ask, api_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         """What stands beside the body: an overwriting import has taken it away."""
@@ -269,6 +270,7 @@ class Stage:
         await ask(
             "apigateway", "UpdateStage", restApiId=wanted["RestApiId"], stageName=physical_id, patchOperations=patches
         )
+        await _tag(ask, f"/restapis/{wanted['RestApiId']}/stages/{physical_id}", wanted, old)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         await unless_gone(
@@ -277,6 +279,15 @@ class Stage:
 
     async def read(self, ask: Ask, physical_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         return {}
+
+
+async def _tag(ask: Ask, path: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
+    new, had = ({tag["Key"]: str(tag["Value"]) for tag in one.get("Tags", [])} for one in (wanted, old))
+    arn = f"arn:aws:apigateway:us-east-1::{path}"  # The account and the region are the caller's.
+    if had.keys() - new.keys():
+        await ask("apigateway", "UntagResource", resourceArn=arn, tagKeys=sorted(had.keys() - new.keys()))
+    if new and new != had:
+        await ask("apigateway", "TagResource", resourceArn=arn, tags=new)
 
 
 def _name(wanted: dict[str, Any], name: str) -> str:

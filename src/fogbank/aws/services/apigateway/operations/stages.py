@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.apigateway import state
 from fogbank.aws.services.apigateway.execute import Execute
-from fogbank.aws.services.apigateway.state import Deployment, Stage, bad
+from fogbank.aws.services.apigateway.state import Api, Deployment, Stage, bad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.kernel.gateway.messages import Route
     from fogbank.kernel.store import Tx
 
+_TAGGED = re.compile(r"arn:aws:apigateway:[a-z0-9-]+::/restapis/(?P<api>[^/]+)(?:/stages/(?P<stage>[^/]+))?")
 _SETTINGS = ("cacheClusterEnabled", "cacheClusterSize", "tracingEnabled", "documentationVersion", "canarySettings")
 
 
@@ -89,6 +93,35 @@ class Stages(Operations):
         state.stage(tx, api.id, request["stageName"])
         state.STAGES.delete(tx, api.id, request["stageName"])
         tx.emit(state.CHANGED, (api.id,))
+
+    # -- tags, of APIs and of stages --
+
+    def get_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        api, stage = self._tagged(tx, call, request)
+        return {"tags": stage.tags if stage else api.tags}
+
+    def tag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        self._retag(tx, call, request, lambda tags: tags | request["tags"])
+
+    def untag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        gone = set(request["tagKeys"])
+        self._retag(tx, call, request, lambda tags: {name: value for name, value in tags.items() if name not in gone})
+
+    def _retag(
+        self, tx: Tx, call: Call, request: dict[str, Any], change: Callable[[dict[str, str]], dict[str, str]]
+    ) -> None:
+        api, stage = self._tagged(tx, call, request)
+        if stage is None:
+            state.put(tx, replace(api, tags=change(api.tags)))
+        else:
+            state.put_stage(tx, api.id, replace(stage, tags=change(stage.tags)))
+
+    def _tagged(self, tx: Tx, call: Call, request: dict[str, Any]) -> tuple[Api, Stage | None]:
+        found = _TAGGED.fullmatch(request["resourceArn"])
+        if found is None:
+            raise bad("Invalid resource ARN")
+        api = state.api(tx, call, found["api"])
+        return api, state.stage(tx, api.id, found["stage"]) if found["stage"] else None
 
     def _find(self, tx: Tx, call: Call, request: dict[str, Any]) -> Deployment:
         api = state.api(tx, call, request["restApiId"])
