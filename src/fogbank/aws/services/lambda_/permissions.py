@@ -86,6 +86,13 @@ def statement(request: dict[str, Any], arn: str) -> dict[str, Any]:
         conditions.setdefault("StringEquals", {})["AWS:SourceAccount"] = request["SourceAccount"]
     if "FunctionUrlAuthType" in request:
         conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
+    if "PrincipalOrgID" in request:
+        conditions.setdefault("StringEquals", {})["aws:PrincipalOrgID"] = request["PrincipalOrgID"]
+    if "EventSourceToken" in request:
+        conditions.setdefault("StringEquals", {})["lambda:EventSourceToken"] = request["EventSourceToken"]
+    if "InvokedViaFunctionUrl" in request:
+        told = "true" if request["InvokedViaFunctionUrl"] else "false"
+        conditions.setdefault("Bool", {})["lambda:InvokedViaFunctionUrl"] = told
     if conditions:
         made["Condition"] = conditions
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ _DEFAULTS: dict[str, Any] = {
     "Architectures": ["x86_64"],
     "SnapStart": {"ApplyOn": "None"},
 }
+_ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
+_VARIABLE = re.compile(r"[a-zA-Z]([a-zA-Z0-9_])+")
 _ENVIRONMENT_BYTES_MAX = 4096  # Lambda quotas: "Function environment variables", total size.
 # Developer Guide, "Defined runtime environment variables": reserved ones cannot be set.
 _RESERVED = frozenset(
@@ -63,6 +66,14 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
         settings["LoggingConfig"] = {"LogFormat": "Text"}
     runtimes.check(settings.get("Runtime"))
     _check_environment(settings.get("Environment", {}).get("Variables", {}))
+    _check_ranges(settings)
+    if not _ROLE.fullmatch(settings.get("Role", "")):
+        told = f"1 validation error detected: Value '{settings.get('Role', '')}' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: {_ROLE.pattern}"  # noqa: E501
+        raise ServiceError("ValidationException", told)
+    levels = {"ApplicationLogLevel", "SystemLogLevel"} & settings["LoggingConfig"].keys()
+    if levels and settings["LoggingConfig"].get("LogFormat", "Text") == "Text":
+        told = f"{min(levels)} is only supported when LogFormat is set to JSON."
+        raise ServiceError("InvalidParameterValueException", told)
     if settings["LoggingConfig"].get("LogFormat") == "JSON":
         raise ServiceError(
             "InvalidParameterValueException", "The JSON log format is not served here; use LogFormat Text."
@@ -70,7 +81,24 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     return settings
 
 
+def _check_ranges(settings: Mapping[str, Any]) -> None:
+    """CreateFunction: "the maximum allowed value is 1,800 seconds"; quotas: 10,240 MB. The model allows more."""
+    sizes = {"timeout": settings["Timeout"], "memorySize": settings["MemorySize"]}
+    for name, most in (("timeout", 1800), ("memorySize", 10_240)):
+        if sizes[name] > most:
+            told = f"1 validation error detected: Value '{sizes[name]}' at '{name}' failed to satisfy constraint: Member must have value less than or equal to {most}"  # noqa: E501
+            raise ServiceError("ValidationException", told)
+    size = settings["EphemeralStorage"]["Size"]
+    if size > 10_240:
+        told = f"1 validation error detected: Value '{size}' at 'ephemeralStorage.size' failed to satisfy constraint: Member must have value less than or equal to 10240"  # noqa: E501
+        raise ServiceError("ValidationException", told)
+
+
 def _check_environment(variables: Mapping[str, str]) -> None:
+    wrong = next((name for name in variables if not _VARIABLE.fullmatch(name)), None)
+    if wrong is not None:
+        told = f"1 validation error detected: Value '{wrong}' at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {_VARIABLE.pattern}]"  # noqa: E501
+        raise ServiceError("ValidationException", told)
     reserved = sorted(_RESERVED & variables.keys())
     if reserved:
         raise ServiceError(
