@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fogbank.aws.service import Operations
 
 # What each service calls a parameter that it does not take.
-_CODES = {
+CODES = {
     "events": "ValidationException",
     "iam": "InvalidInput",
     "lambda": "InvalidParameterValueException",
@@ -56,5 +56,5 @@ def guarded(operations: Operations, name: str) -> Callable[..., Any]:
 def check(service: str, refused: Mapping[str, tuple[Any, ...]], request: Mapping[str, Any]) -> None:
     for member in request.keys() & refused.keys():
         if request[member] not in refused[member]:
-            code = _CODES[service]
+            code = CODES[service]
             raise ServiceError(code, f"fogbank does not serve {member} here.", status=_STATUSES.get(code, 400))
