@@ -9,6 +9,7 @@ from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.lambda_ import events, mappings, paging, state, unserved
 from fogbank.aws.services.lambda_.mappings import MAPPINGS, Mapping, missing
 from fogbank.functions.triggers import model as triggers
+from fogbank.primitives import patterns
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _LINKS = {"sqs": "aws.sqs_to_lambda", "dynamodb": "aws.dynamodb_to_lambda"}
 _BATCH = {"sqs": 10, "dynamodb": 100}
 _BATCH_MAX = {"sqs": 10_000, "dynamodb": 10_000}
-_NOT_SERVED = ("FilterCriteria", "TumblingWindowInSeconds", "KMSKeyArn", "ProvisionedPollerConfig", "MetricsConfig")
+_FILTERS_MAX = 10
+_NOT_SERVED = ("TumblingWindowInSeconds", "KMSKeyArn", "ProvisionedPollerConfig", "MetricsConfig")
 # What each kind of source has to itself ("CreateEventSourceMapping", "Request parameters": "(Kinesis and DynamoDB…)").
 _OF_STREAMS = (
     "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor", "MaximumRecordAgeInSeconds",
@@ -27,7 +29,7 @@ _OF_QUEUES = ("ScalingConfig",)
 _KEPT = (
     "BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "StartingPosition",
     "StartingPositionTimestamp", "DestinationConfig", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError",
-    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig",
+    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig", "FilterCriteria",
 )  # fmt: skip
 
 
@@ -145,6 +147,7 @@ class Mappings(Operations):
             settings={
                 "queue_arn" if kind == "sqs" else "stream_arn": mapping.source_arn,
                 "report_batch_item_failures": "ReportBatchItemFailures" in settings.get("FunctionResponseTypes", ()),
+                "filters": [one["Pattern"] for one in settings.get("FilterCriteria", {}).get("Filters", [])],
                 "on_failure": settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""),
             },
         ))  # fmt: skip
@@ -165,6 +168,15 @@ def _check(kind: str, request: dict[str, Any]) -> None:
     if request.get("ParallelizationFactor", 1) > 1:
         told = "A ParallelizationFactor above 1 is not served here: a shard's batches run one after the other."
         raise ServiceError("InvalidParameterValueException", told)
+    filters = [one.get("Pattern", "") for one in request.get("FilterCriteria", {}).get("Filters", [])]
+    if len(filters) > _FILTERS_MAX:
+        raise ServiceError("InvalidParameterValueException", f"Number of filters exceeds the limit of {_FILTERS_MAX}.")
+    for text in filters:
+        try:
+            patterns.compiled(text)
+        except patterns.BadPattern as error:
+            told = f"Invalid filter pattern definition: {error}."
+            raise ServiceError("InvalidParameterValueException", told) from error
     destination = request.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
     if destination:
         events.check_target(destination)
