@@ -239,3 +239,10 @@ def test_what_a_statement_is_bound_to_stands_in_it(functions: Any) -> None:
         "StringEquals": {"aws:PrincipalOrgID": "o-1234567890", "lambda:EventSourceToken": "token"},
         "Bool": {"lambda:InvokedViaFunctionUrl": "true"},
     }
+
+
+def test_a_published_version_is_a_snapshot_where_that_is_asked_for(functions: Any) -> None:
+    """ "SnapStart": OptimizationStatus of a version, not of $LATEST."""
+    deploy(functions, "f", ECHO, SnapStart={"ApplyOn": "PublishedVersions"}, Publish=True)
+    shown = [functions.get_function_configuration(FunctionName="f", Qualifier=q)["SnapStart"] for q in ("$LATEST", "1")]
+    assert [one["OptimizationStatus"] for one in shown] == ["Off", "On"]

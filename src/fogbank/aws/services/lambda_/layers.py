@@ -47,8 +47,8 @@ def find(tx: Tx, arn: str) -> Layer:
     return found
 
 
-def check(tx: Tx, arns: list[str], known: Collection[str] = ()) -> None:
-    """The layers that a function is to have; those that it has already may have been deleted since."""
+def check(tx: Tx, arns: list[str], known: Collection[str] = ()) -> dict[str, int]:
+    """The sizes of the layers that a function is to have; those that it has already may have been deleted since."""
     if len(arns) > _OF_FUNCTION_MAX:
         told = f"Function can not have more than {_OF_FUNCTION_MAX} layers."
         raise ServiceError("InvalidParameterValueException", told)
@@ -59,9 +59,8 @@ def check(tx: Tx, arns: list[str], known: Collection[str] = ()) -> None:
             f"Two different versions of the same layer are not allowed to be referenced in the same function. {twice}"
         )
         raise ServiceError("InvalidParameterValueException", told)
-    for arn in arns:
-        if arn not in known:
-            find(tx, arn)
+    kept = {arn: _row(tx, arn) for arn in arns if arn in known}
+    return {arn: (kept.get(arn) or find(tx, arn)).code.size for arn in arns}
 
 
 def folder(tx: Tx, config: Config, arn: str) -> Path:

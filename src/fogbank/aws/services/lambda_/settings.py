@@ -10,6 +10,7 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import runtimes
+from fogbank.aws.services.lambda_.state import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ CHOSEN = (
     "VpcConfig", "FileSystemConfigs", "EphemeralStorage", "SnapStart", "LoggingConfig", "KMSKeyArn", "Layers",
     "Architectures", "ImageConfig",
 )  # fmt: skip
+LAYER_SIZES = "LayerSizes"  # Beside them: by ARN, as they were when the function was given them.
 _DEFAULTS: dict[str, Any] = {
     "Timeout": 3,
     "MemorySize": 128,
@@ -122,14 +124,16 @@ def iso(at_ms: int) -> str:
 
 def configuration(function: Function, one: Published, *, qualified: bool = True) -> dict[str, Any]:
     """FunctionConfiguration."""
-    shown = {name: value for name, value in one.settings.items() if name != "Layers"}
+    shown = {name: value for name, value in one.settings.items() if name not in ("Layers", LAYER_SIZES)}
     shown["LoggingConfig"] = {
         **one.settings["LoggingConfig"],
         "LogGroup": one.settings["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}"),
     }
-    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "Off"}
+    snapped = one.version != LATEST and one.settings["SnapStart"].get("ApplyOn") == "PublishedVersions"
+    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "On" if snapped else "Off"}
     if one.settings.get("Layers"):
-        shown["Layers"] = [{"Arn": arn, "CodeSize": 0} for arn in one.settings["Layers"]]
+        sizes = one.settings.get(LAYER_SIZES, {})
+        shown["Layers"] = [{"Arn": arn, "CodeSize": sizes.get(arn, 0)} for arn in one.settings["Layers"]]
     return {
         **shown,
         "FunctionName": function.name,

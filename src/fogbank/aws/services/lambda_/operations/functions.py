@@ -55,13 +55,13 @@ class Functions(Operations):
             raise ServiceError(
                 "ResourceConflictException", f"Function already exist: {who.name}", status=409, fields={"Type": "User"}
             )
+        chosen = chosen | {settings.LAYER_SIZES: layers.check(tx, chosen.get("Layers", []))}
         latest = state.Published(
             state.LATEST, chosen, kept, call.new_id(), call.now_ms, description=request.get("Description", "")
         )
         function = state.Function(
             call.new_id(), who.account, who.region, who.name, latest, tags=_checked_tags(request.get("Tags", {}))
         )
-        layers.check(tx, chosen.get("Layers", []))
         self.house.share(Caller).version(tx, function, latest)
         one = latest
         if request.get("Publish"):
@@ -107,7 +107,8 @@ class Functions(Operations):
         """Put a new $LATEST; instances of the old one end when they are idle."""
         if latest.settings.get("Layers") != function.latest.settings.get("Layers"):
             kept = set(function.latest.settings.get("Layers", ()))
-            layers.check(tx, latest.settings.get("Layers", []), known=kept)
+            sizes = layers.check(tx, latest.settings.get("Layers", []), known=kept)
+            latest = replace(latest, settings=latest.settings | {settings.LAYER_SIZES: sizes})
         old, function = state.version_id(function, function.latest), replace(function, latest=latest)
         self.house.share(Caller).version(tx, function, latest)
         one = latest
