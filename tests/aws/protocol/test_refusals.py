@@ -11,6 +11,7 @@ import pytest
 import fogbank.aws.services
 from fogbank.assembly import served
 from fogbank.aws.protocol import models, refusals
+from fogbank.aws.protocol.integrity import DIGESTS
 from fogbank.aws.protocol.refusals import guarded
 from fogbank.aws.service import Operations, ServiceError
 
@@ -32,7 +33,9 @@ def source(service: str) -> str:
 def test_every_member_of_every_input_is_named_where_its_service_is_written(service: str) -> None:
     """In an operation, or among those that are refused or without effect: a new member of a model is seen here."""
     named = set(re.findall(r'"([A-Za-z0-9]+)"', source(service)))
-    parts = named | {"Algorithm", "Key", "KeyMD5"}  # Of names that are put together, such as ResponseExpires.
+    parts = (
+        named | {*DIGESTS} | {"Algorithm", "Key", "KeyMD5"}
+    )  # Of names that are put together, such as ResponseExpires.
     stems = ("SSECustomer", "CopySourceSSECustomer", "CopySource", "Response", "Checksum")
     named |= {f"{stem}{part}" for stem in stems for part in parts}
     operations = models.load(service).operations

@@ -83,6 +83,8 @@ def test_what_botocore_sends_is_read_as_it_was_meant(service: str) -> None:
         if operation.has_event_stream_input or operation.deprecated:
             continue  # None of these is served: the first that is needs a test of its own.
         made = shapes.Maker(seed).request(operation)
+        if service == "s3":
+            made.pop("ContentMD5", None)  # It would have to be the body's.
         signed_as = operation.service_model.metadata.get("signingName") or operation.service_model.endpoint_prefix
         request = shapes.request(operation, protocol, made, signed_as=signed_as)
         where = destination(request, SERVED)

@@ -8,7 +8,7 @@ from zlib import crc32
 import cbor2
 import orjson
 
-from fogbank.aws.protocol import chunked, errors, query, rest, sqs_query, validation, xml_values
+from fogbank.aws.protocol import chunked, errors, integrity, query, rest, sqs_query, validation, xml_values
 from fogbank.aws.protocol.json_values import JsonCodec, Suspect
 from fogbank.aws.protocol.routing import Bindings
 from fogbank.aws.service import ServiceError
@@ -105,6 +105,8 @@ class Wire:
         if not body.strip():
             return {}
         if self.model.protocol == "rest-xml":
+            if self.model.service == "s3":
+                integrity.check_document(shape, request.headers, body)
             element = xml_values.parse(body)
             if payload is not None:
                 return {payload.member_name: xml_values.read(payload, element)}

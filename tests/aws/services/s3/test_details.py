@@ -6,6 +6,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -227,3 +228,22 @@ def test_buckets_are_listed_in_pages_and_by_region(cloud: Cloud, s3: Any) -> Non
     assert [one["Name"] for one in s3.list_buckets(BucketRegion="eu-west-1")["Buckets"]] == ["abroad"]
     assert s3.get_bucket_tagging(Bucket="abroad")["TagSet"] == [{"Key": "a", "Value": "b"}]
     assert refused(s3.create_bucket, Bucket="open", ACL="public-read") == "InvalidBucketAclWithObjectOwnership"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("Content-MD5", b64encode(b"0" * 16).decode(), "BadDigest"),
+        ("Content-MD5", "no base64", "InvalidDigest"),
+        ("x-amz-checksum-crc32", "AAAAAA==", "BadDigest"),
+        ("x-amz-checksum-sha256", b64encode(b"0" * 32).decode(), "BadDigest"),
+    ],
+)
+def test_a_document_is_held_against_the_digest_that_it_comes_with(
+    cloud: Cloud, s3: Any, name: str, value: str, code: str
+) -> None:
+    put(s3)
+    deletion = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    answer = httpx.post(f"{cloud.url}/{BUCKET}?delete", content=deletion, headers={name: value})
+    assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (400, True)
+    s3.head_object(Bucket=BUCKET, Key="k")

@@ -5,65 +5,30 @@ User Guide, "Checking object integrity in Amazon S3": without a checksum in the 
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 from base64 import b64decode, b64encode
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
+from fogbank.aws.protocol.integrity import DIGESTS, Digest, check_md5
 from fogbank.aws.service import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 DEFAULT = "CRC64NVME"
 FULL_OBJECT, COMPOSITE = "FULL_OBJECT", "COMPOSITE"
 _PREFIX = "Checksum"
 
 
-class Digest(Protocol):
-    def update(self, piece: bytes | memoryview, /) -> None: ...
-
-    def digest(self) -> bytes: ...
-
-
-class _Crc:
-    def __init__(self, step: Callable[[bytes | memoryview, int], int], size: int) -> None:
-        self._step, self._size, self._value = step, size, 0
-
-    def update(self, piece: bytes | memoryview, /) -> None:
-        self._value = self._step(piece, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(self._size)
-
-
-@cache
-def _crt() -> Any:
-    """AWS's own implementations in C; loaded when the first is needed, for it takes 30 ms."""
-    return importlib.import_module("awscrt.checksums")
-
-
-_DIGESTS: dict[str, Callable[[], Digest]] = {
-    "CRC32": lambda: _Crc(crc32, 4),
-    "CRC32C": lambda: _Crc(_crt().crc32c, 4),
-    "CRC64NVME": lambda: _Crc(_crt().crc64nvme, 8),
-    "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
-    "SHA256": hashlib.sha256,
-    "SHA512": hashlib.sha512,
-    "MD5": lambda: hashlib.md5(usedforsecurity=False),
-}
 _FULL_ONLY, _CRCS = ("CRC64NVME",), ("CRC32", "CRC32C", "CRC64NVME")
-MEMBERS = tuple(_PREFIX + name for name in _DIGESTS)
+MEMBERS = tuple(_PREFIX + name for name in DIGESTS)
 
 
 def new(algorithm: str) -> Digest:
     """Raises NotImplemented for what is not served here: the XXHash family."""
-    if algorithm not in _DIGESTS:
+    if algorithm not in DIGESTS:
         told = f"fogbank does not serve the checksum algorithm {algorithm}."
         raise ServiceError("NotImplemented", told, status=501)
-    return _DIGESTS[algorithm]()
+    return DIGESTS[algorithm]()
 
 
 def of(algorithm: str, pieces: Iterator[bytes | memoryview]) -> dict[str, str]:
@@ -79,14 +44,8 @@ def shown(algorithm: str, digest: Digest) -> dict[str, str]:
 
 def check(request: Mapping[str, Any], body: bytes | memoryview, default: str = DEFAULT) -> dict[str, str]:
     """The checksum to keep, with the body held against what the request tells. Raises BadDigest, InvalidDigest."""
-    given = request.get("ContentMD5")
-    if given is not None:
-        try:
-            wanted = b64decode(given, validate=True)
-        except ValueError as error:
-            raise ServiceError("InvalidDigest", "The Content-MD5 you specified was invalid.") from error
-        if hashlib.md5(body, usedforsecurity=False).digest() != wanted:
-            raise ServiceError("BadDigest", "The Content-MD5 you specified did not match what we received.")
+    if request.get("ContentMD5") is not None:
+        check_md5(request["ContentMD5"], body)
     named = [member for member in MEMBERS if request.get(member) is not None]
     if len(named) > 1:
         told = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
