@@ -246,3 +246,39 @@ def test_a_published_version_is_a_snapshot_where_that_is_asked_for(functions: An
     deploy(functions, "f", ECHO, SnapStart={"ApplyOn": "PublishedVersions"}, Publish=True)
     shown = [functions.get_function_configuration(FunctionName="f", Qualifier=q)["SnapStart"] for q in ("$LATEST", "1")]
     assert [one["OptimizationStatus"] for one in shown] == ["Off", "On"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"Principal": "somebody"}, "InvalidParameterValueException"),
+        ({"Action": "s3:GetObject"}, "ValidationException"),
+        ({"StatementId": "a b"}, "ValidationException"),
+    ],
+)
+def test_a_statement_names_somebody_and_what_lambda_does(functions: Any, given: dict[str, str], code: str) -> None:
+    deploy(functions, "f", ECHO)
+    statement = {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com", **given}
+    assert refused(functions.add_permission, FunctionName="f", **statement)[0] == code
+
+
+def test_a_mapping_rests_while_its_function_is_gone_and_goes_on_with_the_next_of_that_name(
+    cloud: Cloud, functions: Any
+) -> None:
+    """DeleteFunction: "To delete Lambda event source mappings that invoke a function, use DeleteEventSourceMapping"."""
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+    deploy(functions, "f", ECHO)
+    made = functions.create_event_source_mapping(FunctionName="f", EventSourceArn=f"{SQS}q")
+    functions.delete_function(FunctionName="f")
+    assert functions.get_event_source_mapping(UUID=made["UUID"])["FunctionArn"] == made["FunctionArn"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    cloud.advance(seconds=120)
+    assert counted(sqs, url) == {"ApproximateNumberOfMessages": "1", "ApproximateNumberOfMessagesNotVisible": "0"}
+    deploy(functions, "f", ECHO)
+    eventually(lambda: set(counted(sqs, url).values()) == {"0"})
+
+
+def counted(sqs: Any, url: str) -> dict[str, str]:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    return dict(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
+from fogbank.functions.triggers import model as triggers
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
+    from fogbank.aws.services.lambda_.state import Function
     from fogbank.kernel.store import Tx
 
 
@@ -45,6 +47,14 @@ def by_arn(tx: Tx, arn: str) -> Mapping | None:
     if found is None:
         raise missing()
     return found
+
+
+def switch(tx: Tx, function: Function, *, there: bool) -> None:
+    """Mappings outlive their function: they rest while there is none of its name, and go on with the next."""
+    for mapping in MAPPINGS.all(tx, function.account, function.region):
+        trigger = triggers.TRIGGERS.get(tx, mapping.id)
+        if trigger is not None and mapping.function_arn.split(":")[6] == function.name:
+            triggers.put(tx, replace(trigger, enabled=there and mapping.enabled))
 
 
 def missing() -> ServiceError:

@@ -67,6 +67,7 @@ class Functions(Operations):
         if request.get("Publish"):
             function, one = publish(tx, call, function, latest.description)
         state.put(tx, function)
+        mappings.switch(tx, function, there=True)
         return settings.configuration(function, one, qualified=one is not latest)
 
     async def update_function_code(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +160,7 @@ class Functions(Operations):
         function = state.find(tx, who)
         if not who.qualifier:
             retire(tx, state.forget(tx, function), call.now_ms)
+            mappings.switch(tx, function, there=False)
             return
         if not who.qualifier.isdigit():
             raise ServiceError(
