@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _BATCH_MAX = 10
 _DEDUPLICATION_MS = 300_000  # Developer Guide, "Exactly-once processing": the five-minute interval.
 _VISIBILITY_MAX_S = 43_200
+_LIMITS = {
+    "MaxNumberOfMessages": (1, 10, "Must be between 1 and 10"),
+    "WaitTimeSeconds": (0, 20, "Must be >= 0 and <= 20"),
+    "VisibilityTimeout": (0, _VISIBILITY_MAX_S, "Must be between 0 and 43200"),
+}
 # ReceiveMessage, AttributeNames: beside its own, it takes the names of queues' attributes, and answers nothing to them.
 _RECEIVED = message.SYSTEM_NAMES | attributes.NAMES
 
@@ -261,12 +266,7 @@ def _delete(tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any]) -> 
 
 
 def _check_receive(queue: state.Queue, request: dict[str, Any]) -> None:
-    limits = {
-        "MaxNumberOfMessages": (1, 10, "Must be between 1 and 10"),
-        "WaitTimeSeconds": (0, 20, "Must be >= 0 and <= 20"),
-        "VisibilityTimeout": (0, _VISIBILITY_MAX_S, "Must be between 0 and 43200"),
-    }
-    for name, (low, high, reason) in limits.items():
+    for name, (low, high, reason) in _LIMITS.items():
         if name in request and not low <= request[name] <= high:
             told = f"Value {request[name]} for parameter {name} is invalid. Reason: {reason}, if provided."
             raise ServiceError("InvalidParameterValue", told)
