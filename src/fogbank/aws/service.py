@@ -158,6 +158,11 @@ class Operations:
     """Base of every class of operations. `service` is botocore's name for the service."""
 
     service: ClassVar[str]
+    # By operation: members of its input that are refused by name when they are given, unless they are one of the values
+    # beside them, which ask for nothing. "*": of every operation that has them.
+    refused: ClassVar[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {}
+    # In the same way, members that change nothing on AWS either (for what there is here), and why.
+    without_effect: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
     def __init__(self, house: House) -> None:
         self.house = house

@@ -159,6 +159,27 @@ def release(tx: Tx, queue: str, now_ms: int) -> None:
     tx.emit(DUE, (queue,))
 
 
+def held(tx: Tx, queue: str, receipt: str) -> Message | None:
+    """The message whose newest receipt this is."""
+    return _find(tx, queue, receipt)
+
+
+def lent_until_ms(tx: Tx, queue: str, receipt: str) -> int:
+    """Until when the message is lent under this receipt; 0 if the receipt is an older one, or the message gone."""
+    message = _find(tx, queue, receipt)
+    return message.due_ms if message is not None else 0
+
+
+def rewrite(tx: Tx, queue: str, change: Callable[[Message], Message]) -> None:
+    """Give every message of a queue other facts (its id and group stay)."""
+    for _, message in list(MESSAGES.scan(tx, queue)):
+        changed = change(message)
+        if changed != message:
+            MESSAGES.delete(tx, queue, message.due_ms, message.id)
+            _place(tx, queue, changed)
+    tx.emit(DUE, (queue,))
+
+
 def next_due_ms(tx: Tx, queue: str) -> int | None:
     """When the first message is due: in the past if one is now."""
     for _, message in MESSAGES.scan(tx, queue, limit=1):

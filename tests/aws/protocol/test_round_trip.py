@@ -83,6 +83,8 @@ def test_what_botocore_sends_is_read_as_it_was_meant(service: str) -> None:
         if operation.has_event_stream_input or operation.deprecated:
             continue  # None of these is served: the first that is needs a test of its own.
         made = shapes.Maker(seed).request(operation)
+        if service == "s3":
+            made.pop("ContentMD5", None)  # It would have to be the body's.
         signed_as = operation.service_model.metadata.get("signingName") or operation.service_model.endpoint_prefix
         request = shapes.request(operation, protocol, made, signed_as=signed_as)
         where = destination(request, SERVED)
@@ -134,7 +136,8 @@ def test_an_error_reaches_botocore_by_its_code_with_its_message_and_members(serv
                 headers(answer),
                 bytes(answer.body),  # type: ignore[arg-type]
             )
-            wanted = (shape.metadata.get("error") or {}).get("code", code) if shape is not None else code
+            older = models.load(service).query_codes.get(code, code)
+            wanted = (shape.metadata.get("error") or {}).get("code", older) if shape is not None else code
             assert read["Error"]["Code"] in (wanted, code), f"{operation.name} over {protocol}"
             assert read["Error"]["Message"] == told.message, f"{operation.name} over {protocol}"
             assert answer.status >= 400

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodbstreams import records
-from fogbank.primitives import streams
+from fogbank.primitives import patterns, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,15 @@ def source(tx: Tx, arn: str) -> tuple[str, dict[str, Any]]:
     if found is None:
         raise ServiceError("InvalidParameterValueException", f"Stream not found: {arn}")
     return found.id, {}
+
+
+def wanted(settings: dict[str, Any], stream: Stream, record: Record) -> bool:
+    """ "Filtering with DynamoDB": patterns of the record as the function would see it."""
+    filters = settings.get("filters")
+    if not filters:
+        return True
+    event = records.event_record(stream, record)
+    return any(patterns.compiled(text)(event) for text in filters)
 
 
 def encode(_settings: dict[str, Any], stream: Stream, batch: Sequence[Record]) -> dict[str, Any]:

@@ -6,11 +6,15 @@ Lambda Developer Guide, "Using Lambda with Amazon SQS".
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from fogbank.aws.services.sqs import message, state
 from fogbank.aws.services.sqs.operations.messages import dead_letters, handle
 from fogbank.kernel.telemetry import amzn_trace
+from fogbank.primitives import patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +34,17 @@ def lending(
 ) -> tuple[int, Callable[[Message], bool] | None, Callable[[Tx, Message], None] | None]:
     queue = state.by_arn(tx, settings["queue_arn"])
     return 1000 * queue.number("VisibilityTimeout"), *dead_letters(tx, queue, now_ms)
+
+
+def wanted(settings: dict[str, Any], message: Message) -> bool:
+    """ "Filtering with Amazon SQS": patterns of `body` look into it where it is JSON."""
+    filters = settings.get("filters")
+    if not filters:
+        return True
+    record = _record(settings, message)
+    with suppress(orjson.JSONDecodeError):
+        record["body"] = orjson.loads(record["body"])
+    return any(patterns.compiled(text)(record) for text in filters)
 
 
 def encode(settings: dict[str, Any], batch: Sequence[Message]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fogbank.aws.protocol import errors, models, validation
 from fogbank.aws.protocol.authentication import Authentication, is_issued
 from fogbank.aws.protocol.names import method_name
+from fogbank.aws.protocol.refusals import guarded
 from fogbank.aws.protocol.routing import Destination, destination
 from fogbank.aws.protocol.wire import Wire
 from fogbank.aws.service import Call, KnownKey, Later, ServiceError
@@ -70,7 +71,7 @@ class Door:
             methods = self._methods.setdefault(operations.service, {})
             for name in dir(type(operations)):
                 if not name.startswith("_") and callable(getattr(operations, name)):
-                    method = getattr(operations, name)
+                    method = guarded(operations, name)
                     methods[name] = (method, iscoroutinefunction(method))
             self._authentication.registers += operations.key_registers()
 

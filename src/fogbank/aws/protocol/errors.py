@@ -30,7 +30,7 @@ _CORAL = ("ValidationException", "SerializationException", "UnknownOperationExce
 
 def response(model: Model, protocol: str, codec: JsonCodec, error: ServiceError, request_id: str) -> Response:
     shape = model.error(error.code)
-    status, wire_code = _status_and_code(shape, error)
+    status, wire_code = _status_and_code(model, shape, error)
     write = {"query": _query, "rest-xml": _rest_xml, "cbor": _cbor, "rest-json": _rest_json}.get(protocol, _json)
     told = write(_Told(model, codec, error, shape, status, wire_code, request_id))
     told.headers += error.headers.items()
@@ -65,11 +65,12 @@ class _Told:
         return "Sender" if self.status < 500 else "Receiver"
 
 
-def _status_and_code(shape: Shape | None, error: ServiceError) -> tuple[int, str]:
+def _status_and_code(model: Model, shape: Shape | None, error: ServiceError) -> tuple[int, str]:
     traits = shape.trait("error") or {} if shape else {}
     fault = 500 if shape and shape.trait("fault") else None
     given = error.status if error.status != 400 else None
-    return given or traits.get("httpStatusCode") or fault or error.status, traits.get("code") or error.code
+    code = traits.get("code") or model.query_codes.get(error.code) or error.code
+    return given or traits.get("httpStatusCode") or fault or error.status, code
 
 
 def _fields(codec: JsonCodec, shape: Shape | None, error: ServiceError) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def _rest_json(told: _Told) -> Response:
 def _query(told: _Told) -> Response:
     extra = xml_values.write_members(told.shape, told.error.fields) if told.shape else ""
     body = (
-        f'<ErrorResponse xmlns="{told.model.namespace}"><Error><Type>{told.fault}</Type>'
+        f'<ErrorResponse xmlns="{told.model.as_query.namespace}"><Error><Type>{told.fault}</Type>'
         f"<Code>{escape(told.wire_code)}</Code><Message>{escape(told.error.message)}</Message>{extra}</Error>"
         f"<RequestId>{told.request_id}</RequestId></ErrorResponse>"
     )

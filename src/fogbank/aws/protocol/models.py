@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from fogbank.aws.protocol import sqs_query
+
 
 class UnknownService(Exception):
     """No service of this name is modelled."""
@@ -101,6 +103,16 @@ class Model:
         """Of its XML: the query protocol's own, or one derived as the service derives it."""
         given = self.metadata.get("xmlNamespace", "")
         return str(given.get("uri", "") if isinstance(given, dict) else given)
+
+    @cached_property
+    def as_query(self) -> Model:
+        """As the query protocol names things, where that is not as this model does."""
+        return Model(self.service, sqs_query.document(self.document)) if self.service == "sqs" else self
+
+    @cached_property
+    def query_codes(self) -> dict[str, str]:
+        """What the query protocol calls errors, by the names of their shapes, where the model does not tell."""
+        return sqs_query.CODES if self.service == "sqs" else {}
 
     @cached_property
     def target_prefix(self) -> str:

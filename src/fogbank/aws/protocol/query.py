@@ -63,7 +63,8 @@ def _value(shape: Shape, node: Fields) -> Any:
     if shape.type == "list":
         return [_value(shape.member, item) for item in _list_node(shape, node).items()]
     if shape.type == "map":
-        return dict(_entry(shape, item) for item in _map_node(shape, node).items())
+        entries = _map_node(shape, node)
+        return dict(_entry(shape, item) for item in entries.items() or ([entries] if entries.below else ()))
     return xml_values.scalar(shape, node.text or "")
 
 

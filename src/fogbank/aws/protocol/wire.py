@@ -8,7 +8,7 @@ from zlib import crc32
 import cbor2
 import orjson
 
-from fogbank.aws.protocol import chunked, errors, query, rest, validation, xml_values
+from fogbank.aws.protocol import chunked, errors, integrity, query, rest, sqs_query, validation, xml_values
 from fogbank.aws.protocol.json_values import JsonCodec, Suspect
 from fogbank.aws.protocol.routing import Bindings
 from fogbank.aws.service import ServiceError
@@ -79,13 +79,21 @@ class Wire:
     ) -> dict[str, Any]:
         shape = operation.input
         if protocol == "query":
-            return query.read(shape, _form(request))
+            return self._read_query(request, operation)
         if protocol == "cbor":
             return dict(cbor2.loads(bytes(request.body))) if request.body else {}
         if shape is None:
             return {}
         found = rest.read_bound(operation, shape, labels, request)
         found.update(self._read_body(shape, request))
+        return found
+
+    def _read_query(self, request: Request, operation: Operation) -> dict[str, Any]:
+        shape = self.model.as_query.operations[operation.name].input
+        found = query.read(shape, _form(request))
+        if self.model.service == "sqs" and shape and "QueueUrl" in shape.members and "QueueUrl" not in found:
+            url = sqs_query.queue_url(request.host, request.path)
+            return {"QueueUrl": url, **found} if url else found
         return found
 
     def _read_body(self, shape: Shape, request: Request) -> dict[str, Any]:
@@ -97,6 +105,8 @@ class Wire:
         if not body.strip():
             return {}
         if self.model.protocol == "rest-xml":
+            if self.model.service == "s3":
+                integrity.check_document(shape, request.headers, body)
             element = xml_values.parse(body)
             if payload is not None:
                 return {payload.member_name: xml_values.read(payload, element)}
@@ -124,7 +134,8 @@ class Wire:
         if protocol == "json":
             return self._write_json(operation, result, request_id)
         if protocol == "query":
-            body = query.write(operation, self.model.namespace, result, request_id)
+            model = self.model.as_query
+            body = query.write(model.operations[operation.name], model.namespace, result, request_id)
             return Response(200, [("x-amzn-requestid", request_id), ("content-type", "text/xml")], body)
         if protocol == "cbor":
             headers = [("x-amzn-requestid", request_id), *errors.CBOR_HEADERS]

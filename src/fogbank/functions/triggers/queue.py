@@ -32,6 +32,10 @@ class Link(Protocol):
         """For how many milliseconds messages are lent, when one has been lent too often, and where it goes then."""
         ...
 
+    def wanted(self, settings: dict[str, Any], message: queues.Message, /) -> bool:
+        """Whether the function is to see it; what it is not to see leaves the queue."""
+        ...
+
     def encode(self, settings: dict[str, Any], batch: Sequence[queues.Message], /) -> Any:
         """The event."""
         ...
@@ -69,12 +73,16 @@ async def _next_batch(context: Context, trigger: Trigger, link: Link, watch: Any
     until_ms = 0
     while True:
         now_ms = context.clock.now_ms()
-        more, next_ms = await context.store.transact(_take, trigger, link, trigger.batch_max - len(batch), now_ms)
+        more, passed, next_ms = await context.store.transact(
+            _take, trigger, link, trigger.batch_max - len(batch), now_ms
+        )
         if more and not batch:
             until_ms = now_ms + trigger.window_ms
         batch += more
         if batch and (len(batch) >= trigger.batch_max or now_ms >= until_ms):
             return batch
+        if passed:  # What was not wanted is gone, and there may be more behind it.
+            continue
         wake_ms = until_ms if batch else next_ms
         if wake_ms is not None and wake_ms <= now_ms:
             # Due but not to be had: held by its group, or lent by another node in this moment.
@@ -82,10 +90,19 @@ async def _next_batch(context: Context, trigger: Trigger, link: Link, watch: Any
         await watch.wait(wake_ms)
 
 
-def _take(tx: Tx, trigger: Trigger, link: Link, limit: int, now_ms: int) -> tuple[list[queues.Message], int | None]:
+def _take(
+    tx: Tx, trigger: Trigger, link: Link, limit: int, now_ms: int
+) -> tuple[list[queues.Message], bool, int | None]:
+    """Messages for the function, whether others have been passed over, and when the next one is due."""
     lend_ms, dead, on_dead = link.lending(tx, trigger.settings, now_ms)
     lent = queues.receive(tx, trigger.source, limit=limit, now_ms=now_ms, lend_ms=lend_ms, dead=dead, on_dead=on_dead)
-    return lent, queues.next_due_ms(tx, trigger.source)
+    wanted = []
+    for message in lent:
+        if link.wanted(trigger.settings, message):
+            wanted.append(message)
+        else:
+            queues.delete(tx, trigger.source, message.receipt)
+    return wanted, len(wanted) < len(lent), queues.next_due_ms(tx, trigger.source)
 
 
 async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queues.Message]) -> None:

@@ -28,6 +28,10 @@ _RETRY_MAX_MS = 60_000
 class Link(Protocol):
     """Pure functions; a module that has them is one."""
 
+    def wanted(self, settings: dict[str, Any], stream: streams.Stream, record: streams.Record, /) -> bool:
+        """Whether the function is to see it; what it is not to see is passed over."""
+        ...
+
     def encode(self, settings: dict[str, Any], stream: streams.Stream, batch: Sequence[streams.Record], /) -> Any: ...
 
     def trace(self, record: streams.Record, /) -> str:
@@ -63,12 +67,15 @@ async def _run_shard(context: Context, trigger: Trigger, link: Link, stream: str
     position = await context.store.transact(_begin, trigger, shard)
     with context.signals.watch(streams.APPENDED, (trigger.source, shard)) as watch:
         while True:
-            batch = await context.store.transact(_read, trigger, shard, position)
+            found = await context.store.transact(_read, trigger, shard, position)
+            batch = [record for record in found if link.wanted(trigger.settings, stream, record)]
             if batch and trigger.window_ms and len(batch) < trigger.batch_max:
                 await context.clock.sleep_until(batch[0].at_ms + trigger.window_ms)
-                batch = await context.store.transact(_read, trigger, shard, position)
-            if batch:
-                position = await _work(context, trigger, link, stream, batch)
+                found = await context.store.transact(_read, trigger, shard, position)
+                batch = [record for record in found if link.wanted(trigger.settings, stream, record)]
+            if found:
+                last = found[-1].position
+                position = await _work(context, trigger, link, stream, batch) if batch else last
                 await context.store.transact(_keep, trigger, shard, position)
             else:
                 await watch.wait()

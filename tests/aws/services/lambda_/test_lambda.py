@@ -197,7 +197,7 @@ def test_a_queue_that_hides_messages_for_less_than_the_functions_timeout_is_refu
     "given",
     [
         {"ParallelizationFactor": 2},
-        {"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}},
+        {"MetricsConfig": {"Metrics": ["EventCount"]}},
         {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:000000000000:lost"}}},
     ],
 )

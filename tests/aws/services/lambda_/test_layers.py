@@ -84,3 +84,20 @@ def test_a_layer_may_be_shared_by_policy(functions: Any) -> None:
     with pytest.raises(ClientError) as caught:
         functions.get_layer_version_policy(**where)
     assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_a_function_tells_how_large_its_layers_are_and_has_five_at_most_each_once(functions: Any) -> None:
+    """Lambda quotas: "Function layers"."""
+    arns = [publish(functions, f"layer{number}", "x") for number in range(6)]
+    shown = deploy_config(functions, "f", arns[:5])
+    assert [one["Arn"] for one in shown["Layers"]] == arns[:5]
+    assert all(one["CodeSize"] > 100 for one in shown["Layers"])
+    with pytest.raises(ClientError, match="more than 5 layers"):
+        functions.update_function_configuration(FunctionName="f", Layers=arns)
+    with pytest.raises(ClientError, match="Two different versions of the same layer"):
+        functions.update_function_configuration(FunctionName="f", Layers=[arns[0], publish(functions, "layer0", "y")])
+
+
+def deploy_config(functions: Any, name: str, layers: list[str]) -> Any:
+    deploy(functions, name, USES, Layers=layers)
+    return functions.get_function_configuration(FunctionName=name)

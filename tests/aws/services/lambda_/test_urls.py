@@ -186,3 +186,8 @@ def test_a_template_gives_a_function_its_url(cloud: Cloud, functions: Any) -> No
     [output] = stacks.describe_stacks(StackName="s")["Stacks"][0]["Outputs"]
     host = httpx.URL(output["OutputValue"]).netloc.decode()
     assert httpx.get(cloud.url, headers={"host": host}).json() == "hi"
+
+
+def test_the_body_of_a_form_comes_as_base64(cloud: Cloud, functions: Any) -> None:
+    event = AUrl(cloud, functions, EVENT).ask("POST", "/", data={"a": "1"}).json()
+    assert (event["body"], event["isBase64Encoded"]) == ("YT0x", True)

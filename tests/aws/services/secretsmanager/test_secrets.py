@@ -225,3 +225,82 @@ def test_a_template_makes_a_secret_and_others_refer_to_what_is_in_it(cloud: Clou
     assert given == f"user admin / {value}"
     events = stacks.describe_stack_events(StackName="s")["StackEvents"]
     assert json.loads(value)["password"] not in str(events), "what is fetched is not written down"
+
+
+def test_many_values_are_read_by_filters_in_pages(secrets: Any) -> None:
+    """BatchGetSecretValue: "You must include Filters or SecretIdList, but not both"."""
+    for name in ("prod/a", "prod/b", "prod/c", "Prod/d", "test/a"):
+        secrets.create_secret(Name=name, SecretString=name)
+    filters = [{"Key": "name", "Values": ["prod/"]}]  # "name: […] case-sensitive".
+    first = secrets.batch_get_secret_value(Filters=filters, MaxResults=2)
+    second = secrets.batch_get_secret_value(Filters=filters, MaxResults=2, NextToken=first["NextToken"])
+    found = [[one["SecretString"] for one in page["SecretValues"]] for page in (first, second)]
+    assert found == [["prod/a", "prod/b"], ["prod/c"]]
+    assert "NextToken" not in second
+    both = {"Filters": filters, "SecretIdList": ["prod/a"]}
+    assert refusal(secrets.batch_get_secret_value, **both)[0] == "InvalidParameterException"
+    assert secrets.list_secrets(Filters=[{"Key": "owning-service", "Values": ["p"]}])["SecretList"] == []
+
+
+def test_secrets_are_listed_in_the_order_that_is_asked_for(cloud: Cloud, secrets: Any) -> None:
+    for name in "bca":
+        secrets.create_secret(Name=name, SecretString="x")
+        cloud.advance(seconds=1)
+    secrets.update_secret(SecretId="c", SecretString="y")
+
+    def names(**asked: str) -> list[str]:
+        return [one["Name"] for one in secrets.list_secrets(**asked)["SecretList"]]
+
+    assert names(SortBy="name", SortOrder="asc") == ["a", "b", "c"]
+    assert names(SortBy="last-changed-date") == ["c", "a", "b"]
+    assert names(SortOrder="asc") == ["b", "c", "a"]
+
+
+def test_versions_are_listed_in_pages(secrets: Any) -> None:
+    for number, token in enumerate(TOKENS):
+        (secrets.create_secret if not number else secrets.put_secret_value)(
+            **{"Name" if not number else "SecretId": "db"}, SecretString=str(number), ClientRequestToken=token
+        )
+    request = {"SecretId": "db", "IncludeDeprecated": True, "MaxResults": 3}
+    first = secrets.list_secret_version_ids(**request)
+    second = secrets.list_secret_version_ids(**request, NextToken=first["NextToken"])
+    assert sorted(one["VersionId"] for page in (first, second) for one in page["Versions"]) == TOKENS
+    assert "NextToken" not in second
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "code"),
+    [
+        ("create_secret", {"Name": "x", "AddReplicaRegions": [{"Region": "eu-west-1"}]}, "InvalidParameterException"),
+        ("put_resource_policy", {"PolicyName": "other", "ResourcePolicy": "{}"}, "InvalidParameterException"),
+        ("get_resource_policy", {"PolicyName": "other"}, "ResourceNotFoundException"),
+        (
+            "put_resource_policy",
+            {"BlockPublicPolicy": True, "ResourcePolicy": json.dumps({"Statement": [
+                {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "*", "Resource": "*"}]})},
+            "PublicPolicyException",
+        ),
+        (
+            "rotate_secret",
+            {"RotationLambdaARN": "arn:aws:lambda:us-east-1:000000000000:function:f",
+             "RotationRules": {"AutomaticallyAfterDays": 1, "ScheduleExpression": "rate(1 day)"}},
+            "InvalidParameterException",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_secret_would_not_be_is_refused(secrets: Any, operation: str, given: Any, code: str) -> None:
+    secrets.create_secret(Name="db", SecretString="x")
+    request = given if operation == "create_secret" else {"SecretId": "db", **given}
+    assert refusal(getattr(secrets, operation), **request)[0] == code
+
+
+def test_a_rotation_waits_for_one_that_has_not_ended(cloud: Cloud, secrets: Any) -> None:
+    """RotateSecret: "assumes that a previous rotation request is still in progress and returns an error"."""
+    secrets.create_secret(Name="db", SecretString="x", ClientRequestToken=TOKENS[0])
+    pending = {"SecretString": "y", "VersionStages": ["AWSPENDING"], "ClientRequestToken": TOKENS[1]}
+    secrets.put_secret_value(SecretId="db", **pending)
+    arn = deploy(cloud.client("lambda"), "f", "def handler(event, context):\n    return 1\n")
+    code, told = refusal(secrets.rotate_secret, SecretId="db", RotationLambdaARN=arn)
+    assert (code, told) == (
+        "InvalidRequestException", "A previous rotation isn't complete. That rotation will be reattempted.",
+    )  # fmt: skip

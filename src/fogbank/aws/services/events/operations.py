@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import orjson
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.events import expressions
+from fogbank.aws.services.events import deliveries, expressions, transforms
 from fogbank.kernel.store.records import Records
-from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import schedules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.kernel.store import Tx
 
 _KIND = "events"
@@ -23,9 +22,11 @@ _BUS = "default"
 _PAGE = 100
 _TARGETS_MAX = 5  # EventBridge quotas: "Targets per rule".
 _NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
+_TAGS_MAX = 50
 _TARGET_NOT_SERVED = (
-    "InputTransformer", "KinesisParameters", "EcsParameters", "BatchParameters", "HttpParameters",
+    "KinesisParameters", "EcsParameters", "BatchParameters", "HttpParameters",
     "RedshiftDataParameters", "AppSyncParameters", "RunCommandParameters",
+    "SageMakerPipelineParameters",
 )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Rule:
     last_ms: int  # When it was last due; at first, when it was made or enabled.
     targets: list[dict[str, Any]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
+    role: str = ""
 
     @property
     def arn(self) -> str:
@@ -52,12 +54,21 @@ RULES = Records(Rule, "events", "rule")  # (account, region, name)
 class Events(Operations):
     service: ClassVar = "events"
 
+    # DeleteRule and RemoveTargets, Force: of rules that a service has made for itself; there are none.
+    without_effect: ClassVar = {"DeleteRule": {"Force": ""}, "RemoveTargets": {"Force": ""}}
+
     def backgrounds(self) -> list[Background]:
-        return [Background("events: scheduled rules", self._run)]
+        return [
+            Background("events: scheduled rules", self._run),
+            Background("events: deliver to targets", lambda: deliveries.run(self.house)),
+        ]
 
     def put_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name, schedule = request["Name"], request.get("ScheduleExpression", "")
         _check_bus(request)
+        if not _NAME.fullmatch(name):
+            told = f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+"  # noqa: E501
+            raise ServiceError("ValidationException", told)
         if "EventPattern" in request:
             raise ServiceError(
                 "ValidationException", "Rules with an EventPattern are not served here; scheduled ones are."
@@ -72,26 +83,33 @@ class Events(Operations):
             raise ServiceError("ValidationException", "Parameter ScheduleExpression is not valid.") from error
         before = RULES.get(tx, call.account, call.region, name)
         state = request.get("State", "ENABLED")
+        if state not in ("ENABLED", "DISABLED"):
+            raise ServiceError("ValidationException", f"State {state} is not valid for a rule with a schedule.")
         restarts = before is None or before.schedule != schedule or (before.state != "ENABLED" and state == "ENABLED")
         rule = Rule(
             call.account, call.region, name, schedule, state, request.get("Description", ""),
             call.now_ms if restarts or before is None else before.last_ms, before.targets if before else [],
-            {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])} or (before.tags if before else {}),
+            # PutRule: "If you are updating an existing rule, any tags you specify in the PutRule operation are not
+            # applied".
+            before.tags if before else _checked_tags({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}),
+            request.get("RoleArn", ""),
         )  # fmt: skip
         self._put(tx, rule, call.now_ms)
         return {"RuleArn": rule.arn}
 
     def describe_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return _described(_find(tx, call, request["Name"]))
+        rule = _find(tx, call, request, request["Name"])
+        return {**_described(rule), "CreatedBy": rule.account}
 
     def list_rules(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        prefix, after = request.get("NamePrefix", ""), request.get("NextToken", "")
-        limit = request.get("Limit", _PAGE)
-        every = [r for r in RULES.all(tx, call.account, call.region) if r.name.startswith(prefix) and r.name > after]
-        more = {"NextToken": every[limit - 1].name} if len(every) > limit else {}
-        return {"Rules": [_described(rule) for rule in every[:limit]], **more}
+        _check_bus(request)
+        prefix = request.get("NamePrefix", "")
+        every = [rule for rule in RULES.all(tx, call.account, call.region) if rule.name.startswith(prefix)]
+        page, more = _page(request, every, lambda rule: rule.name)
+        return {"Rules": [_described(rule) for rule in page], **more}
 
     def delete_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        _check_bus(request)
         rule = RULES.get(tx, call.account, call.region, request["Name"])
         if rule is None:
             return
@@ -101,15 +119,15 @@ class Events(Operations):
         RULES.delete(tx, call.account, call.region, rule.name)
 
     def enable_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        rule = _find(tx, call, request["Name"])
+        rule = _find(tx, call, request, request["Name"])
         if rule.state != "ENABLED":
             self._put(tx, replace(rule, state="ENABLED", last_ms=call.now_ms), call.now_ms)
 
     def disable_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        self._put(tx, replace(_find(tx, call, request["Name"]), state="DISABLED"), call.now_ms)
+        self._put(tx, replace(_find(tx, call, request, request["Name"]), state="DISABLED"), call.now_ms)
 
     def put_targets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request["Rule"])
+        rule = _find(tx, call, request, request["Rule"])
         given = {target["Id"]: target for target in request["Targets"]}
         for target in given.values():
             _check_target(target)
@@ -120,30 +138,34 @@ class Events(Operations):
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     def remove_targets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request["Rule"])
+        rule = _find(tx, call, request, request["Rule"])
         left = [target for target in rule.targets if target["Id"] not in request["Ids"]]
         RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, targets=left))
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     def list_targets_by_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Targets": _find(tx, call, request["Rule"]).targets}
+        page, more = _page(request, _find(tx, call, request, request["Rule"]).targets, lambda target: str(target["Id"]))
+        return {"Targets": page, **more}
 
     def list_rule_names_by_target(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        _check_bus(request)
         every = RULES.all(tx, call.account, call.region)
-        return {"RuleNames": [r.name for r in every if any(t["Arn"] == request["TargetArn"] for t in r.targets)]}
+        names = [r.name for r in every if any(t["Arn"] == request["TargetArn"] for t in r.targets)]
+        page, more = _page(request, names, str)
+        return {"RuleNames": page, **more}
 
     def list_tags_for_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request["ResourceARN"].rpartition("/")[2])
+        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
         return {"Tags": [{"Key": key, "Value": value} for key, value in rule.tags.items()]}
 
     def tag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request["ResourceARN"].rpartition("/")[2])
-        tags = rule.tags | {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
+        tags = _checked_tags(rule.tags | {tag["Key"]: tag["Value"] for tag in request["Tags"]})
         RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, tags=tags))
         return {}
 
     def untag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request["ResourceARN"].rpartition("/")[2])
+        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
         tags = {key: value for key, value in rule.tags.items() if key not in request["TagKeys"]}
         RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, tags=tags))
         return {}
@@ -165,11 +187,7 @@ class Events(Operations):
         await house.store.transact(self._skip_missed, house.clock.now_ms())
         with house.signals.watch(schedules.CHANGED, (_KIND,)) as watch:
             while True:
-                fired, next_ms = await house.store.transact(self._take, house.clock.now_ms())
-                for rule, due_ms in fired:
-                    current_trace.set(house.ids.new().replace("-", ""))  # Each firing begins one.
-                    for target in rule.targets:
-                        await self._deliver(rule, target, due_ms)
+                fired, next_ms = await house.store.transact(self._take, house.clock.now_ms(), house.ids.new)
                 if not fired:
                     await watch.wait(next_ms)
 
@@ -179,34 +197,22 @@ class Events(Operations):
             if rule is not None:
                 self._put(tx, rule, now_ms)
 
-    def _take(self, tx: Tx, now_ms: int) -> tuple[list[tuple[Rule, int]], int | None]:
-        fired = []
+    def _take(self, tx: Tx, now_ms: int, new_id: Callable[[], str]) -> tuple[bool, int | None]:
+        """What is due is put on its way, and the rules' next moments are set, in one."""
+        fired = False
         for entry in schedules.due(tx, _KIND, now_ms):
             rule = RULES.get(tx, entry.notes["account"], entry.notes["region"], entry.notes["name"])
             if rule is None:
                 schedules.drop(tx, _KIND, entry.id)
                 continue
-            fired.append((rule, entry.due_ms))
+            fired = True
+            event = _event(rule, entry.due_ms, new_id())
+            place = {"account": rule.account, "region": rule.region, "rule": rule.arn}
+            for target in rule.targets:
+                body = transforms.body(target, event, rule.name)
+                deliveries.put(tx, new_id(), place, target, deliveries.as_text(event), body, now_ms)
             self._put(tx, replace(rule, last_ms=entry.due_ms), now_ms)
         return fired, schedules.next_due_ms(tx, _KIND)
-
-    async def _deliver(self, rule: Rule, target: dict[str, Any], due_ms: int) -> None:
-        event = _event(rule, due_ms, self.house.ids.new())
-        body = target.get("Input") or orjson.dumps(_chosen(event, target.get("InputPath"))).decode()
-        arn = target["Arn"]
-        ask = self.house.caller(rule.account, rule.region, "events.amazonaws.com", source_arn=rule.arn)
-        try:
-            if arn.split(":")[2] == "lambda":
-                await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=body.encode())
-            else:
-                _, _, _, region, account, name = arn.split(":")
-                group = (
-                    {"MessageGroupId": target["SqsParameters"]["MessageGroupId"]} if "SqsParameters" in target else {}
-                )
-                url = f"https://sqs.{region}.amazonaws.com/{account}/{name}"
-                await ask("sqs", "SendMessage", QueueUrl=url, MessageBody=body, **group)
-        except ServiceError as error:
-            self.house.telemetry.error("a rule's target refused its event", rule=rule.arn, target=arn, error=str(error))
 
 
 def _event(rule: Rule, due_ms: int, event_id: str) -> dict[str, Any]:
@@ -224,14 +230,6 @@ def _event(rule: Rule, due_ms: int, event_id: str) -> dict[str, Any]:
     }
 
 
-def _chosen(event: dict[str, Any], path: str | None) -> Any:
-    """InputPath: `$`, or names behind dots."""
-    found: Any = event
-    for name in (path or "$").split(".")[1:]:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
 def _check_target(target: dict[str, Any]) -> None:
     kind = target["Arn"].split(":")[2] if target["Arn"].count(":") >= 5 else ""
     if kind not in ("lambda", "sqs"):
@@ -241,13 +239,16 @@ def _check_target(target: dict[str, Any]) -> None:
     for name in _TARGET_NOT_SERVED:
         if name in target:
             raise ServiceError("ValidationException", f"{name} of targets is not served here.")
-    if "Input" in target:
-        try:
-            orjson.loads(target["Input"])
-        except orjson.JSONDecodeError as error:
-            raise ServiceError(
-                "ValidationException", f"JSON syntax error in input for target {target['Id']}."
-            ) from error
+    transforms.check(target)
+    if not _NAME.fullmatch(target["Id"]):
+        raise ServiceError("ValidationException", f"Invalid Id {target['Id']} of a target.")
+    if target["Arn"].endswith(".fifo") and "SqsParameters" not in target:
+        told = f"Parameter(s) SqsParameters must be specified for target: {target['Id']}."
+        raise ServiceError("ValidationException", told)
+    dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
+    if dead_letters is not None and (dead_letters.split(":")[2:3] != ["sqs"] or dead_letters.endswith(".fifo")):
+        # "EventBridge DLQs are standard Amazon SQS queues".
+        raise ServiceError("ValidationException", f"Dead-letter queue {dead_letters} is not a standard queue.")
 
 
 def _check_bus(request: dict[str, Any]) -> None:
@@ -255,7 +256,24 @@ def _check_bus(request: dict[str, Any]) -> None:
         raise ServiceError("ResourceNotFoundException", f"Event bus {request['EventBusName']} does not exist.")
 
 
-def _find(tx: Tx, call: Call, name: str) -> Rule:
+T = TypeVar("T")
+
+
+def _page(request: dict[str, Any], rows: list[T], name: Callable[[T], str]) -> tuple[list[T], dict[str, str]]:
+    after, limit = request.get("NextToken", ""), request.get("Limit", _PAGE)
+    behind = sorted((row for row in rows if name(row) > after), key=name)
+    more = {"NextToken": name(behind[limit - 1])} if len(behind) > limit else {}
+    return behind[:limit], more
+
+
+def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _TAGS_MAX:
+        raise ServiceError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+    return tags
+
+
+def _find(tx: Tx, call: Call, request: dict[str, Any], name: str) -> Rule:
+    _check_bus(request)
     found = RULES.get(tx, call.account, call.region, name)
     if found is None:
         raise ServiceError("ResourceNotFoundException", f"Rule {name} does not exist on EventBus {_BUS}.")
@@ -269,6 +287,6 @@ def _described(rule: Rule) -> dict[str, Any]:
         "State": rule.state,
         "ScheduleExpression": rule.schedule,
         "EventBusName": _BUS,
-        "CreatedBy": rule.account,
     }
-    return shown | ({"Description": rule.description} if rule.description else {})
+    further = {"Description": rule.description, "RoleArn": rule.role}
+    return shown | {name: value for name, value in further.items() if value}

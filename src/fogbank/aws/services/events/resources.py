@@ -50,7 +50,7 @@ class Rule:
         return {"Arn": (await ask("events", "DescribeRule", Name=physical_id))["Arn"]}
 
     async def _put(self, ask: Ask, name: str, wanted: dict[str, Any]) -> None:
-        known = ("ScheduleExpression", "EventPattern", "State", "Description", "EventBusName", "Tags")
+        known = ("ScheduleExpression", "EventPattern", "State", "Description", "EventBusName", "RoleArn", "Tags")
         await ask("events", "PutRule", Name=name, **{member: wanted[member] for member in known if member in wanted})
         if wanted.get("Targets"):
             await ask("events", "PutTargets", Rule=name, Targets=wanted["Targets"])

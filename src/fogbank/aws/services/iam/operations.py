@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -14,19 +15,34 @@ from fogbank.aws.services.iam import state
 from fogbank.aws.services.iam.state import Policy, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.kernel.store import Tx
 
 _ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _PAGE = 100
+_ATTACHED_MAX, _TAGS_MAX = 10, 50  # "IAM and AWS STS quotas".
+_NAME = re.compile(r"[\w+=,.@-]+")
+_PATH = re.compile(r"/|/[\x21-\x7e]+/")
 
 
 class Iam(Operations):
     service: ClassVar = "iam"
+    refused: ClassVar = {
+        "CreateRole": {"MaxSigninSessionDuration": ()},
+        "UpdateRole": {"MaxSigninSessionDuration": (), "ResetMaxSigninSessionDuration": (False,)},
+    }
 
     # -- roles --
 
     def create_role(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["RoleName"]
+        if not _NAME.fullmatch(name):
+            told = "The specified value for roleName is invalid. It must contain only alphanumeric characters and/or the following: +=,.@_-"  # noqa: E501
+            raise ServiceError("ValidationError", told)
+        if not _PATH.fullmatch(request.get("Path", "/")):
+            told = "The specified value for path is invalid. It must begin and end with / and contain only alphanumeric characters and/or / characters."  # noqa: E501
+            raise ServiceError("ValidationError", told)
         _check_document(request["AssumeRolePolicyDocument"])
         if state.ROLES.get(tx, call.account, name) is not None:
             raise ServiceError("EntityAlreadyExists", f"Role with name {name} already exists.", status=409)
@@ -44,7 +60,7 @@ class Iam(Operations):
     def list_roles(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         prefix = request.get("PathPrefix", "/")
         every = [one for one in state.ROLES.all(tx, call.account) if one.path.startswith(prefix)]
-        return _paged(request, "Roles", [_role(one) for one in every], "RoleName")
+        return _paged(request, "Roles", [_role(one) for one in every], lambda row: str(row["RoleName"]))
 
     def update_role(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         role = state.role(tx, call, request["RoleName"])
@@ -86,12 +102,16 @@ class Iam(Operations):
         self._put(tx, replace(role, inline=left))
 
     def list_role_policies(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"PolicyNames": sorted(state.role(tx, call, request["RoleName"]).inline), "IsTruncated": False}
+        names = state.role(tx, call, request["RoleName"]).inline
+        return _paged(request, "PolicyNames", list(names), str)
 
     def attach_role_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         role, arn = state.role(tx, call, request["RoleName"]), request["PolicyArn"]
         state.check_attachable(tx, call, arn)
         if arn not in role.attached:
+            if len(role.attached) >= _ATTACHED_MAX:
+                told = f"Cannot exceed quota for PoliciesPerRole: {_ATTACHED_MAX}"
+                raise ServiceError("LimitExceeded", told, status=409)
             self._put(tx, replace(role, attached=[*role.attached, arn]))
 
     def detach_role_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
@@ -102,16 +122,25 @@ class Iam(Operations):
 
     def list_attached_role_policies(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         role = state.role(tx, call, request["RoleName"])
-        rows = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in role.attached]
-        return {"AttachedPolicies": rows, "IsTruncated": False}
+        prefix = request.get("PathPrefix", "/")
+        rows = [
+            {"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn}
+            for arn in role.attached
+            if arn.partition(":policy")[2].startswith(prefix)
+        ]
+        return _paged(request, "AttachedPolicies", rows, lambda row: row["PolicyArn"])
 
     def list_instance_profiles_for_role(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         state.role(tx, call, request["RoleName"])
-        return {"InstanceProfiles": [], "IsTruncated": False}
+        return _paged(request, "InstanceProfiles", [], str)
 
     def tag_role(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         role = state.role(tx, call, request["RoleName"])
-        self._put(tx, replace(role, tags=role.tags | _tags(request)))
+        tags = role.tags | _tags(request)
+        if len(tags) > _TAGS_MAX:
+            told = f"The number of tags has reached the maximum limit of {_TAGS_MAX}."
+            raise ServiceError("LimitExceeded", told, status=409)
+        self._put(tx, replace(role, tags=tags))
 
     def untag_role(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         role = state.role(tx, call, request["RoleName"])
@@ -119,7 +148,7 @@ class Iam(Operations):
 
     def list_role_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         role = state.role(tx, call, request["RoleName"])
-        return {"Tags": _listed(role.tags), "IsTruncated": False}
+        return _paged(request, "Tags", _listed(role.tags), lambda row: row["Key"])
 
     # -- managed policies --
 
@@ -134,17 +163,29 @@ class Iam(Operations):
             told = f"A policy called {made.name} already exists. Duplicate names are not allowed."
             raise ServiceError("EntityAlreadyExists", told, status=409)
         state.POLICIES.put(tx, call.account, made.arn, row=made)
-        return {"Policy": _policy(made)}
+        tags = {"Tags": _listed(made.tags)} if made.tags else {}
+        return {"Policy": {**_policy(made, 0), **tags}}
 
     def get_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.policy(tx, call, request["PolicyArn"])
         attached = sum(1 for role in state.ROLES.all(tx, call.account) if found.arn in role.attached)
-        return {"Policy": {**_policy(found), "AttachmentCount": attached}}
+        tags = {"Tags": _listed(found.tags)} if found.tags else {}
+        return {"Policy": {**_policy(found, attached), **tags}}
 
     def list_policies(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         """Of the account itself: AWS's own are not listed here."""
         every = [] if request.get("Scope") == "AWS" else state.POLICIES.all(tx, call.account)
-        return _paged(request, "Policies", [_policy(one) for one in every], "PolicyName")
+        prefix = request.get("PathPrefix", "/")
+        boundaries = request.get("PolicyUsageFilter") == "PermissionsBoundary"
+        roles = state.ROLES.all(tx, call.account)
+        rows = []
+        for one in every:
+            attached = sum(1 for role in roles if one.arn in role.attached)
+            bounds = sum(1 for role in roles if role.boundary == one.arn)
+            used = bounds if boundaries else attached
+            if one.path.startswith(prefix) and (used or not (request.get("OnlyAttached") or boundaries)):
+                rows.append({**_policy(one, attached), "PermissionsBoundaryUsageCount": bounds})
+        return _paged(request, "Policies", rows, lambda row: str(row["Arn"]))
 
     def create_policy_version(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         _check_document(request["PolicyDocument"])
@@ -176,12 +217,20 @@ class Iam(Operations):
             {"VersionId": name, "IsDefaultVersion": name == policy.default, "CreateDate": policy.modified_ms / 1000}
             for name in policy.versions
         ]
-        return {"Versions": rows, "IsTruncated": False}
+        return _paged(request, "Versions", rows, lambda row: f"{int(str(row['VersionId'])[1:]):09d}")
+
+    def set_default_policy_version(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        policy, name = state.policy(tx, call, request["PolicyArn"]), request["VersionId"]
+        if name not in policy.versions:
+            raise state.missing(f"Policy {policy.arn} version {name} does not exist or is not attachable.")
+        state.POLICIES.put(tx, call.account, policy.arn, row=replace(policy, default=name, modified_ms=call.now_ms))
 
     def delete_policy_version(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         policy, name = state.policy(tx, call, request["PolicyArn"]), request["VersionId"]
         if name == policy.default:
             raise ServiceError("DeleteConflict", "Cannot delete the default version of a policy.", status=409)
+        if name not in policy.versions:
+            raise state.missing(f"Policy {policy.arn} version {name} does not exist or is not attachable.")
         versions = {known: document for known, document in policy.versions.items() if known != name}
         state.POLICIES.put(tx, call.account, policy.arn, row=replace(policy, versions=versions))
 
@@ -189,6 +238,9 @@ class Iam(Operations):
         policy = state.policy(tx, call, request["PolicyArn"])
         if any(policy.arn in role.attached for role in state.ROLES.all(tx, call.account)):
             raise ServiceError("DeleteConflict", "Cannot delete a policy attached to entities.", status=409)
+        if len(policy.versions) > 1:
+            told = "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."  # noqa: E501
+            raise ServiceError("DeleteConflict", told, status=409)
         state.POLICIES.delete(tx, call.account, policy.arn)
 
     def _put(self, tx: Tx, role: Role) -> None:
@@ -218,18 +270,19 @@ def _role(role: Role) -> dict[str, Any]:
         "MaxSessionDuration": role.session_s,
         "RoleLastUsed": {},
     }
-    optional = {"Description": role.description, "Tags": _listed(role.tags)}
+    boundary = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": role.boundary} if role.boundary else {}
+    optional = {"Description": role.description, "Tags": _listed(role.tags), "PermissionsBoundary": boundary}
     return shown | {name: value for name, value in optional.items() if value}
 
 
-def _policy(policy: Policy) -> dict[str, Any]:
+def _policy(policy: Policy, attached: int) -> dict[str, Any]:
     return {
         "PolicyName": policy.name,
         "PolicyId": policy.id,
         "Arn": policy.arn,
         "Path": policy.path,
         "DefaultVersionId": policy.default,
-        "AttachmentCount": 0,
+        "AttachmentCount": attached,
         "IsAttachable": True,
         "CreateDate": policy.created_ms / 1000,
         "UpdateDate": policy.modified_ms / 1000,
@@ -237,15 +290,23 @@ def _policy(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _paged(request: dict[str, Any], member: str, rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+T = TypeVar("T")
+
+
+def _paged(request: dict[str, Any], member: str, rows: list[T], name: Callable[[T], str]) -> dict[str, Any]:
+    """In the order of names that are each row's own."""
     limit = request.get("MaxItems", _PAGE)
-    rest = [row for row in rows if row[name] > request.get("Marker", "")]
-    more = len(rest) > limit
-    return {member: rest[:limit], "IsTruncated": more, **({"Marker": rest[limit - 1][name]} if more else {})}
+    rest = sorted((row for row in rows if name(row) > request.get("Marker", "")), key=name)
+    more = {"Marker": name(rest[limit - 1])} if len(rest) > limit else {}
+    return {member: rest[:limit], "IsTruncated": bool(more), **more}
 
 
 def _tags(request: dict[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    """User Guide, "Tags for AWS Identity and Access Management resources": fifty at most."""
+    tags = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+    if len(tags) < len(request.get("Tags", [])):
+        raise ServiceError("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    return tags
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 async def keep(house: House, call: Call, given: dict[str, Any]) -> Code:
     """`given` has ZipFile, or S3Bucket, S3Key and perhaps S3ObjectVersion."""
+    if given.get("SourceKMSKeyArn"):
+        raise ServiceError("InvalidParameterValueException", "fogbank does not serve SourceKMSKeyArn here.")
+    if "ZipFile" in given and "S3Bucket" in given:
+        told = "Please do not provide other FunctionCode parameters when providing a ZipFile."
+        raise ServiceError("InvalidParameterValueException", told)
+    if "ZipFile" in given and not given["ZipFile"]:
+        raise ServiceError("InvalidParameterValueException", "Uploaded file must be a non-empty zip")
     content = bytes(given["ZipFile"]) if "ZipFile" in given else await _fetch(house, call, given)
     if len(content) > code.ZIPPED_BYTES_MAX and "ZipFile" in given:
         raise ServiceError(

@@ -29,7 +29,7 @@ _RETRY_AFTER_MS = (60_000, 120_000)
 _THROTTLED_AFTER_MS = 1_000
 _THROTTLED_AFTER_MAX_MS = 300_000
 _AGE_MAX_S = 21_600
-_LEND_MS = 16 * 60_000  # Longer than any function may run.
+_LEND_MS = 31 * 60_000  # Longer than any function may run.
 _AT_ONCE = 32
 _QUEUED = "lambda.queued"
 
@@ -122,7 +122,9 @@ class EventQueue:
             target, outcome = await caller.call(who, message.body.encode(), message.id, trace_id=current_trace.get())
         except ServiceError as error:
             if error.code == "TooManyRequestsException":
-                await house.store.transact(self._throttled, function_id, who, message, house.clock.now_ms())
+                now_ms = house.clock.now_ms()
+                if await house.store.transact(self._throttled, function_id, who, message, now_ms):
+                    await self._expired(function_id, who, message)
             else:  # The function is gone, and its events with it.
                 await house.store.transact(queues.delete, _queue(function_id), message.receipt)
             return
@@ -144,20 +146,33 @@ class EventQueue:
         attempt = message.notes["attempt"]
         wait_ms = _RETRY_AFTER_MS[min(attempt, len(_RETRY_AFTER_MS)) - 1]
         age_max_ms = 1000 * (config.age_max_s or _AGE_MAX_S)
-        if not error or attempt > retries or now_ms + wait_ms - message.sent_ms > age_max_ms:
+        if not error or attempt > retries:
+            return config, False
+        if now_ms + wait_ms - message.sent_ms > age_max_ms:
+            message.notes["condition"] = "EventAgeExceeded"
             return config, False
         self._put_back(tx, function_id, message, now_ms + wait_ms, attempt + 1)
         return config, True
 
-    def _throttled(self, tx: Tx, function_id: str, who: state.Named, message: Message, now_ms: int) -> None:
+    def _throttled(self, tx: Tx, function_id: str, who: state.Named, message: Message, now_ms: int) -> bool:
+        """Put it back for later; True, and nothing done, if it has become too old for that."""
         config = CONFIGS.get(tx, function_id, who.qualifier) or EventConfig(0)
         times = message.notes.get("throttled", 0)
         wait_ms = min(_THROTTLED_AFTER_MS << min(times, 16), _THROTTLED_AFTER_MAX_MS)
         if now_ms - message.sent_ms > 1000 * (config.age_max_s or _AGE_MAX_S):
-            queues.delete(tx, _queue(function_id), message.receipt)
-            return
+            return True
         message.notes["throttled"] = times + 1
         self._put_back(tx, function_id, message, now_ms + wait_ms, message.notes["attempt"])
+        return False
+
+    async def _expired(self, function_id: str, who: state.Named, message: Message) -> None:
+        """An event that no instance was free for in time goes where failures go ("EventAgeExceeded")."""
+        house = self._house
+        target = await house.store.transact(house.share(Caller).resolve, who)
+        config = await house.store.transact(CONFIGS.get, function_id, who.qualifier) or EventConfig(0)
+        if config.on_failure or target.published.settings.get("DeadLetterConfig", {}).get("TargetArn"):
+            await self._deliver(target.function, target.published, who, message, None, config.on_failure)
+        await house.store.transact(queues.delete, _queue(function_id), message.receipt)
 
     def _put_back(self, tx: Tx, function_id: str, message: Message, due_ms: int, attempt: int) -> None:
         queue = _queue(function_id)
@@ -174,17 +189,18 @@ class EventQueue:
         """To the destination (with the documented record), and a failure to the dead-letter queue (the bare event)."""
         ask = self._house.caller(function.account, function.region, "lambda.amazonaws.com")
         dead_letters = one.settings.get("DeadLetterConfig", {}).get("TargetArn", "")
-        try:
-            if destination:
-                at_ms = self._house.clock.now_ms()
-                await send(ask, destination, orjson.dumps(_record(who, one, message, outcome, at_ms)).decode(), {})
-            if outcome.error and dead_letters:
-                await send(ask, dead_letters, message.body, _dead_letter_attributes(message, outcome))
-        except ServiceError as error:
-            self._house.telemetry.error(
-                "an asynchronous invocation's result could not be delivered", function=who.arn, error=str(error),
-                to=destination or dead_letters,
-            )  # fmt: skip
+        record = orjson.dumps(_record(who, one, message, outcome, self._house.clock.now_ms())).decode()
+        told: list[tuple[str, str, dict[str, Any]]] = [(destination, record, {})] if destination else []
+        if dead_letters and (outcome is None or outcome.error):
+            told.append((dead_letters, message.body, _dead_letter_attributes(message, outcome)))
+        for arn, body, attributes in told:
+            try:
+                await send(ask, arn, body, attributes)
+            except ServiceError as error:
+                self._house.telemetry.error(
+                    "an asynchronous invocation's result could not be delivered", function=who.arn, error=str(error),
+                    to=arn,
+                )  # fmt: skip
 
 
 def check_target(arn: str) -> None:
@@ -208,12 +224,19 @@ async def send(ask: Any, arn: str, body: str, attributes: dict[str, Any]) -> Non
 
 def _record(who: state.Named, one: state.Published, message: Message, outcome: Any, at_ms: int) -> dict[str, Any]:
     """Developer Guide, "Capturing records of Lambda asynchronous invocations", the example record."""
-    attempts = message.notes["attempt"]
-    condition = "RetriesExhausted" if outcome.error else "Success"
+    attempts = message.notes["attempt"] if outcome is not None else message.notes["attempt"] - 1
+    condition = message.notes.get("condition", "RetriesExhausted")
+    if outcome is None:  # It was not even tried (again): there is no response to tell of.
+        condition = "EventAgeExceeded"
+    elif not outcome.error:
+        condition = "Success"
     arn = who.arn if who.qualifier else f"{who.arn}:{state.LATEST}"
-    response: dict[str, Any] = {"statusCode": 200, "executedVersion": one.version}
-    if outcome.error:
-        response["functionError"] = outcome.error
+    answered: dict[str, Any] = {}
+    if outcome is not None:
+        response: dict[str, Any] = {"statusCode": 200, "executedVersion": one.version}
+        if outcome.error:
+            response["functionError"] = outcome.error
+        answered = {"responseContext": response, "responsePayload": orjson.loads(outcome.payload or b"null")}
     return {
         "version": "1.0",
         "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
@@ -224,16 +247,15 @@ def _record(who: state.Named, one: state.Published, message: Message, outcome: A
             "approximateInvokeCount": attempts,
         },
         "requestPayload": orjson.loads(message.body),
-        "responseContext": response,
-        "responsePayload": orjson.loads(outcome.payload or b"null"),
+        **answered,
     }
 
 
 def _dead_letter_attributes(message: Message, outcome: Any) -> dict[str, Any]:
     """Developer Guide, "Adding a dead-letter queue": the attributes RequestID, ErrorCode and ErrorMessage."""
-    told = orjson.loads(outcome.payload).get("errorMessage", "")
+    told = "Rate Exceeded." if outcome is None else orjson.loads(outcome.payload).get("errorMessage", "")
     return {
         "RequestID": {"DataType": "String", "StringValue": message.id},
-        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorCode": {"DataType": "Number", "StringValue": "429" if outcome is None else "200"},
         "ErrorMessage": {"DataType": "String", "StringValue": told[:1024] or "none"},
     }

@@ -10,6 +10,7 @@ from fogbank.aws.services.lambda_.state import Code
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from fogbank.kernel.config import Config
@@ -30,6 +31,7 @@ class Layer:
     deleted: bool = False  # Functions that have it keep it; nobody else gets it.
 
 
+_OF_FUNCTION_MAX = 5  # Lambda quotas: "Function layers".
 LAYERS = Records(Layer, "lambda", "layer")  # (account, region, name, version)
 LAST = Records(int, "lambda", "layer-last")  # (account, region, name): numbers are never used twice.
 
@@ -43,6 +45,22 @@ def find(tx: Tx, arn: str) -> Layer:
             f"Layer version {arn} does not exist.",
         )
     return found
+
+
+def check(tx: Tx, arns: list[str], known: Collection[str] = ()) -> dict[str, int]:
+    """The sizes of the layers that a function is to have; those that it has already may have been deleted since."""
+    if len(arns) > _OF_FUNCTION_MAX:
+        told = f"Function can not have more than {_OF_FUNCTION_MAX} layers."
+        raise ServiceError("InvalidParameterValueException", told)
+    versions = [arn.rpartition(":")[0] for arn in arns]
+    twice = next((arn for arn in versions if versions.count(arn) > 1), None)
+    if twice is not None:
+        told = (
+            f"Two different versions of the same layer are not allowed to be referenced in the same function. {twice}"
+        )
+        raise ServiceError("InvalidParameterValueException", told)
+    kept = {arn: _row(tx, arn) for arn in arns if arn in known}
+    return {arn: (kept.get(arn) or find(tx, arn)).code.size for arn in arns}
 
 
 def folder(tx: Tx, config: Config, arn: str) -> Path:

@@ -6,6 +6,7 @@ Lambda Developer Guide, "Viewing resource-based IAM policies in Lambda".
 from __future__ import annotations
 
 import fnmatch
+import re
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
@@ -14,6 +15,10 @@ from fogbank.aws.services.lambda_ import state
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
+# AddPermission: "The Amazon Web Services service, Amazon Web Services account, IAM user, or IAM role".
+_PRINCIPAL = re.compile(r"\*|\d{12}|arn:aws[a-z-]*:(iam|sts)::\d{12}:.+|[a-z0-9.-]+\.[a-z0-9.-]+")
+_ACTION = re.compile(r"(lambda:[*]|lambda:[a-zA-Z]+|[*])")
+_STATEMENT_ID = re.compile(r"([a-zA-Z0-9-_]+)")
 _ARN_CONDITIONS = ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
 
 
@@ -71,6 +76,14 @@ def _holds(kind: str, wanted: dict[str, str], facts: dict[str, str]) -> bool:
 def statement(request: dict[str, Any], arn: str) -> dict[str, Any]:
     """Of a policy, from AddPermission's parameters."""
     principal = request["Principal"]
+    if not _PRINCIPAL.fullmatch(principal):
+        told = "The provided principal was invalid. Please check the principal and try again."
+        raise ServiceError("InvalidParameterValueException", told)
+    for name, pattern in (("action", _ACTION), ("statementId", _STATEMENT_ID)):
+        given = request[name[:1].upper() + name[1:]]
+        if not pattern.fullmatch(given):
+            told = f"1 validation error detected: Value '{given}' at '{name}' failed to satisfy constraint: Member must satisfy regular expression pattern: {pattern.pattern}"  # noqa: E501
+            raise ServiceError("ValidationException", told)
     service = principal.endswith((".amazonaws.com", ".amazonaws.com.cn"))
     made: dict[str, Any] = {
         "Sid": request["StatementId"],
@@ -86,6 +99,13 @@ def statement(request: dict[str, Any], arn: str) -> dict[str, Any]:
         conditions.setdefault("StringEquals", {})["AWS:SourceAccount"] = request["SourceAccount"]
     if "FunctionUrlAuthType" in request:
         conditions.setdefault("StringEquals", {})["lambda:FunctionUrlAuthType"] = request["FunctionUrlAuthType"]
+    if "PrincipalOrgID" in request:
+        conditions.setdefault("StringEquals", {})["aws:PrincipalOrgID"] = request["PrincipalOrgID"]
+    if "EventSourceToken" in request:
+        conditions.setdefault("StringEquals", {})["lambda:EventSourceToken"] = request["EventSourceToken"]
+    if "InvokedViaFunctionUrl" in request:
+        told = "true" if request["InvokedViaFunctionUrl"] else "false"
+        conditions.setdefault("Bool", {})["lambda:InvokedViaFunctionUrl"] = told
     if conditions:
         made["Condition"] = conditions
     return made

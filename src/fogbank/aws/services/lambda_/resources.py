@@ -136,12 +136,14 @@ class EventSourceMapping:
     type: ClassVar = "AWS::Lambda::EventSourceMapping"
 
     async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
-        made = await ask("lambda", "CreateEventSourceMapping", **_mapping(wanted))
+        tags = {"Tags": _tags(wanted)} if wanted.get("Tags") else {}
+        made = await ask("lambda", "CreateEventSourceMapping", **_mapping(wanted), **tags)
         return str(made["UUID"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         fixed = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
-        given = {member: value for member, value in _mapping(wanted).items() if member not in fixed}
+        unset: dict[str, Any] = {"FilterCriteria": {}, "FunctionResponseTypes": []}
+        given = unset | {member: value for member, value in _mapping(wanted).items() if member not in fixed}
         await ask("lambda", "UpdateEventSourceMapping", UUID=physical_id, **given)
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import runtimes
+from fogbank.aws.services.lambda_.state import LATEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ CHOSEN = (
     "VpcConfig", "FileSystemConfigs", "EphemeralStorage", "SnapStart", "LoggingConfig", "KMSKeyArn", "Layers",
     "Architectures", "ImageConfig",
 )  # fmt: skip
+LAYER_SIZES = "LayerSizes"  # Beside them: by ARN, as they were when the function was given them.
 _DEFAULTS: dict[str, Any] = {
     "Timeout": 3,
     "MemorySize": 128,
@@ -29,6 +32,8 @@ _DEFAULTS: dict[str, Any] = {
     "Architectures": ["x86_64"],
     "SnapStart": {"ApplyOn": "None"},
 }
+_ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
+_VARIABLE = re.compile(r"[a-zA-Z]([a-zA-Z0-9_])+")
 _ENVIRONMENT_BYTES_MAX = 4096  # Lambda quotas: "Function environment variables", total size.
 # Developer Guide, "Defined runtime environment variables": reserved ones cannot be set.
 _RESERVED = frozenset(
@@ -63,6 +68,14 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
         settings["LoggingConfig"] = {"LogFormat": "Text"}
     runtimes.check(settings.get("Runtime"))
     _check_environment(settings.get("Environment", {}).get("Variables", {}))
+    _check_ranges(settings)
+    if not _ROLE.fullmatch(settings.get("Role", "")):
+        told = f"1 validation error detected: Value '{settings.get('Role', '')}' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: {_ROLE.pattern}"  # noqa: E501
+        raise ServiceError("ValidationException", told)
+    levels = {"ApplicationLogLevel", "SystemLogLevel"} & settings["LoggingConfig"].keys()
+    if levels and settings["LoggingConfig"].get("LogFormat", "Text") == "Text":
+        told = f"{min(levels)} is only supported when LogFormat is set to JSON."
+        raise ServiceError("InvalidParameterValueException", told)
     if settings["LoggingConfig"].get("LogFormat") == "JSON":
         raise ServiceError(
             "InvalidParameterValueException", "The JSON log format is not served here; use LogFormat Text."
@@ -70,7 +83,24 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     return settings
 
 
+def _check_ranges(settings: Mapping[str, Any]) -> None:
+    """CreateFunction: "the maximum allowed value is 1,800 seconds"; quotas: 10,240 MB. The model allows more."""
+    sizes = {"timeout": settings["Timeout"], "memorySize": settings["MemorySize"]}
+    for name, most in (("timeout", 1800), ("memorySize", 10_240)):
+        if sizes[name] > most:
+            told = f"1 validation error detected: Value '{sizes[name]}' at '{name}' failed to satisfy constraint: Member must have value less than or equal to {most}"  # noqa: E501
+            raise ServiceError("ValidationException", told)
+    size = settings["EphemeralStorage"]["Size"]
+    if size > 10_240:
+        told = f"1 validation error detected: Value '{size}' at 'ephemeralStorage.size' failed to satisfy constraint: Member must have value less than or equal to 10240"  # noqa: E501
+        raise ServiceError("ValidationException", told)
+
+
 def _check_environment(variables: Mapping[str, str]) -> None:
+    wrong = next((name for name in variables if not _VARIABLE.fullmatch(name)), None)
+    if wrong is not None:
+        told = f"1 validation error detected: Value '{wrong}' at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {_VARIABLE.pattern}]"  # noqa: E501
+        raise ServiceError("ValidationException", told)
     reserved = sorted(_RESERVED & variables.keys())
     if reserved:
         raise ServiceError(
@@ -94,14 +124,16 @@ def iso(at_ms: int) -> str:
 
 def configuration(function: Function, one: Published, *, qualified: bool = True) -> dict[str, Any]:
     """FunctionConfiguration."""
-    shown = {name: value for name, value in one.settings.items() if name != "Layers"}
+    shown = {name: value for name, value in one.settings.items() if name not in ("Layers", LAYER_SIZES)}
     shown["LoggingConfig"] = {
         **one.settings["LoggingConfig"],
         "LogGroup": one.settings["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}"),
     }
-    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "Off"}
+    snapped = one.version != LATEST and one.settings["SnapStart"].get("ApplyOn") == "PublishedVersions"
+    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "On" if snapped else "Off"}
     if one.settings.get("Layers"):
-        shown["Layers"] = [{"Arn": arn, "CodeSize": 0} for arn in one.settings["Layers"]]
+        sizes = one.settings.get(LAYER_SIZES, {})
+        shown["Layers"] = [{"Arn": arn, "CodeSize": sizes.get(arn, 0)} for arn in one.settings["Layers"]]
     return {
         **shown,
         "FunctionName": function.name,

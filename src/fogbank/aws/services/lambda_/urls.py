@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 NO_ONE, BY_IAM = "NONE", "AWS_IAM"
 _HOST = re.compile(r"(?P<id>[a-z0-9]+)\.lambda-url\.(?:[a-z0-9-]+)\.(?:on\.aws|localhost)")
 _BODY_BYTES_MAX = 6 * 1024 * 1024
-_TEXTUAL = re.compile(r"text/|application/(json|javascript|xml|x-www-form-urlencoded|.+\+(json|xml))")
+# A form is not among them: it comes as base64, as it does from HTTP APIs.
+_TEXTUAL = re.compile(r"text/|application/(json|javascript|xml|.+\+(json|xml))")
 _DROPPED = {"connection", "content-length", "transfer-encoding"}
 
 

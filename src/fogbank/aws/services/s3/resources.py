@@ -67,7 +67,10 @@ class Bucket:
             await ask("s3", "PutPublicAccessBlock", Bucket=name, PublicAccessBlockConfiguration=given)
         if "BucketEncryption" in wanted:
             rules = [
-                {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+                {
+                    "ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"],
+                    "BucketKeyEnabled": str(rule.get("BucketKeyEnabled", False)).lower() == "true",
+                }
                 for rule in wanted["BucketEncryption"]["ServerSideEncryptionConfiguration"]
             ]
             await ask("s3", "PutBucketEncryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})

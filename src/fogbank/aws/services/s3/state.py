@@ -14,7 +14,7 @@ from fogbank.aws.service import ServiceError
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from fogbank.kernel.store import Tx
 
@@ -53,6 +53,8 @@ class Object:
     order: str = ""  # Sorts the versions of a key by when they were made.
     marker: bool = False  # A delete marker: there is no object as long as it is the current version.
     parts: list[int] = field(default_factory=list)  # Sizes, where it was uploaded in parts.
+    part_checksums: list[dict[str, str]] = field(default_factory=list)  # In the same order, where they brought some.
+    checksum_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,33 @@ def object_(tx: Tx, bucket_name: str, key: str, version: str | None = None) -> O
         raise ServiceError(
             "MethodNotAllowed", told, status=405, fields={"Method": "GET", "ResourceType": "DeleteMarker"}
         )
+    return found
+
+
+def bucket_of(tx: Tx, request: Mapping[str, Any]) -> Bucket:
+    """The bucket that a request is for; "ExpectedBucketOwner: […] the request fails with the HTTP status code 403"."""
+    return _owned(bucket(tx, request["Bucket"]), request.get("ExpectedBucketOwner"))
+
+
+def object_of(tx: Tx, request: Mapping[str, Any]) -> Object:
+    bucket_of(tx, request)
+    return object_(tx, request["Bucket"], request["Key"], request.get("VersionId"))
+
+
+def source_of(tx: Tx, request: Mapping[str, Any], name: str, key: str, version: str | None) -> Object:
+    """What is copied."""
+    _owned(bucket(tx, name), request.get("ExpectedSourceBucketOwner"))
+    return object_(tx, name, key, version)
+
+
+def upload_of(tx: Tx, request: Mapping[str, Any], *, lock: bool = False) -> Upload:
+    bucket_of(tx, request)
+    return upload(tx, request["Bucket"], request["Key"], request["UploadId"], lock=lock)
+
+
+def _owned(found: Bucket, owner: str | None) -> Bucket:
+    if owner is not None and owner != found.account:
+        raise ServiceError("AccessDenied", "Access Denied", status=403)
     return found
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fogbank.aws.service import Call, ServiceError
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fogbank.kernel.store import Tx
 
+T = TypeVar("T")
 CURRENT, PREVIOUS, PENDING = "AWSCURRENT", "AWSPREVIOUS", "AWSPENDING"
 _DEPRECATED_MAX = 100
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
@@ -83,6 +86,16 @@ def find(tx: Tx, call: Call, secret_id: str, *, deleted: bool = False) -> Secret
     if found.deleted_ms and not deleted:
         raise invalid("You can't perform this operation on the secret because it was marked for deletion.")
     return found
+
+
+def page(request: Mapping[str, Any], rows: list[T], most: int = 100) -> tuple[list[T], dict[str, str]]:
+    """(rows of the page that NextToken says, the token of the next if there are more)."""
+    token = request.get("NextToken", "0")
+    if not token.isdecimal():
+        raise ServiceError("InvalidNextTokenException", "The NextToken value is invalid.")
+    start, limit = int(token), min(request.get("MaxResults", most), most)
+    more = {"NextToken": str(start + limit)} if len(rows) > start + limit else {}
+    return rows[start : start + limit], more
 
 
 def missing() -> ServiceError:

@@ -5,6 +5,7 @@ Developer Guide, "Amazon SQS message metadata"; "Calculating the MD5 message dig
 
 from __future__ import annotations
 
+import math
 import re
 from hashlib import md5
 from struct import pack
@@ -23,6 +24,15 @@ _ATTRIBUTES_MAX = 10
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z0-9_\-.]{1,256}")
 _TYPES = ("String", "Number", "Binary")
+SYSTEM_NAMES = frozenset(
+    [
+        "All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
+        "SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn",
+    ]
+)  # fmt: skip
+_LISTS = ("StringListValues", "BinaryListValues")  # MessageAttributeValue: "Not implemented. Reserved for future use."
+# SendMessage, MessageGroupId: up to 128 alphanumeric characters and punctuation.
+_TOKEN = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 
 
 def check_body(body: str) -> None:
@@ -51,7 +61,12 @@ def check_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> None:
         )
     for name, value in attributes.items():
         kind = value["DataType"].partition(".")[0]
-        if not _NAME.fullmatch(name) or name.lower().startswith(("aws.", "amazon.")) or ".." in name:
+        if (
+            not _NAME.fullmatch(name)
+            or name.lower().startswith(("aws.", "amazon.", "."))
+            or name.endswith(".")
+            or ".." in name
+        ):
             raise ServiceError("InvalidParameterValue", f"Message (user) attribute name '{name}' is invalid.")
         if kind not in _TYPES:
             raise ServiceError(
@@ -59,6 +74,9 @@ def check_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> None:
                 f"The type of message (user) attribute '{name}' is invalid. You must use only the following supported "
                 "type prefixes: Binary, Number, String.",
             )
+        if any(value.get(member) for member in _LISTS):
+            told = "Message attribute list values in SendMessage operation are not supported."
+            raise ServiceError("UnsupportedOperation", told)
         given = value.get("BinaryValue") if kind == "Binary" else value.get("StringValue")
         if not given:
             raise ServiceError(
@@ -66,6 +84,35 @@ def check_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> None:
                 f"The message (user) attribute '{name}' must contain a non-empty message attribute value for message "
                 f"attribute type '{kind}'.",
             )
+        if kind == "Number" and not _is_number(given):
+            told = f"Can't cast the value of message (user) attribute '{name}' to a number."
+            raise ServiceError("InvalidParameterValue", told)
+
+
+def check_system_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> None:
+    """SendMessage, MessageSystemAttributes: "Currently, the only supported message system attribute is
+    AWSTraceHeader. Its type must be String"."""
+    for name, value in attributes.items():
+        if name != "AWSTraceHeader":
+            told = f"Message system attribute name '{name}' is invalid. You can only use AWSTraceHeader."
+            raise ServiceError("InvalidParameterValue", told)
+        if value["DataType"] != "String" or not value.get("StringValue"):
+            told = f"The message system attribute '{name}' must be of the type String and contain a non-empty value."
+            raise ServiceError("InvalidParameterValue", told)
+
+
+def check_token(name: str, value: str) -> None:
+    """Of a message group, or for deduplication."""
+    if not _TOKEN.fullmatch(value):
+        told = f"Value {value} for parameter {name} is invalid. Reason: {name} can only include alphanumeric and punctuation characters. 1 to 128 in length."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
 
 
 def md5_of(text: str) -> str:

@@ -33,6 +33,8 @@ class Queue:
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         attributes = {**DEFAULTS, **_UNSET, **_attributes(wanted)}
         attributes.pop("FifoQueue", None)
+        if attributes["KmsMasterKeyId"]:
+            attributes.pop("SqsManagedSseEnabled")  # The other kind of encryption; only one is allowed.
         await ask("sqs", "SetQueueAttributes", QueueUrl=physical_id, Attributes=attributes)
         gone = sorted(_tags(old).keys() - _tags(wanted).keys())
         if gone:

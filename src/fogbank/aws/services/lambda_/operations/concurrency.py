@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import settings, state
+from fogbank.aws.services.lambda_ import paging, settings, state
 from fogbank.aws.services.lambda_.calling import ACCOUNT_CONCURRENCY, Caller
 from fogbank.functions.engine import InitFailed
 
@@ -85,6 +85,8 @@ class Concurrency(Operations):
                 "InvalidParameterValueException",
                 "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
             )
+        if count:
+            _check_provisioned(tx, function, who, one, count)
         if who.qualifier.isdigit():
             state.VERSIONS.put(tx, function.id, int(who.qualifier), row=replace(one, provisioned=count))
         else:
@@ -110,11 +112,12 @@ class Concurrency(Operations):
 
     def list_provisioned_concurrency_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
+        page, more = paging.page(request, _all_provisioned(tx, function), lambda found: found[0])
         rows = [
             {"FunctionArn": f"{function.arn}:{name}", **_shown(count, function.latest.modified_ms)}
-            for name, count, _ in _all_provisioned(tx, function)
+            for name, count, _ in page
         ]
-        return {"ProvisionedConcurrencyConfigs": rows}
+        return {"ProvisionedConcurrencyConfigs": rows, **more}
 
     def _named(self, call: Call, request: dict[str, Any]) -> state.Named:
         return state.named(call, request["FunctionName"], request["Qualifier"])
@@ -139,6 +142,24 @@ class Concurrency(Operations):
             for function in state.FUNCTIONS.all(tx)
             for _, count, one in _all_provisioned(tx, function)
         ]
+
+
+def _check_provisioned(tx: Tx, function: state.Function, who: state.Named, one: state.Published, count: int) -> None:
+    others = [found for found in _all_provisioned(tx, function) if found[0] != who.qualifier]
+    if any(found[2].version == one.version for found in others):
+        told = "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
+        if who.qualifier.isdigit():
+            told = "Version is pointed by a Provisioned Concurrency alias"
+        raise ServiceError("InvalidParameterValueException", told)
+    alias = None if who.qualifier.isdigit() else state.alias(tx, function, who.qualifier)
+    if alias is not None and alias.weights:
+        told = "Provisioned Concurrency Configs cannot be applied to an alias with a routing configuration."
+        raise ServiceError("InvalidParameterValueException", told)
+    if function.reserved is not None and sum(found[1] for found in others) + count > function.reserved:
+        told = (
+            "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"
+        )
+        raise ServiceError("InvalidParameterValueException", told)
 
 
 def _all_provisioned(tx: Tx, function: state.Function) -> list[tuple[str, int, state.Published]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import bundles, events, layers, settings, state
+from fogbank.aws.services.lambda_ import bundles, events, layers, mappings, settings, state, unserved
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _PAGE_MAX = 50  # ListFunctions: "Lambda returns up to 50 functions in a single response".
+_NAME_MAX = 64
+_TAGS_MAX = 50
 _DOWNLOAD = re.compile(r"/_fogbank-lambda-code/([0-9a-f]{64})\.zip")
 
 
 class Functions(Operations):
     service: ClassVar = "lambda"
+    refused: ClassVar = unserved.REFUSED
 
     def routes(self) -> list[Route]:
         return [Route(self._download, path=_DOWNLOAD)]
@@ -30,6 +33,7 @@ class Functions(Operations):
 
     async def create_function(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
+        _check_name(who.name)
         if request.get("PackageType") == "Image" or "ImageUri" in request["Code"]:
             raise ServiceError(
                 "InvalidParameterValueException",
@@ -51,19 +55,19 @@ class Functions(Operations):
             raise ServiceError(
                 "ResourceConflictException", f"Function already exist: {who.name}", status=409, fields={"Type": "User"}
             )
+        chosen = chosen | {settings.LAYER_SIZES: layers.check(tx, chosen.get("Layers", []))}
         latest = state.Published(
             state.LATEST, chosen, kept, call.new_id(), call.now_ms, description=request.get("Description", "")
         )
         function = state.Function(
-            call.new_id(), who.account, who.region, who.name, latest, tags=request.get("Tags", {})
+            call.new_id(), who.account, who.region, who.name, latest, tags=_checked_tags(request.get("Tags", {}))
         )
-        for arn in chosen.get("Layers", ()):
-            layers.find(tx, arn)
         self.house.share(Caller).version(tx, function, latest)
         one = latest
         if request.get("Publish"):
             function, one = publish(tx, call, function, latest.description)
         state.put(tx, function)
+        mappings.switch(tx, function, there=True)
         return settings.configuration(function, one, qualified=one is not latest)
 
     async def update_function_code(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +106,10 @@ class Functions(Operations):
         self, tx: Tx, call: Call, function: state.Function, latest: state.Published, *, publish_too: bool
     ) -> dict[str, Any]:
         """Put a new $LATEST; instances of the old one end when they are idle."""
-        for arn in set(latest.settings.get("Layers", ())) - set(function.latest.settings.get("Layers", ())):
-            layers.find(tx, arn)
+        if latest.settings.get("Layers") != function.latest.settings.get("Layers"):
+            kept = set(function.latest.settings.get("Layers", ()))
+            sizes = layers.check(tx, latest.settings.get("Layers", []), known=kept)
+            latest = replace(latest, settings=latest.settings | {settings.LAYER_SIZES: sizes})
         old, function = state.version_id(function, function.latest), replace(function, latest=latest)
         self.house.share(Caller).version(tx, function, latest)
         one = latest
@@ -142,8 +148,9 @@ class Functions(Operations):
                 continue
             if len(rows) >= limit:
                 return {"Functions": rows, "NextMarker": last}
-            rows.append(settings.configuration(function, function.latest, qualified=False))
-            if request.get("FunctionVersion") == "ALL":
+            every_version = request.get("FunctionVersion") == "ALL"
+            rows.append(settings.configuration(function, function.latest, qualified=every_version))
+            if every_version:
                 rows += [settings.configuration(function, one) for one in state.VERSIONS.all(tx, function.id)]
             last = function.name
         return {"Functions": rows}
@@ -153,6 +160,7 @@ class Functions(Operations):
         function = state.find(tx, who)
         if not who.qualifier:
             retire(tx, state.forget(tx, function), call.now_ms)
+            mappings.switch(tx, function, there=False)
             return
         if not who.qualifier.isdigit():
             raise ServiceError(
@@ -171,15 +179,24 @@ class Functions(Operations):
         retire(tx, [state.version_id(function, one)], call.now_ms)
 
     def list_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Tags": state.find(tx, state.named(call, request["Resource"])).tags}
+        mapping = mappings.by_arn(tx, request["Resource"])
+        return {"Tags": mapping.tags if mapping else state.find(tx, state.named(call, request["Resource"])).tags}
 
     def tag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        mapping = mappings.by_arn(tx, request["Resource"])
+        if mapping is not None:
+            mappings.put(tx, replace(mapping, tags=_checked_tags(mapping.tags | request["Tags"])))
+            return
         function = state.find(tx, state.named(call, request["Resource"]))
-        state.put(tx, replace(function, tags=function.tags | request["Tags"]))
+        state.put(tx, replace(function, tags=_checked_tags(function.tags | request["Tags"])))
 
     def untag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        function = state.find(tx, state.named(call, request["Resource"]))
         gone = set(request["TagKeys"])
+        mapping = mappings.by_arn(tx, request["Resource"])
+        if mapping is not None:
+            mappings.put(tx, replace(mapping, tags={k: v for k, v in mapping.tags.items() if k not in gone}))
+            return
+        function = state.find(tx, state.named(call, request["Resource"]))
         state.put(tx, replace(function, tags={k: v for k, v in function.tags.items() if k not in gone}))
 
     # -- code --
@@ -192,6 +209,22 @@ class Functions(Operations):
         if not path.is_file():
             return Response(404, [("content-type", "text/plain")], b"no such code\n")
         return Response(200, [("content-type", "application/zip")], path)
+
+
+def _check_name(name: str) -> None:
+    """CreateFunction, FunctionName: "If you specify only the function name, it is limited to 64 characters"."""
+    if len(name) > _NAME_MAX:
+        told = f"1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to {_NAME_MAX}"  # noqa: E501
+        raise ServiceError("ValidationException", told)
+
+
+def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
+    """Developer Guide, "Using tags on Lambda functions": at most fifty, none of AWS's own."""
+    if len(tags) > _TAGS_MAX:
+        raise ServiceError("InvalidParameterValueException", f"Number of tags exceeds resource tag limit. (Limit: {_TAGS_MAX}).")  # fmt: skip  # noqa: E501
+    if any(key.lower().startswith("aws:") for key in tags):
+        raise ServiceError("InvalidParameterValueException", "Tag keys starting with 'aws:' are reserved for system use.")  # fmt: skip  # noqa: E501
+    return tags
 
 
 def _chosen(request: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:

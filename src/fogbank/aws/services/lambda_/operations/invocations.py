@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events, permissions, state
+from fogbank.aws.services.lambda_ import events, paging, permissions, state, unserved
 from fogbank.aws.services.lambda_.calling import Caller
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _SYNC_BYTES_MAX = 6 * 1024 * 1024  # Lambda quotas: "Invocation payload (request and response)".
+_CLIENT_CONTEXT_MAX = 3583
 _ASYNC_BYTES_MAX = 1024 * 1024
 
 
 class Invocations(Operations):
     service: ClassVar = "lambda"
+    refused: ClassVar = unserved.REFUSED
 
     def backgrounds(self) -> list[Background]:
         return [Background("lambda: asynchronous invocations", self.house.share(events.EventQueue).run)]
@@ -36,7 +38,7 @@ class Invocations(Operations):
         if kind == "DryRun":
             await self.house.store.transact(caller.resolve, who, call.principal)
             return {"StatusCode": 204}
-        client = b64decode(request["ClientContext"]).decode() if "ClientContext" in request else ""
+        client = _client_context(request.get("ClientContext", ""))
         target, outcome = await caller.call(
             who,
             payload,
@@ -85,9 +87,11 @@ class Invocations(Operations):
     def list_function_event_invoke_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
         function = state.find(tx, who)
-        rows = events.CONFIGS.scan(tx, function.id)
+        rows, more = paging.page(
+            request, events.CONFIGS.scan(tx, function.id), lambda row: str(row[0][-1]) or state.LATEST
+        )
         named = [(state.Named(who.account, who.region, who.name, str(key[-1])), config) for key, config in rows]
-        return {"FunctionEventInvokeConfigs": [_shown(one, config) for one, config in named]}
+        return {"FunctionEventInvokeConfigs": [_shown(one, config) for one, config in named], **more}
 
     def _configure(self, tx: Tx, call: Call, request: dict[str, Any], before: events.EventConfig) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"], request.get("Qualifier"))
@@ -120,6 +124,20 @@ class Invocations(Operations):
                 fields={"Type": "User"},
             )
         return who, function, config
+
+
+def _client_context(text: str) -> str:
+    """Invoke, ClientContext: "Up to 3,583 bytes of base64-encoded data", JSON."""
+    try:
+        if len(text) > _CLIENT_CONTEXT_MAX:
+            raise ValueError("it is longer than 3583 bytes")
+        decoded = b64decode(text, validate=True).decode()
+        if decoded:
+            orjson.loads(decoded)
+    except ValueError as error:
+        told = f"Client context must be a valid Base64-encoded JSON object: {error}"
+        raise ServiceError("InvalidRequestContentException", told, fields={"Type": "User"}) from error
+    return decoded
 
 
 def _check(payload: bytes, kind: str) -> None:

@@ -93,6 +93,7 @@ class Layers(Operations):
 
     def remove_layer_version_permission(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         layer, policy = self._policy(tx, call, request)
+        state.check_revision(request.get("RevisionId"), policy.revision)
         left = [known for known in policy.statements if known["Sid"] != request["StatementId"]]
         if len(left) == len(policy.statements):
             told = f"Statement {request['StatementId']} is not found in resource policy."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events, state
+from fogbank.aws.services.lambda_ import events, mappings, paging, state, unserved
+from fogbank.aws.services.lambda_.mappings import MAPPINGS, Mapping, missing
 from fogbank.functions.triggers import model as triggers
-from fogbank.kernel.store.records import Records
+from fogbank.primitives import patterns
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -17,31 +18,24 @@ if TYPE_CHECKING:
 _LINKS = {"sqs": "aws.sqs_to_lambda", "dynamodb": "aws.dynamodb_to_lambda"}
 _BATCH = {"sqs": 10, "dynamodb": 100}
 _BATCH_MAX = {"sqs": 10_000, "dynamodb": 10_000}
-_NOT_SERVED = ("FilterCriteria", "TumblingWindowInSeconds", "KMSKeyArn", "ProvisionedPollerConfig", "MetricsConfig")
+_FILTERS_MAX = 10
+_NOT_SERVED = ("TumblingWindowInSeconds", "KMSKeyArn", "ProvisionedPollerConfig", "MetricsConfig")
+# What each kind of source has to itself ("CreateEventSourceMapping", "Request parameters": "(Kinesis and DynamoDB…)").
+_OF_STREAMS = (
+    "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor", "MaximumRecordAgeInSeconds",
+    "MaximumRetryAttempts", "BisectBatchOnFunctionError", "DestinationConfig",
+)  # fmt: skip
+_OF_QUEUES = ("ScalingConfig",)
 _KEPT = (
     "BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "StartingPosition",
     "StartingPositionTimestamp", "DestinationConfig", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError",
-    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig",
+    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig", "FilterCriteria",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    id: str
-    account: str
-    region: str
-    function_arn: str
-    source_arn: str
-    settings: dict[str, Any]
-    enabled: bool
-    modified_ms: int
-
-
-MAPPINGS = Records(Mapping, "lambda", "mapping")  # (account, region, id)
 
 
 class Mappings(Operations):
     service: ClassVar = "lambda"
+    refused: ClassVar = unserved.REFUSED
 
     def create_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
@@ -49,7 +43,7 @@ class Mappings(Operations):
         one = state.published(tx, function, who)
         source_arn = request.get("EventSourceArn", "")
         kind = _kind(source_arn)
-        _check(request)
+        _check(kind, request)
         for known in MAPPINGS.all(tx, call.account, call.region):
             if (known.function_arn, known.source_arn) == (who.arn, source_arn):
                 raise ServiceError(
@@ -75,13 +69,14 @@ class Mappings(Operations):
             settings,
             request.get("Enabled", True),
             call.now_ms,
+            request.get("Tags", {}),
         )
         self._put(tx, made, one)
         return _described(made, "Creating" if made.enabled else "Disabled")
 
     def update_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         before = self._find(tx, call, request)
-        _check(request)
+        _check(_kind(before.source_arn), request)
         who = state.named(call, request.get("FunctionName", before.function_arn))
         one = state.published(tx, state.find(tx, who), who)
         given = {name: _stored(request[name]) for name in _KEPT if name in request}
@@ -103,7 +98,8 @@ class Mappings(Operations):
             for mapping in MAPPINGS.all(tx, call.account, call.region)
             if wanted in (None, mapping.function_arn) and source in (None, mapping.source_arn)
         ]
-        return {"EventSourceMappings": [_described(mapping) for mapping in every]}
+        page, more = paging.page(request, every, lambda mapping: mapping.id, most=100)
+        return {"EventSourceMappings": [_described(mapping) for mapping in page], **more}
 
     def delete_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         mapping = self._find(tx, call, request)
@@ -114,9 +110,7 @@ class Mappings(Operations):
     def _find(self, tx: Tx, call: Call, request: dict[str, Any]) -> Mapping:
         found = MAPPINGS.get(tx, call.account, call.region, request["UUID"])
         if found is None:
-            raise ServiceError(
-                "ResourceNotFoundException", "The resource you requested does not exist.", fields={"Type": "User"}
-            )
+            raise missing()
         return found
 
     def _put(self, tx: Tx, mapping: Mapping, one: state.Published) -> None:
@@ -153,10 +147,11 @@ class Mappings(Operations):
             settings={
                 "queue_arn" if kind == "sqs" else "stream_arn": mapping.source_arn,
                 "report_batch_item_failures": "ReportBatchItemFailures" in settings.get("FunctionResponseTypes", ()),
+                "filters": [one["Pattern"] for one in settings.get("FilterCriteria", {}).get("Filters", [])],
                 "on_failure": settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""),
             },
         ))  # fmt: skip
-        MAPPINGS.put(tx, mapping.account, mapping.region, mapping.id, row=mapping)
+        mappings.put(tx, mapping)
 
 
 def _kind(arn: str) -> str:
@@ -166,21 +161,41 @@ def _kind(arn: str) -> str:
     raise ServiceError("InvalidParameterValueException", f"The event source {arn or '(none)'} is of a kind that is not served here.")  # fmt: skip  # noqa: E501
 
 
-def _check(request: dict[str, Any]) -> None:
+def _check(kind: str, request: dict[str, Any]) -> None:
     for name in _NOT_SERVED:
         if request.get(name):
             raise ServiceError("InvalidParameterValueException", f"{name} of event source mappings is not served here.")
     if request.get("ParallelizationFactor", 1) > 1:
         told = "A ParallelizationFactor above 1 is not served here: a shard's batches run one after the other."
         raise ServiceError("InvalidParameterValueException", told)
+    filters = [one.get("Pattern", "") for one in request.get("FilterCriteria", {}).get("Filters", [])]
+    if len(filters) > _FILTERS_MAX:
+        raise ServiceError("InvalidParameterValueException", f"Number of filters exceeds the limit of {_FILTERS_MAX}.")
+    for text in filters:
+        try:
+            patterns.compiled(text)
+        except patterns.BadPattern as error:
+            told = f"Invalid filter pattern definition: {error}."
+            raise ServiceError("InvalidParameterValueException", told) from error
     destination = request.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
     if destination:
         events.check_target(destination)
+    for name in _OF_STREAMS if kind == "sqs" else _OF_QUEUES:
+        if request.get(name) not in (None, {}):
+            told = f"Unsupported {name} parameter for given event source mapping type."
+            raise ServiceError("InvalidParameterValueException", told)
+    if request.get("StartingPosition") == "AT_TIMESTAMP":
+        # StartingPosition: "AT_TIMESTAMP is supported only for Amazon Kinesis streams, Amazon DocumentDB, Amazon MSK,
+        # and self-managed Apache Kafka."
+        told = "Unsupported starting position for given event source type."
+        raise ServiceError("InvalidParameterValueException", told)
 
 
 def _check_batch(kind: str, settings: dict[str, Any], *, fifo: bool) -> None:
     size, window_s = settings["BatchSize"], settings.get("MaximumBatchingWindowInSeconds", 0)
     most = 10 if fifo else _BATCH_MAX[kind]
+    if fifo and window_s:
+        raise ServiceError("InvalidParameterValueException", "Batching window is not supported for FIFO queues")
     if size > most:
         raise ServiceError("InvalidParameterValueException", f"Batch size {size} is larger than the {most} that this source allows.")  # fmt: skip  # noqa: E501
     if kind == "sqs" and size > 10 and not window_s:
@@ -199,15 +214,14 @@ def _described(mapping: Mapping, status: str = "") -> dict[str, Any]:
             "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}}, "TumblingWindowInSeconds": 0,
             "LastProcessingResult": "No records processed",
         }  # fmt: skip
-    account, region = mapping.account, mapping.region
     return {
         **defaults,
         **mapping.settings,
         "UUID": mapping.id,
         "EventSourceArn": mapping.source_arn,
-        "EventSourceMappingArn": f"arn:aws:lambda:{region}:{account}:event-source-mapping:{mapping.id}",
+        "EventSourceMappingArn": mapping.arn,
         "FunctionArn": mapping.function_arn,
         "LastModified": mapping.modified_ms / 1000,
         "State": status or ("Enabled" if mapping.enabled else "Disabled"),
-        "StateTransitionReason": "USER_INITIATED",
+        "StateTransitionReason": "USER_INITIATED" if _kind(mapping.source_arn) == "sqs" else "User action",
     }

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import settings, state
+from fogbank.aws.services.lambda_ import paging, settings, state
 from fogbank.aws.services.lambda_.state import URLS, Url
 from fogbank.aws.services.lambda_.urls import Urls
 
@@ -61,8 +61,9 @@ class FunctionUrls(Operations):
 
     def list_function_url_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
-        found = [URLS.get(tx, url_id) for url_id in state.URL_IDS.all(tx, function.id)]
-        return {"FunctionUrlConfigs": [_described(call, one) for one in found if one is not None]}
+        found = [url for url_id in state.URL_IDS.all(tx, function.id) if (url := URLS.get(tx, url_id)) is not None]
+        page, more = paging.page(request, found, lambda url: url.qualifier or state.LATEST)
+        return {"FunctionUrlConfigs": [_described(call, one) for one in page], **more}
 
     def delete_function_url_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         function, found = _find(tx, call, request)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import settings, state
+from fogbank.aws.services.lambda_ import events, paging, settings, state, unserved
 from fogbank.aws.services.lambda_.operations.functions import publish
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 
+_ALIAS = re.compile(r"(?![0-9]+$)[a-zA-Z0-9-_]+")
+
+
 class Versions(Operations):
     service: ClassVar = "lambda"
+    refused: ClassVar = unserved.REFUSED
 
     def publish_version(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
@@ -32,11 +37,15 @@ class Versions(Operations):
     def list_versions_by_function(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
         every = [function.latest, *state.VERSIONS.all(tx, function.id)]
-        return {"Versions": [settings.configuration(function, one) for one in every]}
+        page, more = paging.page(request, every, lambda one: one.version)
+        return {"Versions": [settings.configuration(function, one) for one in page], **more}
 
     def create_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
         name = request["Name"]
+        if not _ALIAS.fullmatch(name):
+            told = f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)"  # noqa: E501
+            raise ServiceError("ValidationException", told)
         if state.ALIASES.get(tx, function.id, name) is not None:
             raise ServiceError(
                 "ResourceConflictException",
@@ -75,18 +84,26 @@ class Versions(Operations):
         function = state.find(tx, state.named(call, request["FunctionName"]))
         wanted = request.get("FunctionVersion")
         every = [alias for alias in state.ALIASES.all(tx, function.id) if wanted in (None, alias.version)]
-        return {"Aliases": [described(function, alias) for alias in every]}
+        page, more = paging.page(request, every, lambda alias: alias.name)
+        return {"Aliases": [described(function, alias) for alias in page], **more}
 
     def delete_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         function = state.find(tx, state.named(call, request["FunctionName"]))
         state.ALIASES.delete(tx, function.id, request["Name"])
         state.POLICIES.delete(tx, function.id, request["Name"])
+        events.CONFIGS.delete(tx, function.id, request["Name"])
         tx.emit("lambda.provisioned")
 
     def _check(self, tx: Tx, function: state.Function, made: state.Alias) -> None:
         who = state.Named(function.account, function.region, function.name)
         for version in (made.version, *made.weights):
             state.published(tx, function, who.at(version))
+        if len(made.weights) > 1:
+            told = "Number of items in AdditionalVersionWeights cannot be greater than 1"
+            raise ServiceError("InvalidParameterValueException", told)
+        if made.version in made.weights:
+            told = f"Invalid function version {made.version}. Function version {made.version} is already included in routing configuration."  # noqa: E501
+            raise ServiceError("InvalidParameterValueException", told)
         if made.weights and (made.version == state.LATEST or state.LATEST in made.weights):
             raise ServiceError("InvalidParameterValueException", "$LATEST is not supported for an alias pointing to more than 1 version")  # fmt: skip  # noqa: E501
 

@@ -10,25 +10,35 @@ import orjson
 
 from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.s3 import answers, state
+from fogbank.aws.services.s3 import answers, state, unserved
 from fogbank.aws.services.s3.state import Bucket
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 # User Guide, "General purpose bucket naming rules".
+_LISTED_MAX = 10_000
 _NAME = re.compile(r"(?!xn--|sthree-|\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _AES = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]}
 
 
 class Buckets(Operations):
     service: ClassVar = "s3"
+    refused: ClassVar = unserved.REFUSED
+    without_effect: ClassVar = unserved.WITHOUT_EFFECT
 
     def create_bucket(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name = request["Bucket"]
         if not _NAME.fullmatch(name):
             raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", fields={"BucketName": name})
-        region = (request.get("CreateBucketConfiguration") or {}).get("LocationConstraint") or call.region
+        configuration = request.get("CreateBucketConfiguration") or {}
+        region = configuration.get("LocationConstraint") or call.region
+        if {"Bucket", "Location"} & configuration.keys():
+            raise ServiceError("NotImplemented", "fogbank does not serve directory buckets.", status=501)
+        if request.get("ACL", "private") != "private":
+            told = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
+            raise ServiceError("InvalidBucketAclWithObjectOwnership", told)
+        answers.check_acl(request)
         before = state.BUCKETS.get(tx, name)
         if before is not None and before.account != call.account:
             told = "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again."  # noqa: E501
@@ -37,14 +47,15 @@ class Buckets(Operations):
             told = "Your previous request to create the named bucket succeeded and you already own it."
             raise ServiceError("BucketAlreadyOwnedByYou", told, status=409, fields={"BucketName": name})
         if before is None:
-            state.BUCKETS.put(tx, name, row=Bucket(name, call.account, region, call.now_ms))
+            settings = {"tags": configuration["Tags"]} if configuration.get("Tags") else {}
+            state.BUCKETS.put(tx, name, row=Bucket(name, call.account, region, call.now_ms, settings))
         return {"Location": f"/{name}"}
 
     def head_bucket(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return {"BucketRegion": state.bucket(tx, request["Bucket"]).region}
+        return {"BucketRegion": state.bucket_of(tx, request).region}
 
     def delete_bucket(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        bucket = state.bucket(tx, request["Bucket"])
+        bucket = state.bucket_of(tx, request)
         if any(True for kept in (state.OBJECTS, state.EARLIER) for _ in kept.scan(tx, bucket.name, limit=1)):
             told = "The bucket you tried to delete is not empty"
             if bucket.versioning:
@@ -53,13 +64,26 @@ class Buckets(Operations):
         state.BUCKETS.delete(tx, bucket.name)
 
     def list_buckets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        prefix = request.get("Prefix", "")
-        own = [b for b in state.BUCKETS.all(tx) if b.account == call.account and b.name.startswith(prefix)]
-        rows = [{"Name": b.name, "CreationDate": moment(b.created_ms), "BucketRegion": b.region} for b in own]
-        return {"Buckets": rows, "Owner": {"ID": answers.owner_id(call.account)}}
+        """ListBuckets: in pages only where MaxBuckets asks for them."""
+        prefix, after = request.get("Prefix", ""), request.get("ContinuationToken", "")
+        own = [
+            b for b in state.BUCKETS.all(tx)
+            if b.account == call.account and b.name.startswith(prefix) and b.name > after
+            and request.get("BucketRegion", b.region) == b.region
+        ]  # fmt: skip
+        limit = request.get("MaxBuckets", _LISTED_MAX)
+        if not 1 <= limit <= _LISTED_MAX:
+            fields = {"ArgumentName": "max-buckets", "ArgumentValue": limit}
+            told = f"Argument max-buckets must be an integer between 1 and {_LISTED_MAX}."
+            raise ServiceError("InvalidArgument", told, fields=fields)
+        page = own[:limit]
+        rows = [{"Name": b.name, "CreationDate": moment(b.created_ms), "BucketRegion": b.region} for b in page]
+        shown = {"Prefix": prefix} if "Prefix" in request else {}
+        shown |= {"ContinuationToken": page[-1].name} if len(own) > limit else {}
+        return {"Buckets": rows, "Owner": {"ID": answers.owner_id(call.account)}, **shown}
 
     def get_bucket_location(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        region = state.bucket(tx, request["Bucket"]).region
+        region = state.bucket_of(tx, request).region
         return {"LocationConstraint": "" if region == "us-east-1" else region}
 
     # -- what is set on a bucket --
@@ -83,7 +107,7 @@ class Buckets(Operations):
         self._set(tx, request, "encryption", request["ServerSideEncryptionConfiguration"])
 
     def get_bucket_encryption(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        kept = state.bucket(tx, request["Bucket"]).settings.get("encryption", _AES)
+        kept = state.bucket_of(tx, request).settings.get("encryption", _AES)
         return {"ServerSideEncryptionConfiguration": kept}
 
     def put_public_access_block(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
@@ -113,17 +137,17 @@ class Buckets(Operations):
         self._set(tx, request, "versioning", wanted["Status"])
 
     def get_bucket_versioning(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        status = state.bucket(tx, request["Bucket"]).versioning
+        status = state.bucket_of(tx, request).versioning
         return {"Status": status} if status else {}
 
     def _set(self, tx: Tx, request: dict[str, Any], name: str, value: Any) -> None:
-        bucket = state.bucket(tx, request["Bucket"])
+        bucket = state.bucket_of(tx, request)
         settings = {key: kept for key, kept in bucket.settings.items() if key != name}
         settings |= {name: value} if value is not None else {}
         state.BUCKETS.put(tx, bucket.name, row=replace(bucket, settings=settings))
 
     def _get(self, tx: Tx, request: dict[str, Any], name: str, code: str, told: str) -> Any:
-        bucket = state.bucket(tx, request["Bucket"])
+        bucket = state.bucket_of(tx, request)
         if name not in bucket.settings:
             raise ServiceError(code, told, status=404, fields={"BucketName": bucket.name})
         return bucket.settings[name]

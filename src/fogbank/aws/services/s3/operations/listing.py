@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.s3 import answers, state
+from fogbank.aws.services.s3 import answers, state, unserved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,42 +63,61 @@ def encoding(request: dict[str, Any]) -> Callable[[str], str]:
     return quote if request.get("EncodingType") == "url" else str
 
 
+def _echoed(request: dict[str, Any], *names: str) -> dict[str, str]:
+    """What the caller gave, encoded as the keys are."""
+    encode = encoding(request)
+    shown = {name: encode(request[name]) for name in names if name in request}
+    return shown | ({"EncodingType": request["EncodingType"]} if "EncodingType" in request else {})
+
+
+def _behind_token(token: str) -> str:
+    try:
+        return b64decode(token, validate=True).decode()
+    except ValueError as error:
+        fields = {"ArgumentName": "continuation-token", "ArgumentValue": token}
+        raise ServiceError("InvalidArgument", "The continuation token provided is incorrect", fields=fields) from error
+
+
 class Listing(Operations):
     service: ClassVar = "s3"
+    refused: ClassVar = unserved.REFUSED
+    without_effect: ClassVar = unserved.WITHOUT_EFFECT
 
     def list_objects_v2(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         token = request.get("ContinuationToken")
-        after = token if token is not None else request.get("StartAfter", "")
+        after = _behind_token(token) if token is not None else request.get("StartAfter", "")
         page, listed = self._list(tx, call, request, after, with_owner=bool(request.get("FetchOwner")))
-        shown: dict[str, Any] = {n: request[n] for n in ["StartAfter", "ContinuationToken"] if n in request}
+        shown = {"ContinuationToken": token} if token is not None else {}
+        if "StartAfter" in request:
+            shown["StartAfter"] = encoding(request)(request["StartAfter"])
         if page.truncated:
-            shown["NextContinuationToken"] = page.last
+            shown["NextContinuationToken"] = b64encode(page.last.encode()).decode()
         return {**listed, **shown, "KeyCount": len(page.entries) + len(page.rolled)}
 
     def list_objects(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         page, listed = self._list(tx, call, request, request.get("Marker", ""), with_owner=True)
-        listed["Marker"] = request.get("Marker", "")
+        listed["Marker"] = encoding(request)(request.get("Marker", ""))
         if page.truncated and page.delimiter:
-            listed["NextMarker"] = page.last
+            listed["NextMarker"] = encoding(request)(page.last)
         return listed
 
     def _list(
         self, tx: Tx, call: Call, request: dict[str, Any], after: str, *, with_owner: bool
     ) -> tuple[Page, dict[str, Any]]:
-        bucket, page, encode = state.bucket(tx, request["Bucket"]), page_of(request), encoding(request)
+        bucket, page, encode = state.bucket_of(tx, request), page_of(request), encoding(request)
         account = call.account if with_owner else ""
         for found in _behind(tx, bucket.name, page, after):
             if not found.marker and not page.take(found.key, _listed(found, encode(found.key), account)):
                 break
         return page, {
-            **{n: request[n] for n in ["Delimiter", "EncodingType"] if n in request},
+            **_echoed(request, "Delimiter"),
             "Name": bucket.name, "Prefix": encode(page.prefix), "MaxKeys": page.limit, "IsTruncated": page.truncated,
             "Contents": page.entries, "CommonPrefixes": [{"Prefix": encode(group)} for group in page.rolled],
         }  # fmt: skip
 
     def list_object_versions(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         """Keys in order, of each its versions from the newest on."""
-        bucket, page, encode = state.bucket(tx, request["Bucket"]), page_of(request), encoding(request)
+        bucket, page, encode = state.bucket_of(tx, request), page_of(request), encoding(request)
         marker, version_marker = request.get("KeyMarker", ""), request.get("VersionIdMarker", "")
         if version_marker and not marker:
             raise ServiceError("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
@@ -106,7 +126,9 @@ class Listing(Operations):
             if not page.take(found.key, (found, newest)):
                 break
             last = None if page.group(found.key) else found
-        shown = {n: request[n] for n in ["Delimiter", "EncodingType", "KeyMarker", "VersionIdMarker"] if n in request}
+        shown = _echoed(request, "Delimiter", "KeyMarker")
+        if "VersionIdMarker" in request:
+            shown["VersionIdMarker"] = request["VersionIdMarker"]
         if page.truncated:
             shown["NextKeyMarker"] = encode(page.last)
             shown |= {"NextVersionIdMarker": last.version} if last is not None else {}
@@ -164,6 +186,9 @@ def _listed(found: Object, key: str, account: str) -> dict[str, Any]:
         "Size": found.size,
         "StorageClass": found.headers.get("StorageClass", "STANDARD"),
     }
+    if found.checksums:
+        shown["ChecksumAlgorithm"] = [name.removeprefix("Checksum") for name in found.checksums]
+        shown["ChecksumType"] = found.checksum_type or "FULL_OBJECT"
     return shown | ({"Owner": {"ID": answers.owner_id(account)}} if account else {})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.s3 import answers, checksums, state
+from fogbank.aws.services.s3 import answers, checksums, state, unserved
 from fogbank.aws.services.s3.operations.listing import encoding, page_of
 from fogbank.aws.services.s3.state import Object, Part, Upload
 
@@ -28,51 +28,62 @@ _PIECE_BYTES = 1 << 20
 
 class Multipart(Operations):
     service: ClassVar = "s3"
+    refused: ClassVar = unserved.REFUSED
+    without_effect: ClassVar = unserved.WITHOUT_EFFECT
 
     def create_multipart_upload(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         answers.check_key(request["Key"])
-        bucket = state.bucket(tx, request["Bucket"])
+        bucket = state.bucket_of(tx, request)
+        answers.check_acl(request)
+        answers.check_metadata(request.get("Metadata", {}))
         algorithm = request.get("ChecksumAlgorithm", "")
-        kind = request.get("ChecksumType", "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE")
+        kind = checksums.kind_of_upload(algorithm, request.get("ChecksumType")) if algorithm else ""
+        checksums.new(algorithm or checksums.DEFAULT)
+        encryption = answers.encryption(bucket, request)
         begun = Upload(
-            call.new_id().replace("-", ""), request["Key"], call.now_ms, answers.chosen_headers(request),
-            request.get("Metadata", {}), answers.chosen_tags(request.get("Tagging", "")), algorithm,
-            kind if algorithm else "",
+            call.new_id().replace("-", ""), request["Key"], call.now_ms, answers.chosen_headers(request) | encryption,
+            request.get("Metadata", {}), answers.chosen_tags(request.get("Tagging", "")), algorithm, kind,
         )  # fmt: skip
         state.UPLOADS.put(tx, bucket.name, begun.key, begun.id, row=begun)
         shown = {"ChecksumAlgorithm": algorithm, "ChecksumType": kind} if algorithm else {}
         return {
-            "Bucket": bucket.name, "Key": begun.key, "UploadId": begun.id, "ServerSideEncryption": "AES256", **shown,
+            "Bucket": bucket.name, "Key": begun.key, "UploadId": begun.id, **shown, **answers.encrypted(encryption),
         }  # fmt: skip
 
     async def upload_part(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        await self.house.store.transact(state.upload, request["Bucket"], request["Key"], request["UploadId"])
+        upload = await self.house.store.transact(state.upload_of, request)
         _check_number(request["PartNumber"])
         body = request.get("Body", b"")
-        kept = checksums.check(request, body)
+        checksums.check_part(upload.algorithm, upload.checksum_type, request)
+        kept = checksums.check(request, body, upload.algorithm or checksums.DEFAULT)
         etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
         blob = await self.house.blobs.put(body, owner=call.new_id())
         await self._keep(request, Part(request["PartNumber"], etag, len(body), call.now_ms, blob, kept))
-        return {"ETag": f'"{etag}"', "ServerSideEncryption": "AES256", **kept}
+        return {"ETag": f'"{etag}"', **kept, **answers.encrypted(upload.headers)}
 
     async def upload_part_copy(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        await self.house.store.transact(state.upload, request["Bucket"], request["Key"], request["UploadId"])
+        upload = await self.house.store.transact(state.upload_of, request)
         _check_number(request["PartNumber"])
         bucket, key, version = answers.copy_source(request["CopySource"])
-        source = await self.house.store.transact(state.object_, bucket, key, version)
+        source = await self.house.store.transact(state.source_of, request, bucket, key, version)
         answers.check_copy_conditions(source, request)
         asked = {"Range": request["CopySourceRange"]} if "CopySourceRange" in request else {}
         start, length, _ = answers.part_of(source, asked)
         digest = hashlib.md5(usedforsecurity=False)
+        algorithm = upload.algorithm or checksums.DEFAULT
+        checksum = checksums.new(algorithm)
         path = self.house.blobs.path(source.blob) if source.blob else None
         pieces = _read(path, start, length) if path else iter([source.body[start : start + length]])
         try:
-            blob = await self.house.blobs.put(_digesting(pieces, digest), owner=call.new_id())
+            blob = await self.house.blobs.put(_digesting(pieces, digest, checksum), owner=call.new_id())
         except FileNotFoundError as error:
             raise state.no_such_key(key) from error
-        await self._keep(request, Part(request["PartNumber"], digest.hexdigest(), length, call.now_ms, blob))
-        result = {"ETag": f'"{digest.hexdigest()}"', "LastModified": moment(call.now_ms)}
-        return {"CopyPartResult": result, **({"CopySourceVersionId": source.version} if version else {})}
+        kept = checksums.shown(algorithm, checksum)
+        part = Part(request["PartNumber"], digest.hexdigest(), length, call.now_ms, blob, kept)
+        await self._keep(request, part)
+        result = {"ETag": f'"{part.etag}"', "LastModified": moment(call.now_ms), **(kept if upload.algorithm else {})}
+        shown = {"CopySourceVersionId": source.version} if version else {}
+        return {"CopyPartResult": result, **shown, **answers.encrypted(upload.headers)}
 
     async def _keep(self, request: dict[str, Any], part: Part) -> None:
         try:
@@ -84,7 +95,7 @@ class Multipart(Operations):
             self.house.blobs.delete(blob)
 
     def _put_part(self, tx: Tx, request: dict[str, Any], part: Part) -> list[str]:
-        upload = state.upload(tx, request["Bucket"], request["Key"], request["UploadId"], lock=True)
+        upload = state.upload_of(tx, request, lock=True)
         before = state.PARTS.get(tx, upload.id, part.number)
         state.PARTS.put(tx, upload.id, part.number, row=part)
         return [before.blob] if before else []
@@ -93,19 +104,27 @@ class Multipart(Operations):
         upload, parts = await self.house.store.transact(self._chosen, request)
         paths = [self.house.blobs.path(part.blob) for part in parts]
         pieces = (piece for path, part in zip(paths, parts, strict=True) for piece in _read(path, 0, part.size))
-        kept = checksums.composed(upload.algorithm, upload.checksum_type, [part.checksums for part in parts], request)
+        algorithm = upload.algorithm or checksums.DEFAULT
+        whole = checksums.new(algorithm)
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
         etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
         sizes = [part.size for part in parts]
+        if request.get("MpuObjectSize", sum(sizes)) != sum(sizes):
+            told = f"The provided 'x-amz-mp-object-size' header value {request['MpuObjectSize']} does not match what was computed: {sum(sizes)}"  # noqa: E501
+            raise ServiceError("InvalidRequest", told)
         try:
-            blob = await self.house.blobs.put(pieces, owner=call.new_id())
+            blob = await self.house.blobs.put(_digesting(pieces, whole), owner=call.new_id())
         except FileNotFoundError as error:  # Another request completed or aborted it meanwhile.
             raise ServiceError("OperationAborted", "The upload was ended by another request.", status=409) from error
+        composite = upload.checksum_type == checksums.COMPOSITE
+        own = [part.checksums for part in parts] if upload.algorithm else []
+        kept = checksums.composed(algorithm, own) if composite else checksums.shown(algorithm, whole)
         made = Object(
             upload.key, etag, sum(sizes), call.now_ms, upload.headers, upload.metadata, kept, upload.tags, blob=blob,
-            parts=sizes,
+            parts=sizes, part_checksums=own, checksum_type=upload.checksum_type or checksums.FULL_OBJECT,
         )  # fmt: skip
         try:
+            checksums.compare(algorithm, kept, request)
             version, loose = await self.house.store.transact(self._complete, request, made, call.new_id())
         except BaseException:
             self.house.blobs.delete(blob)
@@ -113,15 +132,15 @@ class Multipart(Operations):
         for one in loose:
             self.house.blobs.delete(one)
         where = f"http://{call.host}/{request['Bucket']}/{upload.key}"
-        shown = {"ChecksumType": upload.checksum_type} if kept else {}
+        shown = {"ChecksumType": made.checksum_type, **answers.encrypted(upload.headers)}
         return {
             "Location": where, "Bucket": request["Bucket"], "Key": upload.key, "ETag": f'"{etag}"',
-            "ServerSideEncryption": "AES256", **kept, **shown, **version,
+            **kept, **shown, **version,
         }  # fmt: skip
 
     def _chosen(self, tx: Tx, request: dict[str, Any]) -> tuple[Upload, list[Part]]:
         """The parts that the caller names, in order. Raises InvalidPart, InvalidPartOrder, EntityTooSmall."""
-        upload = state.upload(tx, request["Bucket"], request["Key"], request["UploadId"])
+        upload = state.upload_of(tx, request)
         named = request.get("MultipartUpload", {}).get("Parts", [])
         if not named:
             told = "The XML you provided was not well-formed or did not validate against our published schema"
@@ -151,7 +170,7 @@ class Multipart(Operations):
         return upload, chosen
 
     def _complete(self, tx: Tx, request: dict[str, Any], made: Object, new_id: str) -> tuple[dict[str, str], list[str]]:
-        bucket = state.bucket(tx, request["Bucket"])
+        bucket = state.bucket_of(tx, request)
         upload = state.upload(tx, bucket.name, made.key, request["UploadId"], lock=True)
         answers.check_write_conditions(state.OBJECTS.get(tx, bucket.name, made.key, lock=True), request)
         kept, loose = state.put(tx, bucket, made, new_id)
@@ -159,7 +178,7 @@ class Multipart(Operations):
 
     async def abort_multipart_upload(self, call: Call, request: dict[str, Any]) -> None:
         def abort(tx: Tx) -> list[str]:
-            upload = state.upload(tx, request["Bucket"], request["Key"], request["UploadId"], lock=True)
+            upload = state.upload_of(tx, request, lock=True)
             return state.forget_upload(tx, request["Bucket"], upload)
 
         for blob in await self.house.store.transact(abort):
@@ -168,12 +187,14 @@ class Multipart(Operations):
     # -- listing --
 
     def list_parts(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        upload = state.upload(tx, request["Bucket"], request["Key"], request["UploadId"])
+        upload = state.upload_of(tx, request)
         after, limit = int(request.get("PartNumberMarker", 0)), min(request.get("MaxParts", _PAGE_MAX), _PAGE_MAX)
         behind = [part for part in state.PARTS.all(tx, upload.id) if part.number > after]
         shown = behind[:limit]
         owner = {"ID": answers.owner_id(call.account)}
+        checks = {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.checksum_type}
         return {
+            **(checks if upload.algorithm else {}),
             "Bucket": request["Bucket"], "Key": upload.key, "UploadId": upload.id, "PartNumberMarker": after,
             "NextPartNumberMarker": shown[-1].number if shown else 0, "MaxParts": limit,
             "IsTruncated": len(behind) > len(shown), "Initiator": owner, "Owner": owner,
@@ -186,7 +207,7 @@ class Multipart(Operations):
         }  # fmt: skip
 
     def list_multipart_uploads(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        bucket, page, encode = state.bucket(tx, request["Bucket"]), page_of(request, "MaxUploads"), encoding(request)
+        bucket, page, encode = state.bucket_of(tx, request), page_of(request, "MaxUploads"), encoding(request)
         marker, id_marker = request.get("KeyMarker", ""), request.get("UploadIdMarker", "")
         owner = {"ID": answers.owner_id(call.account)}
         last_id = ""
@@ -230,7 +251,8 @@ def _read(path: Path, start: int, length: int) -> Iterator[bytes]:
             yield piece
 
 
-def _digesting(pieces: Iterator[bytes], digest: Any) -> Iterator[bytes]:
+def _digesting(pieces: Iterator[bytes], *digests: Any) -> Iterator[bytes]:
     for piece in pieces:
-        digest.update(piece)
+        for digest in digests:
+            digest.update(piece)
         yield piece

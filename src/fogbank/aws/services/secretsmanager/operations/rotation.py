@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 _STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _RATE = re.compile(r"rate\((\d+) (hour|hours|day|days)\)")
+_DURATION = re.compile(r"([1-9]|1\d|2[0-4])h")
 _CHANGED = "secretsmanager.rotation"
 _RETRY_MS = _HOUR_MS
 
 
 class Rotation(Operations):
     service: ClassVar = "secretsmanager"
+    refused: ClassVar = {"RotateSecret": {"ExternalSecretRotationMetadata": ([],), "ExternalSecretRotationRoleArn": ()}}
 
     def backgrounds(self) -> list[Background]:
         return [Background("secretsmanager: rotate", self._work)]
@@ -46,6 +48,14 @@ class Rotation(Operations):
         if not function:
             raise state.invalid("No Lambda rotation function ARN is associated with this secret.")
         rules = request.get("RotationRules", found.rules)
+        _check_rules(rules)
+        pending = state.staged(tx, found, state.PENDING)
+        token = request.get("ClientRequestToken")
+        if pending is not None and state.CURRENT not in pending.stages and not pending.empty and token != pending.id:
+            # RotateSecret: "If the AWSPENDING staging label is present but not attached to the same version as
+            # AWSCURRENT, then any later invocation of RotateSecret assumes that a previous rotation request is still
+            # in progress and returns an error."
+            raise state.invalid("A previous rotation isn't complete. That rotation will be reattempted.")
         made = replace(found, function_arn=function, rules=rules, rotates=True)
         made = replace(made, next_rotation_ms=_next_ms(rules, call.now_ms))
         state.put(tx, made)
@@ -93,11 +103,27 @@ class Rotation(Operations):
     async def _rotate_due(self, secret: Secret, now_ms: int) -> None:
         """The next moment is set first: one that fails is tried again later, not at once for ever."""
         moved = replace(secret, next_rotation_ms=now_ms + _RETRY_MS)
-        await self.house.store.transact(state.put, moved)
+        token = await self.house.store.transact(_put_off, moved, self.house.ids.new())
         try:
-            await self._rotate(moved, self.house.ids.new())
+            await self._rotate(moved, token)
         except ServiceError as error:
             self.house.telemetry.error("a secret was not rotated", secret=secret.arn, error=error.message)
+
+
+def _check_rules(rules: dict[str, Any]) -> None:
+    """API reference, RotationRulesType."""
+    if "AutomaticallyAfterDays" in rules and "ScheduleExpression" in rules:
+        told = "You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules."
+        raise ServiceError("InvalidParameterException", told)
+    if "Duration" in rules and not _DURATION.fullmatch(rules["Duration"]):
+        raise ServiceError("InvalidParameterException", "The Duration of a rotation window is hours, for example 3h.")
+
+
+def _put_off(tx: Tx, moved: Secret, new_id: str) -> str:
+    """Set the next moment; the answer is the version to rotate to: of an attempt that did not end, or a new one."""
+    state.put(tx, moved)
+    pending = state.staged(tx, moved, state.PENDING)
+    return pending.id if pending is not None and state.CURRENT not in pending.stages else new_id
 
 
 def _begin(tx: Tx, secret: Secret, token: str, now_ms: int) -> None:

@@ -11,10 +11,13 @@ import orjson
 from fogbank.aws.protocol.times import moment
 from fogbank.aws.service import Background, Call, Operations, ServiceError
 from fogbank.aws.services.secretsmanager import state
+from fogbank.aws.services.secretsmanager.filters import matches
 from fogbank.aws.services.secretsmanager.operations.values import kept_version
 from fogbank.aws.services.secretsmanager.state import SECRETS, VERSIONS, Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.kernel.store import Tx
 
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]+")
@@ -27,6 +30,13 @@ _PURGE_EVERY_MS = 3_600_000
 
 class Secrets(Operations):
     service: ClassVar = "secretsmanager"
+
+    refused: ClassVar = {
+        "CreateSecret": {"AddReplicaRegions": ([],), "ForceOverwriteReplicaSecret": (False,),
+                         "CrossAccountPrimaryARN": (), "Type": ()},
+        "UpdateSecret": {"Type": ()},
+        "PutResourcePolicy": {"PolicyName": ("default",)},
+    }  # fmt: skip
 
     def backgrounds(self) -> list[Background]:
         return [Background("secretsmanager: forget deleted secrets", self._purge)]
@@ -97,19 +107,15 @@ class Secrets(Operations):
         every = [
             one for one in SECRETS.all(tx, call.account, call.region)
             if (not one.deleted_ms or request.get("IncludePlannedDeletion"))
-            and all(_matches(one, chosen) for chosen in request.get("Filters", []))
+            and all(matches(one, chosen) for chosen in request.get("Filters", []))
         ]  # fmt: skip
-        every.sort(key=lambda one: (one.created_ms, one.name), reverse=request.get("SortOrder", "desc") == "desc")
-        token = request.get("NextToken", "0")
-        if not token.isdecimal():
-            raise ServiceError("InvalidNextTokenException", "The NextToken value is invalid.")
-        start = int(token)
-        limit = min(request.get("MaxResults", _PAGE_MAX), _PAGE_MAX)
+        order = _ORDERS[request.get("SortBy", "created-date")]
+        every.sort(key=lambda one: (order(one), one.name), reverse=request.get("SortOrder", "desc") == "desc")
+        page, more = state.page(request, every, _PAGE_MAX)
         rows = []
-        for one in every[start : start + limit]:
+        for one in page:
             stages = {each.id: each.stages for each in VERSIONS.all(tx, one.id) if each.stages}
             rows.append(_shown(one) | ({"SecretVersionsToStages": stages} if stages else {}))
-        more = {"NextToken": str(start + limit)} if len(every) > start + limit else {}
         return {"SecretList": rows, **more}
 
     # -- the end of a secret --
@@ -166,17 +172,22 @@ class Secrets(Operations):
 
     def put_resource_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.find(tx, call, request["SecretId"])
-        _check_policy(request["ResourcePolicy"])
+        document = _check_policy(request["ResourcePolicy"])
+        if request.get("BlockPublicPolicy") and _is_public(document):
+            told = "You can't attach a resource policy that allows broad access to the secret."
+            raise ServiceError("PublicPolicyException", told)
         state.put(tx, replace(found, policy=request["ResourcePolicy"]))
         return {"ARN": found.arn, "Name": found.name}
 
     def get_resource_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.find(tx, call, request["SecretId"])
+        _check_policy_name(request)
         shown = {"ARN": found.arn, "Name": found.name}
         return shown | ({"ResourcePolicy": found.policy} if found.policy else {})
 
     def delete_resource_policy(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.find(tx, call, request["SecretId"])
+        _check_policy_name(request)
         state.put(tx, replace(found, policy=""))
         return {"ARN": found.arn, "Name": found.name}
 
@@ -187,25 +198,41 @@ def _purge_due(tx: Tx, now_ms: int) -> None:
             state.forget(tx, found)
 
 
-def _check_policy(text: str) -> None:
+def _check_policy_name(request: dict[str, Any]) -> None:
+    """GetResourcePolicy, PolicyName: there is no other than the default one."""
+    if request.get("PolicyName", "default") != "default":
+        raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified resource policy.")
+
+
+def _check_policy(text: str) -> dict[str, Any]:
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict) or "Statement" not in document:
         raise ServiceError("MalformedPolicyDocumentException", "This resource policy contains an invalid Json")
+    return document
 
 
-def _matches(secret: Secret, chosen: dict[str, Any]) -> bool:
-    """ListSecrets, "Filters": each value is a beginning ("!" turns it round); one of them must hold."""
-    of_tags = {"tag-key": list(secret.tags), "tag-value": list(secret.tags.values())}
-    fields = {"name": [secret.name], "description": secret.description.split(), **of_tags}
-    words = fields.get(chosen["Key"], [part for known in fields.values() for part in known])
-    for value in chosen.get("Values", []):
-        turned, beginning = value.startswith("!"), value.removeprefix("!")
-        if any(word.lower().startswith(beginning.lower()) for word in words) != turned:
+def _is_public(document: dict[str, Any]) -> bool:
+    """PutResourcePolicy, BlockPublicPolicy: "policies that allow broad access to the secret, for example those that
+    use a wildcard for the principal"."""
+    statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
+    for statement in statements:
+        principal = statement.get("Principal")
+        named = principal.get("AWS") if isinstance(principal, dict) else principal
+        every = named if isinstance(named, list) else [named]
+        if statement.get("Effect") == "Allow" and "*" in every and not statement.get("Condition"):
             return True
     return False
+
+
+_ORDERS: dict[str, Callable[[Secret], Any]] = {
+    "created-date": lambda one: one.created_ms,
+    "last-accessed-date": lambda one: one.accessed_ms,
+    "last-changed-date": lambda one: one.changed_ms,
+    "name": lambda one: one.name,
+}
 
 
 def _shown(secret: Secret) -> dict[str, Any]:

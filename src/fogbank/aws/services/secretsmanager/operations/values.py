@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.secretsmanager import state
-from fogbank.aws.services.secretsmanager.state import VERSIONS, Secret, Version
+from fogbank.aws.services.secretsmanager.filters import matches
+from fogbank.aws.services.secretsmanager.state import SECRETS, VERSIONS, Secret, Version
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -20,6 +21,11 @@ _PUNCTUATION = string.punctuation  # GetRandomPassword lists exactly these.
 
 class Values(Operations):
     service: ClassVar = "secretsmanager"
+    without_effect: ClassVar = {
+        "PutSecretValue": {
+            "RotationToken": "It says which role of another account rotates; here none has to be assumed."
+        }
+    }
 
     def get_secret_value(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.find(tx, call, request["SecretId"])
@@ -30,20 +36,31 @@ class Values(Operations):
         return _value(found, one)
 
     def batch_get_secret_value(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        ids = request.get("SecretIdList")
-        if not ids or request.get("Filters"):
-            told = "fogbank serves BatchGetSecretValue by SecretIdList; list by filters with ListSecrets."
+        """By names, or by filters in pages: "You must include Filters or SecretIdList, but not both"."""
+        ids, filters = request.get("SecretIdList"), request.get("Filters")
+        if bool(ids) == bool(filters):
+            told = "Either 'SecretIdList' or 'Filters' must be provided, but not both."
             raise ServiceError("InvalidParameterException", told)
-        if len(ids) > _BATCH_MAX:
+        more: dict[str, str] = {}
+        if filters:
+            every = [
+                one.arn for one in SECRETS.all(tx, call.account, call.region)
+                if not one.deleted_ms and all(matches(one, chosen) for chosen in filters)
+            ]  # fmt: skip
+            ids, more = state.page(request, every, _BATCH_MAX)
+        elif "MaxResults" in request or "NextToken" in request:
+            told = "You can't use MaxResults or NextToken with SecretIdList."
+            raise ServiceError("InvalidParameterException", told)
+        if len(ids or ()) > _BATCH_MAX:
             raise ServiceError("InvalidParameterException", "You can only batch get up to 20 secrets at a time.")
         values: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
-        for secret_id in ids:
+        for secret_id in ids or ():
             try:
                 values.append(self.get_secret_value(tx, call, {"SecretId": secret_id}))
             except ServiceError as error:
                 errors.append({"SecretId": secret_id, "ErrorCode": error.code, "Message": error.message})
-        return {"SecretValues": values, "Errors": errors}
+        return {"SecretValues": values, "Errors": errors, **more}
 
     def put_secret_value(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         found = state.find(tx, call, request["SecretId"])
@@ -88,15 +105,16 @@ class Values(Operations):
         found = state.find(tx, call, request["SecretId"], deleted=True)
         every = [one for one in VERSIONS.all(tx, found.id) if one.stages or request.get("IncludeDeprecated")]
         every.sort(key=lambda one: one.created_ms, reverse=True)
+        page, more = state.page(request, every)
         rows = [
             {
                 "VersionId": one.id,
                 "CreatedDate": one.created_ms / 1000,
                 **({"VersionStages": one.stages} if one.stages else {}),
             }
-            for one in every
+            for one in page
         ]
-        return {"ARN": found.arn, "Name": found.name, "Versions": rows}
+        return {"ARN": found.arn, "Name": found.name, "Versions": rows, **more}
 
     def get_random_password(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         kinds = [

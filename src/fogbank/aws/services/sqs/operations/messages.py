@@ -7,7 +7,7 @@ from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Later, Operations, ServiceError
-from fogbank.aws.services.sqs import attributes, message, state
+from fogbank.aws.services.sqs import attempts, attributes, message, state
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _BATCH_MAX = 10
 _DEDUPLICATION_MS = 300_000  # Developer Guide, "Exactly-once processing": the five-minute interval.
 _VISIBILITY_MAX_S = 43_200
+_LIMITS = {
+    "MaxNumberOfMessages": (1, 10, "Must be between 1 and 10"),
+    "WaitTimeSeconds": (0, 20, "Must be >= 0 and <= 20"),
+    "VisibilityTimeout": (0, _VISIBILITY_MAX_S, "Must be between 0 and 43200"),
+}
+# ReceiveMessage, AttributeNames: beside its own, it takes the names of queues' attributes, and answers nothing to them.
+_RECEIVED = message.SYSTEM_NAMES | attributes.NAMES
 
 
 class Messages(Operations):
@@ -30,7 +37,7 @@ class Messages(Operations):
 
     def send_message_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
-        _check_entries(entries)
+        _check_entries("SendMessage", entries)
         total = sum(message.size(entry["MessageBody"], entry.get("MessageAttributes", {})) for entry in entries)
         if total > message.BYTES_MAX:
             raise ServiceError(
@@ -53,10 +60,13 @@ class Messages(Operations):
         system = {}
         given = request.get("MessageSystemAttributes")
         if given:
+            message.check_system_attributes(given)
             answer["MD5OfMessageSystemAttributes"] = message.md5_of_attributes(given)
             system = {name: value["StringValue"] for name, value in given.items()}
         system["SenderId"] = call.sender
         group = request.get("MessageGroupId", "")
+        if group:
+            message.check_token("MessageGroupId", group)
         if queue.fifo:
             sent = self._deduplicate(tx, call, queue, request, system)
             if sent is not None:
@@ -110,6 +120,7 @@ class Messages(Operations):
         if not given:
             told = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"  # noqa: E501
             raise ServiceError("InvalidParameterValue", told)
+        message.check_token("MessageDeduplicationId", given)
         system["MessageDeduplicationId"] = given
         scope = group if queue.attributes.get("DeduplicationScope") == "messageGroup" else ""
         sent = state.SENT.get(tx, queue.id, scope, given, lock=True)
@@ -119,8 +130,8 @@ class Messages(Operations):
 
     def receive_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any] | Later:
         queue = state.find(tx, call, request["QueueUrl"])
-        _check_receive(request)
-        lent, _ = receive(tx, queue, request, call.now_ms)
+        _check_receive(queue, request)
+        lent, _ = _attempt(tx, queue, request, call.now_ms)
         if lent:
             return _shown(lent, request)
         wait_s = request.get("WaitTimeSeconds")
@@ -134,55 +145,67 @@ class Messages(Operations):
         with self.house.signals.watch(queues.DUE, (queue.id,)) as watch:
             while True:
                 now_ms = clock.now_ms()
-                lent, next_ms = await store.transact(receive, queue, request, now_ms)
+                lent, next_ms = await store.transact(_attempt, queue, request, now_ms)
                 if lent or now_ms >= until_ms:
                     return _shown(lent, request)
                 await watch.wait(min(until_ms, next_ms) if next_ms is not None and next_ms > now_ms else until_ms)
 
     def delete_message(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        queue = state.find(tx, call, request["QueueUrl"])
-        queues.delete(tx, queue.id, receipt(request["ReceiptHandle"]))
+        _delete(tx, call, state.find(tx, call, request["QueueUrl"]), request)
 
     def delete_message_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
-        _check_entries(entries)
-
-        def one(entry: dict[str, Any]) -> dict[str, Any]:
-            queues.delete(tx, queue.id, receipt(entry["ReceiptHandle"]))
-            return {}
-
-        return _each(entries, one)
+        _check_entries("DeleteMessage", entries)
+        return _each(entries, lambda entry: _delete(tx, call, queue, entry))
 
     def change_message_visibility(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         _change_visibility(tx, call, state.find(tx, call, request["QueueUrl"]), request)
 
     def change_message_visibility_batch(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
-        _check_entries(entries)
+        _check_entries("ChangeMessageVisibility", entries)
         return _each(entries, lambda entry: _change_visibility(tx, call, queue, entry))
 
 
-def _shown(lent: list[queues.Message], request: dict[str, Any]) -> dict[str, Any]:
+def _shown(lent: list[tuple[queues.Message, str]], request: dict[str, Any]) -> dict[str, Any]:
     if not lent:
         return {}
     system = [*request.get("AttributeNames", ()), *request.get("MessageSystemAttributeNames", ())]
     wanted = request.get("MessageAttributeNames", ())
-    return {"Messages": [message.on_wire(one, handle(one), system, wanted) for one in lent]}
+    return {"Messages": [message.on_wire(one, handle, system, wanted) for one, handle in lent]}
+
+
+def _attempt(
+    tx: Tx, queue: state.Queue, request: dict[str, Any], now_ms: int
+) -> tuple[list[tuple[queues.Message, str]], int | None]:
+    """What is lent, with its handles; for an attempt that is made again, what it was given the first time."""
+    attempt = request.get("ReceiveRequestAttemptId")
+    if attempt:
+        again = attempts.again(tx, queue, attempt, now_ms, _lend_ms(queue, request))
+        if again:
+            return [(one, _encoded(receipt)) for one, receipt in again], None
+    lent, next_ms = receive(tx, queue, request, now_ms)
+    if attempt and lent:
+        attempts.keep(tx, queue, attempt, lent, now_ms)
+    return [(one, handle(one)) for one in lent], next_ms
+
+
+def _lend_ms(queue: state.Queue, request: dict[str, Any]) -> int:
+    visibility_s = request.get("VisibilityTimeout")
+    return 1000 * int(queue.number("VisibilityTimeout") if visibility_s is None else visibility_s)
 
 
 def receive(
     tx: Tx, queue: state.Queue, request: dict[str, Any], now_ms: int
 ) -> tuple[list[queues.Message], int | None]:
     """Lend what is due; the second part is when more will be."""
-    visibility_s = request.get("VisibilityTimeout")
-    lend_ms = 1000 * (queue.number("VisibilityTimeout") if visibility_s is None else visibility_s)
     dead, on_dead = dead_letters(tx, queue, now_ms)
     lent = queues.receive(
         tx,
         queue.id,
         limit=request.get("MaxNumberOfMessages", 1),
         now_ms=now_ms,
-        lend_ms=lend_ms,
+        lend_ms=_lend_ms(queue, request),
         dead=dead,
         on_dead=on_dead,
     )
@@ -215,7 +238,11 @@ def dead_letters(
 
 
 def handle(one: queues.Message) -> str:
-    return b64encode(one.receipt.encode()).decode()
+    return _encoded(one.receipt)
+
+
+def _encoded(receipt: str) -> str:
+    return b64encode(receipt.encode()).decode()
 
 
 def receipt(given: str) -> str:
@@ -236,29 +263,48 @@ def _change_visibility(tx: Tx, call: Call, queue: state.Queue, request: dict[str
         told = f"Value {timeout_s} for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided."  # noqa: E501
         raise ServiceError("InvalidParameterValue", told)
     due_ms = call.now_ms + 1000 * timeout_s
-    if not queues.hide(tx, queue.id, receipt(request["ReceiptHandle"]), due_ms=due_ms, now_ms=call.now_ms):
+    hidden = queues.hide(tx, queue.id, receipt(request["ReceiptHandle"]), due_ms=due_ms, now_ms=call.now_ms)
+    if hidden is False:
+        raise ServiceError("MessageNotInflight", "The specified message isn't in flight.")
+    if hidden is None:
         told = f"Value {request['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change."  # noqa: E501
-        raise ServiceError("MessageNotInflight", told)
+        raise ServiceError("InvalidParameterValue", told)
     return {}
 
 
-_RECEIVE_LIMITS = {
-    "MaxNumberOfMessages": (1, 10), "WaitTimeSeconds": (0, 20), "VisibilityTimeout": (0, _VISIBILITY_MAX_S),
-}  # fmt: skip
+def _delete(tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any]) -> dict[str, Any]:
+    lent = receipt(request["ReceiptHandle"])
+    if queue.fifo and queues.lent_until_ms(tx, queue.id, lent) < call.now_ms:
+        # Of a FIFO queue only the holder deletes: by now the message may be with another one.
+        told = f"Value {request['ReceiptHandle']} for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+    queues.delete(tx, queue.id, lent)
+    return {}
 
 
-def _check_receive(request: dict[str, Any]) -> None:
-    for name, (low, high) in _RECEIVE_LIMITS.items():
+def _check_receive(queue: state.Queue, request: dict[str, Any]) -> None:
+    for name, (low, high, reason) in _LIMITS.items():
         if name in request and not low <= request[name] <= high:
-            told = f"Value {request[name]} for parameter {name} is invalid. Reason: Must be between {low} and {high}, if provided."  # noqa: E501
+            told = f"Value {request[name]} for parameter {name} is invalid. Reason: {reason}, if provided."
             raise ServiceError("InvalidParameterValue", told)
+    attempt = request.get("ReceiveRequestAttemptId")
+    if attempt and not queue.fifo:
+        told = f"Value {attempt} for parameter ReceiveRequestAttemptId is invalid. Reason: The request includes a parameter that is not valid for this queue type."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+    if attempt:
+        message.check_token("ReceiveRequestAttemptId", attempt)
+    for name in request.get("AttributeNames", ()):
+        if name not in _RECEIVED:
+            raise ServiceError("InvalidAttributeName", f"Unknown Attribute {name}.")
+    for name in request.get("MessageSystemAttributeNames", ()):
+        if name not in message.SYSTEM_NAMES:
+            raise ServiceError("InvalidAttributeName", f"Unknown Attribute {name}.")
 
 
-def _check_entries(entries: list[dict[str, Any]]) -> None:
+def _check_entries(operation: str, entries: list[dict[str, Any]]) -> None:
     if not entries:
-        raise ServiceError(
-            "EmptyBatchRequest", "There should be at least one SendMessageBatchRequestEntry in the request."
-        )
+        told = f"There should be at least one {operation}BatchRequestEntry in the request."
+        raise ServiceError("EmptyBatchRequest", told)
     if len(entries) > _BATCH_MAX:
         told = f"Maximum number of entries per request are {_BATCH_MAX}. You have sent {len(entries)}."
         raise ServiceError("TooManyEntriesInBatchRequest", told)

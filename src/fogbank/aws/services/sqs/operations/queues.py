@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
+from msgspec import structs
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.sqs import attributes, state
+from fogbank.aws.services.sqs import attempts, attributes, state
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
 _PAGE_MAX = 1000
+_TAGS_MAX = 50
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_ACTIONS_MAX = 7
+# Developer Guide, "Overview of managing access": what AddPermission may give.
+_ACTIONS = frozenset(
+    [
+        "*", "SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes",
+        "GetQueueUrl", "ListDeadLetterSourceQueues", "PurgeQueue",
+    ]
+)  # fmt: skip
 _PURGE_PAUSE_MS = 60_000
 _EXPIRE_EVERY_MS = (30_000, 3_600_000)
 
@@ -29,7 +40,7 @@ class Queues(Operations):
 
     def create_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name, given = request["QueueName"], dict(request.get("Attributes", {}))
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or (name.endswith(".fifo") and "FifoQueue" not in given):
             raise ServiceError(
                 "InvalidParameterValue",
                 "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
@@ -39,6 +50,7 @@ class Queues(Operations):
             told = "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length"  # noqa: E501
             raise ServiceError("InvalidParameterValue", told)
         kept = attributes.check(given, fifo=fifo)
+        attributes.check_throughput(kept)
         before = state.QUEUES.get(tx, call.account, call.region, name)
         if before is not None:
             shown = _shown_settings(before)
@@ -49,7 +61,8 @@ class Queues(Operations):
                     + next(key for key, value in kept.items() if shown.get(key) != value),
                 )
             return {"QueueUrl": state.url(call, before)}
-        self._check_dead_letters(tx, kept, fifo=fifo)
+        self._check_dead_letters(tx, kept, call.arn("sqs", name), fifo=fifo)
+        _check_tags(name, request.get("tags", {}))
         made = state.Queue(
             call.new_id(), call.account, call.region, name, kept, call.now_ms, call.now_ms, request.get("tags", {})
         )
@@ -65,18 +78,18 @@ class Queues(Operations):
 
     def list_queues(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         prefix, after = request.get("QueueNamePrefix", ""), request.get("NextToken", "")
-        limit = request.get("MaxResults", _PAGE_MAX)
         every = [
             q for q in state.QUEUES.all(tx, call.account, call.region) if q.name.startswith(prefix) and q.name > after
         ]
-        more = {"NextToken": every[limit - 1].name} if len(every) > limit and "MaxResults" in request else {}
-        return {"QueueUrls": [state.url(call, queue) for queue in every[:limit]], **more} if every else {}
+        page, more = _page(request, every)
+        return {"QueueUrls": [state.url(call, queue) for queue in page], **more} if every else {}
 
     def delete_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         queue = state.find(tx, call, request["QueueUrl"])
         state.QUEUES.delete(tx, queue.account, queue.region, queue.name)
         queues.drop(tx, queue.id)
         state.SENT.clear(tx, queue.id)
+        attempts.ATTEMPTS.clear(tx, queue.id)
         state.SEQUENCES.delete(tx, queue.id)
 
     def purge_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
@@ -101,8 +114,7 @@ class Queues(Operations):
             "ApproximateNumberOfMessagesNotVisible": str(counted.in_flight),
             "ApproximateNumberOfMessagesDelayed": str(counted.delayed),
         }
-        unknown = asked - every.keys() - {"All", "Policy", "RedrivePolicy", "RedriveAllowPolicy", "KmsMasterKeyId",
-                                          "KmsDataKeyReusePeriodSeconds", *attributes.FIFO_DEFAULTS}  # fmt: skip
+        unknown = asked - attributes.NAMES
         if unknown:
             raise ServiceError("InvalidAttributeName", f"Unknown Attribute {sorted(unknown)[0]}.")
         chosen = every if "All" in asked else {name: value for name, value in every.items() if name in asked}
@@ -114,15 +126,25 @@ class Queues(Operations):
         if "FifoQueue" in given:
             raise ServiceError("InvalidAttributeName", "Unknown Attribute FifoQueue.")
         kept = attributes.check(given, fifo=queue.fifo)
-        self._check_dead_letters(tx, kept, fifo=queue.fifo)
+        self._check_dead_letters(tx, kept, queue.arn, fifo=queue.fifo)
         merged = {name: value for name, value in (queue.attributes | kept).items() if value != ""}
+        if kept.get("KmsMasterKeyId"):  # Only one kind of encryption at a time.
+            merged["SqsManagedSseEnabled"] = "false"
+        elif merged.get("SqsManagedSseEnabled", "").lower() == "true":
+            merged.pop("KmsMasterKeyId", None)
+        attributes.check_throughput(merged)
+        changed = replace(queue, attributes=merged)
+        if _matters_to_messages(queue, changed):
+            queues.rewrite(tx, queue.id, lambda one: _as_set_now(one, queue, changed, call.now_ms))
         state.put(tx, replace(queue, attributes=merged, modified_ms=call.now_ms))
 
     def list_dead_letter_source_queues(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         target = state.find(tx, call, request["QueueUrl"]).arn
         every = state.QUEUES.all(tx, call.account, call.region)
-        found = [q for q in every if (attributes.redrive(q.attributes) or ("", 0))[0] == target]
-        return {"queueUrls": [state.url(call, queue) for queue in found]}
+        after = request.get("NextToken", "")
+        found = [q for q in every if (attributes.redrive(q.attributes) or ("", 0))[0] == target and q.name > after]
+        page, more = _page(request, found)
+        return {"queueUrls": [state.url(call, queue) for queue in page], **more}
 
     def list_queue_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         tags = state.find(tx, call, request["QueueUrl"]).tags
@@ -130,6 +152,7 @@ class Queues(Operations):
 
     def tag_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         queue = state.find(tx, call, request["QueueUrl"])
+        _check_tags(queue.name, queue.tags | request["Tags"])
         state.put(tx, replace(queue, tags=queue.tags | request["Tags"]))
 
     def untag_queue(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
@@ -143,6 +166,7 @@ class Queues(Operations):
         if any(statement["Sid"] == request["Label"] for statement in policy["Statement"]):
             told = f"Value {request['Label']} for parameter Label is invalid. Reason: Already exists."
             raise ServiceError("InvalidParameterValue", told)
+        _check_permission(request)
         who = [f"arn:aws:iam::{account}:root" for account in request["AWSAccountIds"]]
         actions = [f"SQS:{action}" for action in request["Actions"]]
         policy["Statement"].append(
@@ -165,7 +189,7 @@ class Queues(Operations):
             kept["Policy"] = orjson.dumps({**policy, "Statement": left}).decode()
         state.put(tx, replace(queue, attributes=kept))
 
-    def _check_dead_letters(self, tx: Tx, kept: dict[str, str], *, fifo: bool) -> None:
+    def _check_dead_letters(self, tx: Tx, kept: dict[str, str], arn: str, *, fifo: bool) -> None:
         redrive = attributes.redrive(kept)
         if redrive is None:
             return
@@ -178,6 +202,9 @@ class Queues(Operations):
             kind = "FIFO" if fifo else "standard"
             told = f"Value {kept['RedrivePolicy']} for parameter RedrivePolicy is invalid. Reason: Dead-letter queue must be same type of queue as the source: {kind}."  # noqa: E501
             raise ServiceError("InvalidParameterValue", told)
+        if not attributes.lets_in(target.attributes, arn):
+            told = f"Value {kept['RedrivePolicy']} for parameter RedrivePolicy is invalid. Reason: The redrive allow policy of the dead-letter queue does not allow this source queue."  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
 
     async def _expire(self) -> None:
         """As often as the shortest retention asks for: who moves the clock by a month waits for every turn."""
@@ -187,13 +214,76 @@ class Queues(Operations):
                 every = await house.store.transact(state.QUEUES.all)
                 for queue in every:
                     await house.store.transact(queues.expire, queue.id, house.clock.now_ms())
+                    if queue.fifo:
+                        await house.store.transact(_forget_tokens, queue.id, house.clock.now_ms())
                 often_ms = min((queue.retention_ms // 24 for queue in every), default=_EXPIRE_EVERY_MS[1])
                 pause_ms = min(max(often_ms, _EXPIRE_EVERY_MS[0]), _EXPIRE_EVERY_MS[1])
                 await watch.wait(house.clock.now_ms() + pause_ms)
 
 
+def _forget_tokens(tx: Tx, queue_id: str, now_ms: int) -> None:
+    """Deduplication ids and attempts whose five minutes are over."""
+    for key, sent in list(state.SENT.scan(tx, queue_id)):
+        if sent.until_ms <= now_ms:
+            state.SENT.delete(tx, queue_id, str(key[-2]), str(key[-1]))
+    attempts.expire(tx, queue_id, now_ms)
+
+
+def _matters_to_messages(before: state.Queue, after: state.Queue) -> bool:
+    if before.retention_ms != after.retention_ms:
+        return True
+    return before.fifo and before.number("DelaySeconds") != after.number("DelaySeconds")
+
+
+def _as_set_now(one: queues.Message, before: state.Queue, after: state.Queue, now_ms: int) -> queues.Message:
+    """SetQueueAttributes, "Attributes": a new retention period counts for messages that are there already, a new delay
+    for those of a FIFO queue."""
+    longer_ms = 1000 * (after.number("DelaySeconds") - before.number("DelaySeconds")) if before.fifo else 0
+    waits = one.receive_count == 0 and one.due_ms > now_ms
+    return structs.replace(
+        one, expires_ms=one.expires_ms + after.retention_ms - before.retention_ms,
+        due_ms=max(one.due_ms + longer_ms, one.sent_ms) if waits else one.due_ms,
+    )  # fmt: skip
+
+
+def _page(request: dict[str, Any], behind: list[state.Queue]) -> tuple[list[state.Queue], dict[str, str]]:
+    """ListQueues: "You must set MaxResults to receive a value for NextToken in the response"."""
+    limit = request.get("MaxResults", _PAGE_MAX)
+    if not 1 <= limit <= _PAGE_MAX:
+        told = f"Value {limit} for parameter MaxResults is invalid. Reason: MaxResults must be an integer between 1 and {_PAGE_MAX}."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+    more = {"NextToken": behind[limit - 1].name} if len(behind) > limit and "MaxResults" in request else {}
+    return behind[:limit], more
+
+
+def _check_tags(name: str, tags: dict[str, str]) -> None:
+    if len(tags) > _TAGS_MAX:
+        raise ServiceError("InvalidParameterValue", f"Too many tags added for queue {name}.")
+
+
+def _check_permission(request: dict[str, Any]) -> None:
+    """API reference, AddPermission: "An Amazon SQS policy can have a maximum of seven actions per statement"."""
+    actions = request["Actions"]
+    if not _LABEL.fullmatch(request["Label"]):
+        told = f"Value {request['Label']} for parameter Label is invalid. Reason: Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length."  # noqa: E501
+        raise ServiceError("InvalidParameterValue", told)
+    if len(actions) > _ACTIONS_MAX:
+        told = f"{len(actions)} Actions were found, maximum allowed is {_ACTIONS_MAX}."
+        raise ServiceError("OverLimit", told, status=403)
+    for action in actions:
+        if action not in _ACTIONS:
+            told = f"Value SQS:{action} for parameter ActionName is invalid. Reason: Only the queue owner is allowed to invoke this action."  # noqa: E501
+            raise ServiceError("InvalidParameterValue", told)
+    for account in request["AWSAccountIds"]:
+        if not (account.isdigit() and len(account) == 12):
+            told = f"Value [{account}] for parameter PrincipalId is invalid. Reason: Unable to verify."
+            raise ServiceError("InvalidParameterValue", told)
+
+
 def _shown_settings(queue: state.Queue) -> dict[str, str]:
-    return {**attributes.DEFAULTS, **(attributes.FIFO_DEFAULTS if queue.fifo else {}), **queue.attributes}
+    kms = queue.attributes.get("KmsMasterKeyId")
+    encryption = {"SqsManagedSseEnabled": "false", "KmsDataKeyReusePeriodSeconds": "300"} if kms else {}
+    return {**attributes.DEFAULTS, **(attributes.FIFO_DEFAULTS if queue.fifo else {}), **encryption, **queue.attributes}
 
 
 def _policy(queue: state.Queue) -> dict[str, Any]:
