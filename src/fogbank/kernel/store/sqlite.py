@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Rows = Iterator[tuple[bytes, bytes]]
 
 _PAGE_BYTES = 2048  # A commit logs whole pages: of rows of 100 to 400 bytes, half of what 4096 would cost.
-_PAGE_CACHE_KB = 8192
+_PAGE_CACHE_KB = 16384
 _MARK = 0x466F6762  # "Fogb", in the file's header.
 _FORM = 1  # Of the rows: raised when an older fogbank could not read them.
 _CREATE = f"""
@@ -48,8 +48,10 @@ class Tick:
         self._waiting.append(told)
 
     def settle(self, error: StoreError | None) -> None:
-        """Tell everybody: one that cannot bear it must not keep it from the others."""
-        for told in self._waiting:
+        """Tell everybody: one that cannot bear it must not keep it from the others. Then nobody is held here any more:
+        what waits for a tick mostly knows that tick, and such a ring would be garbage of the slow kind."""
+        waiting, self._waiting = self._waiting, []
+        for told in waiting:
             try:
                 told(error)
             except Exception as bug:
