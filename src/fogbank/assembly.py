@@ -36,7 +36,7 @@ from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.gateway import Gateway, Limits, Routes
-from fogbank.kernel.gateway.messages import Ready
+from fogbank.kernel.gateway.messages import Pending, Ready
 from fogbank.kernel.ids import Ids
 from fogbank.kernel.signals import Signals
 from fogbank.kernel.store.opening import open_store
@@ -174,7 +174,7 @@ def _telling(answer: Answering, telemetry: Telemetry) -> Answering:
     async def answer_and_tell(request: Request) -> Response:
         began = time.perf_counter()
         given = answer(request)
-        response = await given.whole() if isinstance(given, Ready) else await given
+        response = await given.whole() if isinstance(given, Ready | Pending) else await given
         took_ms = round((time.perf_counter() - began) * 1000, 2)
         telemetry.debug(
             "request", method=request.method, host=request.host, path=request.path, status=response.status,

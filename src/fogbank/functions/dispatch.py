@@ -21,7 +21,7 @@ from fogbank.functions.runtimes.node.pool import NodeRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
@@ -69,8 +69,26 @@ class InstanceEngine:
         self._watched: set[Instance] = set()
         self._looking = False
         self._refilling: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()  # Of events that end badly.
 
     # -- the door --
+
+    def begin(self, version: Version, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:
+        """Run one event if an instance is idle, and tell the outcome when it is there; False, and nothing done, if none
+        is. Without a task: nearly every event finds an instance."""
+        pool = self._pool(version)
+        instance = self._take_idle(pool)
+        if instance is None:
+            return False
+        pool.busy += 1
+
+        def ended(result: Outcome) -> None:
+            self._give_back(pool, instance)
+            self._leave(pool)
+            done(result)
+
+        self._run(pool, instance, invocation, ended)
+        return True
 
     async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
         pool = self._pool(version)
@@ -85,21 +103,31 @@ class InstanceEngine:
                     self._told(version, invocation, failed)
                     return failed
                 cold = True
-            result = await self._run(pool, instance, invocation, cold=cold)
+            outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            self._run(
+                pool, instance, invocation, lambda result: None if outcome.done() else outcome.set_result(result),
+                cold=cold,
+            )  # fmt: skip
+            try:
+                result = await outcome
+            except BaseException:  # Nobody waits any more, and it may answer late: it must not meet another event.
+                instance.kill()
+                raise
             self._give_back(pool, instance)
-            self._told(version, invocation, result)
             return result
         finally:
-            pool.busy -= 1
-            if pool.retired and pool.busy == 0:
-                self._forget(pool)
+            self._leave(pool)
+
+    def _leave(self, pool: _Pool) -> None:
+        pool.busy -= 1
+        if pool.retired and pool.busy == 0:
+            self._forget(pool)
 
     def _told(self, version: Version, invocation: Invocation, outcome: Outcome) -> None:
-        if self._telemetry.debugging:
-            self._telemetry.debug(
-                "invocation", function=version.name, request=invocation.request_id, error=outcome.error,
-                cold=outcome.cold, took_ms=round(outcome.duration_ms, 2),
-            )  # fmt: skip
+        self._telemetry.debug(
+            "invocation", function=version.name, request=invocation.request_id, error=outcome.error,
+            cold=outcome.cold, took_ms=round(outcome.duration_ms, 2),
+        )  # fmt: skip
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -118,7 +146,7 @@ class InstanceEngine:
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
 
     async def close(self) -> None:
-        for task in (self._reaper, *self._refilling):
+        for task in (self._reaper, *self._refilling, *self._ending):
             if task is not None:
                 task.cancel()
         for pool in list(self._pools.values()):
@@ -284,7 +312,10 @@ class InstanceEngine:
 
     # -- one event --
 
-    async def _run(self, pool: _Pool, instance: Instance, invocation: Invocation, *, cold: bool) -> Outcome:
+    def _run(
+        self, pool: _Pool, instance: Instance, invocation: Invocation, done: Callable[[Outcome], None],
+        *, cold: bool = False,
+    ) -> None:  # fmt: skip
         version, dialect, log = pool.version, pool.dialect, instance.log
         timeout_ms = version.timeout_ms
         if invocation.deadline_ms is not None:
@@ -294,31 +325,46 @@ class InstanceEngine:
         else:
             log.begin(dialect.started(version, invocation))
         self._watch(instance)
-        began = time.perf_counter()
-        lines: list[str] = []
-        try:
-            # The process reads the machine's clock, whatever the cloud's says.
-            deadline_ms = time.time_ns() // 1_000_000 + timeout_ms
-            kind, body, took_ms = await instance.run(invocation, timeout_ms / 1000, deadline_ms)
-            result = outcome(kind, body, took_ms, instance, cold=cold)
-        except TimeoutError:
+
+        def told(answer: tuple[bytes, bytes] | Exception, took_ms: float) -> None:
+            self._watched.discard(instance)
+            if not isinstance(answer, Exception):
+                result = outcome(answer[0], answer[1], took_ms, instance, cold=cold)
+                self._end(pool, instance, invocation, result, [])
+                done(result)
+            else:
+                ending = self._end_badly(pool, instance, invocation, answer, took_ms, cold=cold)
+                task = asyncio.get_running_loop().create_task(_tell(ending, done))
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+
+        # The process reads the machine's clock, whatever the cloud's says.
+        instance.start(invocation, timeout_ms / 1000, time.time_ns() // 1_000_000 + timeout_ms, told)
+
+    async def _end_badly(
+        self, pool: _Pool, instance: Instance, invocation: Invocation, error: BaseException, took_ms: float,
+        *, cold: bool,
+    ) -> Outcome:  # fmt: skip
+        version, dialect = pool.version, pool.dialect
+        if isinstance(error, TimeoutError):
             lines, body = dialect.timed_out(version, invocation, self._clock.now_ms())
             instance.kill()
             result = outcome(b"X", body, version.timeout_ms, instance, cold=cold, timed_out=True)
-        except Ended:
+        else:
             lines, body = dialect.died(version, invocation, await instance.how())
             instance.close()
-            took_ms = (time.perf_counter() - began) * 1000
             result = outcome(b"X", body, took_ms, instance, cold=cold)
-        except BaseException:  # Nobody waits for it any more, and it may answer late: it must not meet another event.
-            instance.kill()
-            raise
-        finally:
-            self._watched.discard(instance)
-        log.say([*lines, *dialect.ended(version, invocation, result)], after=instance.wrote or bool(lines))
-        if invocation.tail:
-            result.log_tail = log.tail()
+        self._end(pool, instance, invocation, result, lines)
         return result
+
+    def _end(self, pool: _Pool, instance: Instance, invocation: Invocation, result: Outcome, lines: list[str]) -> None:
+        """The log's last words."""
+        lines += pool.dialect.ended(pool.version, invocation, result)
+        instance.log.say(lines, after=instance.wrote or instance.state != "idle")
+        if invocation.tail:
+            result.log_tail = instance.log.tail()
+        if self._telemetry.debugging:
+            self._told(pool.version, invocation, result)
 
     # -- time and memory --
 
@@ -355,6 +401,10 @@ class InstanceEngine:
                 for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
                     pool.idle.remove(instance)
                     instance.kill()
+
+
+async def _tell(ending: Awaitable[Outcome], done: Callable[[Outcome], None]) -> None:
+    done(await ending)
 
 
 def _no_runtime(error: NoRuntimeError) -> bytes:

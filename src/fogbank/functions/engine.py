@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.functions.model import Invocation, Outcome, Version
 
 
@@ -13,6 +15,10 @@ class Throttled(Exception):
 
 
 class Engine(Protocol):
+    def begin(self, version: Version, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:
+        """As `invoke`, if an instance is idle: `done` is told the outcome. False, and nothing done, if none is."""
+        ...
+
     async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
         """Run one event on an idle instance, or a new one. `limit`: at most so many events of this version at a time;
         beyond it, `Throttled` is raised at once."""

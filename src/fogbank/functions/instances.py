@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import orjson
 
@@ -37,6 +37,9 @@ _READ_BYTES = 65536
 _LINE_BYTES_MAX = 256 * 1024  # CloudWatch Logs quotas: "Log event size".
 _TAIL_BYTES = 4096  # Invoke, LogType: "the last 4 KB of the execution log".
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+Told: TypeAlias = "Callable[[tuple[bytes, bytes] | Exception], None]"
 
 
 class Ended(Exception):
@@ -152,7 +155,7 @@ class Instance(asyncio.Protocol):
         self._buffer = b""
         self._deadline_s = _NEVER  # By the loop's clock.
         self._timer: asyncio.TimerHandle | None = None
-        self._waiter: asyncio.Future[tuple[bytes, bytes]] | None = None
+        self._told: Told | None = None  # Who waits for the next frame.
         self._kept: tuple[bytes, bytes] | None = None
         self._lost = False
         self._status_known = asyncio.Event()
@@ -183,8 +186,7 @@ class Instance(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         self.state = "dead"
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(Ended())
+        self._tell(Ended())
         self.on_end(self)
 
     def _take(self, frame: bytes) -> None:
@@ -192,38 +194,34 @@ class Instance(asyncio.Protocol):
         self.wrote = self.wrote or bool(wrote)
         self.peak_mb = max(self.peak_mb, peak_kb // 1024)
         answer = (kind, frame[_HEAD.size :])
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(answer)
+        if self._told is not None:
+            self._tell(answer)
         else:
             self._kept = answer
 
-    async def _answer(self, timeout_s: float | None) -> tuple[bytes, bytes]:
-        """The next frame. Raises `Ended`, or `TimeoutError`."""
+    def _tell(self, answer: tuple[bytes, bytes] | Exception) -> None:
+        told, self._told = self._told, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if told is not None:
+            told(answer)
+
+    def _wait(self, timeout_s: float, told: Told) -> None:
+        """The next frame goes to `told`, or `Ended`, or `TimeoutError`."""
+        self._told = told
+        self._deadline_s = asyncio.get_running_loop().time() + timeout_s
         if self._kept is not None:
             answer, self._kept = self._kept, None
-            return answer
-        if self._lost:
-            raise Ended
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        self._deadline_s = _NEVER if timeout_s is None else loop.time() + timeout_s
-        try:
-            return await self._waiter
-        finally:
-            self._waiter = None
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            self._tell(answer)
+        elif self._lost:
+            self._tell(Ended())
 
     def look(self, next_s: float) -> None:
         """Asked again and again while it is waited for: only a time-out before `next_s` is worth a timer."""
         self.log.hand_on()
-        if self._deadline_s <= next_s and self._timer is None and self._waiter is not None:
-            self._timer = asyncio.get_running_loop().call_at(self._deadline_s, self._out_of_time)
-
-    def _out_of_time(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(TimeoutError())
+        if self._deadline_s <= next_s and self._timer is None and self._told is not None:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline_s, self._tell, TimeoutError())
 
     def send(self, body: bytes) -> None:
         self._transport.write(_LENGTH.pack(len(body)) + body)
@@ -232,7 +230,12 @@ class Instance(asyncio.Protocol):
 
     async def ready(self, timeout_s: float) -> bytes | None:
         """Wait for the initialisation; the answer is the error document where it failed. Raises `TimeoutError`."""
-        kind, body = await self._answer(timeout_s)
+        answered: asyncio.Future[tuple[bytes, bytes] | Exception] = asyncio.get_running_loop().create_future()
+        self._wait(timeout_s, lambda answer: None if answered.done() else answered.set_result(answer))
+        answer = await answered
+        if isinstance(answer, Exception):
+            raise answer
+        kind, body = answer
         if kind == b"I":
             born = orjson.loads(body)
             self.init_ms, self.pid = born["init_ms"], born["pid"]
@@ -241,21 +244,27 @@ class Instance(asyncio.Protocol):
             return None
         return body
 
-    async def run(self, invocation: Invocation, timeout_s: float, deadline_ms: int) -> tuple[bytes, bytes, float]:
-        """One event: kind and body of the answer, and the milliseconds it took. Raises `Ended` or `TimeoutError`."""
+    def start(
+        self, invocation: Invocation, timeout_s: float, deadline_ms: int,
+        told: Callable[[tuple[bytes, bytes] | Exception, float], None],
+    ) -> None:  # fmt: skip
+        """One event. `told`: kind and body of the answer, or `Ended` or `TimeoutError`; and how many ms it took."""
         facts = (
             f"{invocation.request_id}\0{invocation.function_arn}\0{deadline_ms}\0{invocation.trace_header}\0"
             f"{_one_field(invocation.client_context)}\0{_one_field(invocation.cognito_identity)}\0"
         ).encode("utf-8", "surrogateescape")
         self.state, self.events, self.wrote = "busy", self.events + 1, False
         began = time.perf_counter()
+
+        def answered(answer: tuple[bytes, bytes] | Exception) -> None:
+            self.idle_since_s = ended = time.perf_counter()
+            if type(answer) is tuple:
+                self.state = "dead" if answer[0] == b"F" else "idle"
+            told(answer, (ended - began) * 1000)
+
         length = _LENGTH.pack(len(facts) + len(invocation.payload))
         self._transport.write(b"%b%b%b" % (length, facts, invocation.payload))
-        kind, body = await self._answer(timeout_s)
-        ended = time.perf_counter()
-        took_ms = (ended - began) * 1000
-        self.state, self.idle_since_s = "dead" if kind == b"F" else "idle", ended
-        return kind, body, took_ms
+        self._wait(timeout_s, answered)
 
     def memory_mb(self) -> int:
         """What it holds now, as the kernel counts it; 0 once it is gone."""

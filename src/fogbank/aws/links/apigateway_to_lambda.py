@@ -12,14 +12,14 @@ from fogbank.aws.services.lambda_.state import Named
 from fogbank.functions.model import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from fogbank.aws.service import House
     from fogbank.functions.model import Outcome
-    from fogbank.kernel.store import Tx
+    from fogbank.kernel.store import Recaller
 
 
-def target(house: House, tx: Tx, function_arn: str, source_arn: str) -> Target:
+def target(house: House, tx: Recaller, function_arn: str, source_arn: str) -> Target:
     """Raises `ServiceError` where the function is gone, or not open to this API."""
     return house.share(Caller).resolve(tx, _named(function_arn), "apigateway.amazonaws.com", source_arn)
 
@@ -28,6 +28,15 @@ def target(house: House, tx: Tx, function_arn: str, source_arn: str) -> Target:
 def _named(function_arn: str) -> Named:
     _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
     return Named(account, region, name, *qualifier)
+
+
+def begin(
+    house: House, target: Target, payload: bytes, request_id: str, trace: str, done: Callable[[Outcome], None]
+) -> bool:
+    """As `call`, where that needs no waiting for room or an instance; False, and nothing done, where it does."""
+    trace = edge.function_trace(trace, request_id)
+    invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=trace)
+    return house.share(Caller).begin(target, invocation, done)
 
 
 def call(

@@ -3,8 +3,8 @@
 The parser is httptools'; what it leaves to its user is here: limits, framing that cannot be read in two ways,
 `Expect: 100-continue`, pipelining, time-outs, and a peer that reads slowly or goes away.
 
-An answer that is `Ready` goes out without a task and without another turn of the event loop; only what must be waited
-for becomes a task.
+An answer that is `Ready` or told later (`Pending`) goes out without a task and without another turn of the event loop;
+only what must be awaited becomes a task.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 import httptools
 
 from fogbank.kernel.gateway.body import Body
-from fogbank.kernel.gateway.messages import Ready, Request, Response
+from fogbank.kernel.gateway.messages import Pending, Ready, Request, Response
 from fogbank.kernel.gateway.writing import head, length_of, write_long
 from fogbank.kernel.telemetry import amzn_trace, current_trace
 
@@ -219,6 +219,9 @@ class Connection(asyncio.Protocol):
                 answer = self._gateway.answer(request)
             except Exception as error:  # The outermost boundary: a bug costs one answer, not the server.
                 answer = Ready(self._gateway.failed(request, error))
+            if type(answer) is Pending:
+                answer.then(partial(self._told, request, keep))
+                return
             if type(answer) is not Ready:
                 self._hand_over((request, answer, keep))  # type: ignore[arg-type]  # The other kind of an `Answer`.
                 return
@@ -233,6 +236,15 @@ class Connection(asyncio.Protocol):
         response = answer.response
         if error is not None:
             response = answer.lost(error) if answer.lost else self._gateway.failed(request, error)
+        if self._send(request, response, keep) and self._waiting:
+            self._take(*self._next())
+
+    def _told(self, request: Request, keep: bool, make: Callable[[], Response]) -> None:  # noqa: FBT001
+        current_trace.set(request.trace_id)
+        try:
+            response = make()
+        except Exception as error:
+            response = self._gateway.failed(request, error)
         if self._send(request, response, keep) and self._waiting:
             self._take(*self._next())
 

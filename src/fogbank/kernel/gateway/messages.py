@@ -58,7 +58,36 @@ class Ready(msgspec.Struct, gc=False):
         return self.response if error is None or self.lost is None else self.lost(error)
 
 
-Answer: TypeAlias = "Ready | Awaitable[Response]"  # Of whoever answers: now, or when it is awaited.
+class Pending:
+    """An answer that somebody makes later, and tells of from wherever in the event loop that is: without a task."""
+
+    __slots__ = ("_made", "_told")
+
+    def __init__(self) -> None:
+        self._told: Callable[[Callable[[], Response]], None] | None = None
+        self._made: Callable[[], Response] | None = None
+
+    def tell(self, make: Callable[[], Response]) -> None:
+        """Only the first time counts."""
+        if self._made is None:
+            self._made = make
+            if self._told is not None:
+                self._told(make)
+
+    def then(self, told: Callable[[Callable[[], Response]], None]) -> None:
+        """For the gateway: it calls what makes the answer where an error of that costs this answer alone."""
+        self._told = told
+        if self._made is not None:
+            told(self._made)
+
+    async def whole(self) -> Response:
+        """For whoever has to wait for it all the same."""
+        made: asyncio.Future[Callable[[], Response]] = asyncio.get_running_loop().create_future()
+        self.then(lambda make: None if made.done() else made.set_result(make))
+        return (await made)()
+
+
+Answer: TypeAlias = "Ready | Pending | Awaitable[Response]"  # Now, once it is told, or when it is awaited.
 
 
 @dataclass(slots=True, frozen=True)

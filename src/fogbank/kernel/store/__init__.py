@@ -38,7 +38,16 @@ class StoreError(Exception):
     """The store could not keep what it was asked to (disk full, database gone). Nothing of it was written."""
 
 
-class Tx(Protocol):
+class Recaller(Protocol):
+    """Whoever can say what follows from rows."""
+
+    def recall(self, work: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """`work(tx, *args)`, which only gets rows and makes something of them: an embedded driver keeps what came of
+        it until one of those rows is written. It belongs to all that ask for it; nobody may change what is in it."""
+        ...
+
+
+class Tx(Recaller, Protocol):
     """One transaction over ordered keys: it reads its own writes, and commits whole or not at all."""
 
     def get(self, key: Key, *, lock: bool = False) -> bytes | None:
@@ -64,11 +73,6 @@ class Tx(Protocol):
         """How many rows `scan` would give."""
         ...
 
-    def recall(self, work: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """`work(tx, *args)`, which only gets rows and makes something of them: an embedded driver keeps what came of
-        it until one of those rows is written. It belongs to all that ask for it; nobody may change what is in it."""
-        ...
-
     def emit(self, signal: str, key: Key = ()) -> None:
         """Wake whoever waits for this signal and key (`kernel.signals`), on any node, once this has committed."""
         ...
@@ -91,7 +95,7 @@ class Settling(Protocol):
         ...
 
 
-class Immediate(Protocol):
+class Immediate(Recaller, Protocol):
     """What an embedded driver can do besides: run a transaction without a wait, and tell later that it is kept."""
 
     @property

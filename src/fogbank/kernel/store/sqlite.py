@@ -119,6 +119,11 @@ class SqliteStore:
             self._signals += tx.signals
         return result
 
+    def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `SqliteTx.recall`; what is known already costs a look into a dictionary."""
+        known = self._memory.get((work, args)) if not kwargs else None
+        return known[0] if known is not None else self.run(_recalled, work, args, kwargs)  # type: ignore[no-any-return]
+
     async def close(self) -> None:
         await self.transact(lambda _: None)
         if self._checkpoints is not None:
@@ -165,6 +170,10 @@ class SqliteStore:
             kept = [row for row in rows.items() if row[1] is not None]
             db.executemany("REPLACE INTO record VALUES (?, ?)", kept)
         db.execute("COMMIT")
+
+
+def _recalled(tx: SqliteTx, work: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return tx.recall(work, *args, **kwargs)
 
 
 def _tell(kept: asyncio.Future[None], error: StoreError | None) -> None:

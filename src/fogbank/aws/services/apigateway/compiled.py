@@ -20,6 +20,7 @@ class Endpoint:
     pools: tuple[str, ...]  # ARNs of the user pools whose tokens let a caller in.
     header: str  # Where the token is, in lower case.
     timeout_s: float
+    is_open: bool  # Nobody is asked who they are, and no request is held against anything.
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +90,5 @@ def _endpoint(api: Api, stage: Stage, path: str, resource_id: str, method: dict[
         integrations.function_arn(integration, stage.variables) if proxied else "",
         tuple(facts.get("providerARNs", ())) if method["authorizationType"] == "COGNITO_USER_POOLS" else (),
         source.rpartition(".")[2].lower(), integration.get("timeoutInMillis", 29_000) / 1000,
+        method["authorizationType"] == "NONE" and not method["apiKeyRequired"] and "validator" not in method,
     )  # fmt: skip

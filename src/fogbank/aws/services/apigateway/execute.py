@@ -5,8 +5,10 @@ The way of every request to an app, so a deployed stage is compiled once and kep
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -17,13 +19,13 @@ from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.apigateway import integrations, proxy, state
 from fogbank.aws.services.apigateway.compiled import Endpoint, Live, compile_stage
-from fogbank.kernel.gateway.messages import Request, Response, Route
+from fogbank.kernel.gateway.messages import Pending, Request, Response, Route
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from fogbank.aws.service import House, KnownKey
-    from fogbank.kernel.store import Tx
+    from fogbank.functions.model import Outcome
+    from fogbank.kernel.gateway.messages import Answer
+    from fogbank.kernel.store import Recaller, Tx
 
 _HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.com|(?:[a-z0-9-]+\.)?localhost)")
 _PATH = re.compile(r"/restapis/(?P<api>[a-z0-9]+)/(?P<stage>[^/]+)/_user_request_(?=/|$)")
@@ -51,20 +53,54 @@ class Execute:
     def routes(self) -> list[Route]:
         return [Route(self._by_host, host=_HOST), Route(self._by_path, path=_PATH)]
 
-    def _by_host(self, request: Request) -> Awaitable[Response]:
+    def _by_host(self, request: Request) -> Answer:
         found = _HOST.fullmatch(request.host)
         assert found is not None
         stage, _, path = request.path[1:].partition("/")
         return self.answer(request, found["api"], unquote(stage), f"/{path}")
 
-    def _by_path(self, request: Request) -> Awaitable[Response]:
+    def _by_path(self, request: Request) -> Answer:
         found = _PATH.match(request.path)
         assert found is not None
         rest = request.path[found.end() :] or "/"
         return self.answer(request, found["api"], unquote(found["stage"]), rest)
 
-    async def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Response:
+    def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Answer:
+        store = self._house.store.immediate
+        if store is None:
+            return self._find_and_answer(request, api_id, stage_name, path)
+        way = self._way(store, api_id, stage_name, request.method, path)
+        return self._begin(request, way, path) or self._answer(request, way, path)
+
+    async def _find_and_answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Response:
         way = await self._house.store.transact(self._way, api_id, stage_name, request.method, path)
+        return await self._answer(request, way, path)
+
+    def _begin(self, request: Request, way: _Way | None, path: str) -> Pending | None:
+        """The way of nearly every request: nothing stands before the function, and an instance of it is idle."""
+        if way is None or way.target is None or len(request.body) > _BODY_BYTES_MAX:
+            return None
+        live, endpoint, target = way.live, way.endpoint, way.target
+        if endpoint is None or not endpoint.is_open:
+            return None
+        trace, answer = edge.trace_header(request), Pending()
+        event = proxy.event(request, live, endpoint, path, way.labels, None, trace, self._house.clock.now_ms())
+        link = self._house.links["aws.apigateway_to_lambda"]
+        limit: asyncio.TimerHandle | None = None
+
+        def done(outcome: Outcome) -> None:
+            if limit is not None:
+                limit.cancel()
+            answer.tell(lambda: self._answer_of(outcome, request, live, trace))
+
+        if not link.begin(self._house, target, orjson.dumps(event), request.id, trace, done):
+            return None
+        if target.version.timeout_ms >= endpoint.timeout_s * 1000:  # The API gives up before the function does.
+            late = partial(proxy.gateway_response, live.api, "INTEGRATION_TIMEOUT", request)
+            limit = asyncio.get_running_loop().call_later(endpoint.timeout_s, answer.tell, late)
+        return answer
+
+    async def _answer(self, request: Request, way: _Way | None, path: str) -> Response:
         if way is None:
             return proxy.refusal(403, "Forbidden", "ForbiddenException", request.id)
         live, endpoint = way.live, way.endpoint
@@ -136,13 +172,16 @@ class Execute:
             self._house.telemetry.error("integration failed", api=live.api.id, path=path, error=error.message)
             kind = "THROTTLED" if error.code == "TooManyRequestsException" else "API_CONFIGURATION_ERROR"
             return proxy.gateway_response(live.api, kind, request)
+        return self._answer_of(outcome, request, live, trace)
+
+    def _answer_of(self, outcome: Outcome, request: Request, live: Live, trace: str) -> Response:
         if outcome.error:
             return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request)
         return proxy.response(outcome.payload, live.api, request, trace)
 
     # -- finding --
 
-    def _way(self, tx: Tx, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
+    def _way(self, tx: Recaller, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
         """All that a request needs to know of what is stored, in one transaction."""
         live = tx.recall(self._find, api_id, stage_name)
         if live is None:

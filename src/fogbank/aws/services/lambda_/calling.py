@@ -16,8 +16,10 @@ from fogbank.functions.engine import Throttled
 from fogbank.functions.model import Invocation, Outcome, Version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fogbank.aws.service import House
-    from fogbank.kernel.store import Tx
+    from fogbank.kernel.store import Recaller, Tx
 
 ACCOUNT_CONCURRENCY = 1000  # Lambda quotas: concurrent executions, the default.
 _KEPT_MAX = 4096
@@ -45,7 +47,7 @@ class Caller:
         """Drop what was made of a version that is gone."""
         self._versions.pop(version_id, None)
 
-    def resolve(self, tx: Tx, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
+    def resolve(self, tx: Recaller, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
         """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""
         service = principal if principal.endswith(".amazonaws.com") else ""
         main, others = tx.recall(self._targets, who, service, source_arn if service else "")
@@ -95,27 +97,45 @@ class Caller:
             log_owner=f"{function.account}/{function.region}",
         )  # fmt: skip
 
+    def begin(self, target: Target, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:
+        """As `run`, if there is room and an instance is idle; False, and nothing done, if not."""
+        function = target.function
+        if self._is_full(function) or not self._house.engine.begin(
+            target.version, invocation, lambda outcome: self._ended(function, outcome, done)
+        ):
+            return False
+        self._count(function, 1)
+        return True
+
+    def _ended(self, function: state.Function, outcome: Outcome, done: Callable[[Outcome], None]) -> None:
+        self._count(function, -1)
+        done(outcome)
+
     async def run(self, target: Target, invocation: Invocation) -> Outcome:
         """Raises TooManyRequestsException where a limit is reached."""
         function = target.function
-        reserved = function.reserved
-        limit = ACCOUNT_CONCURRENCY if reserved is None else reserved
-        running = self._running.get(function.id, 0)
-        if running >= limit or (reserved is None and self._running_all >= ACCOUNT_CONCURRENCY):
-            raise throttled(reserved)
-        self._running[function.id] = running + 1
-        self._running_all += 1
+        if self._is_full(function):
+            raise throttled(function.reserved)
+        self._count(function, 1)
         try:
             return await self._house.engine.invoke(target.version, invocation)
         except Throttled as error:
-            raise throttled(reserved) from error
+            raise throttled(function.reserved) from error
         finally:
-            self._running_all -= 1
-            left = self._running[function.id] - 1
-            if left:
-                self._running[function.id] = left
-            else:
-                del self._running[function.id]
+            self._count(function, -1)
+
+    def _is_full(self, function: state.Function) -> bool:
+        if function.reserved is not None:
+            return self._running.get(function.id, 0) >= function.reserved
+        return self._running_all >= ACCOUNT_CONCURRENCY
+
+    def _count(self, function: state.Function, change: int) -> None:
+        self._running_all += change
+        left = self._running.get(function.id, 0) + change
+        if left:
+            self._running[function.id] = left
+        else:
+            self._running.pop(function.id, None)
 
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
