@@ -10,6 +10,7 @@ help:
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 setup: $(VENV)/.ready ## install fogbank and its tools into .venv
+	@$(BIN)/python -m compileall -q src  # As an installed package is: else each start compiles what it loads.
 
 $(VENV)/.ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -33,6 +33,8 @@ PRAGMA user_version = {_FORM};
 COMMIT;
 """
 _known = lru_cache(4096)(pack)  # The keys that are read again and again.
+# Not REPLACE: that takes the old row out of its page before the new one comes, and logs nearly twice the pages.
+_PUT = "INSERT INTO record VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 _SCAN = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key ASC LIMIT ?"
 _SCAN_BACK = "SELECT key, value FROM record WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
 
@@ -168,7 +170,7 @@ class SqliteStore:
             db.executemany("DELETE FROM record WHERE key = ?", gone)
         if len(gone) < len(rows):
             kept = [row for row in rows.items() if row[1] is not None]
-            db.executemany("REPLACE INTO record VALUES (?, ?)", kept)
+            db.executemany(_PUT, kept)
         db.execute("COMMIT")
 
 
