@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONNECTIONS, _SECONDS, _ROUNDS = 16, 4, 3
-_WAITING = 1000
+_WAITING = (0, 1_000, 10_000)  # A queue is there for the time when its readers do not keep up.
 _SIGNED = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=0"
 _ITEM = (
     '\'{"TableName":"items","Item":{"id":{"S":"\' .. math.random(100000) .. \'"},"body":{"S":"' + "x" * 200 + "\"}}}'"
@@ -95,10 +95,10 @@ end
 """
 
 
-def _fill(one: Served) -> None:
-    """Let messages wait in the queue, as they do wherever one is needed."""
+def _fill(one: Served, waiting: int) -> None:
+    """Let so many more messages wait in the queue."""
     sqs = one.client("sqs")
-    for start in range(0, _WAITING, 10):
+    for start in range(0, waiting, 10):
         entries = [{"Id": str(number), "MessageBody": "x" * 200} for number in range(start, start + 10)]
         sqs.send_message_batch(QueueUrl=one.facts["queue"], Entries=entries)
 
@@ -139,10 +139,11 @@ def main() -> None:
         found = in_turns(puts, _ROUNDS)
         show(f"PutItem, {_CONNECTIONS} connections", _rows(found, {"ministack": "over 5", "moto": "over 20"}))
         messages = {name: (lambda one=one: _messages(one)) for name, one in running.items() if name != "moto"}
-        for waiting in (0, _WAITING):
-            if waiting:
-                for name in messages:
-                    _fill(running[name])
+        before = 0
+        for waiting in _WAITING:
+            for name in messages:
+                _fill(running[name], waiting - before)
+            before = waiting
             found = in_turns(messages, _ROUNDS)
             title = f"SQS: messages sent, received and deleted, {_CONNECTIONS} connections, {waiting:,} waiting"
             show(title, _rows(found, {"ministack": "over 10"}))

@@ -30,14 +30,14 @@ def function_trace(header: str, request_id: str) -> str:
     return f"{header}{parent};Sampled=0"
 
 
-def forwarded(request: Request) -> dict[str, str]:
+def forwarded(request: Request) -> tuple[tuple[str, str], ...]:
     """Where the caller was, and over what it came."""
     headers = request.headers
-    return {
-        "X-Forwarded-For": headers.get("x-forwarded-for") or request.peer,
-        "X-Forwarded-Port": headers.get("host", "").partition(":")[2] or "80",
-        "X-Forwarded-Proto": "http",
-    }
+    return (
+        ("X-Forwarded-For", headers.get("x-forwarded-for") or request.peer),
+        ("X-Forwarded-Port", headers.get("host", "").partition(":")[2] or "80"),
+        ("X-Forwarded-Proto", "http"),
+    )
 
 
 @lru_cache(4)

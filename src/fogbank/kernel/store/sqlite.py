@@ -273,13 +273,16 @@ class SqliteTx:
         self.signals.append((signal, key))
 
     def _scan(self, low: bytes, high: bytes, limit: int | None, *, reverse: bool) -> Rows:
-        changed = self._written.between(low, high) if self._written.rows else []
-        asked = -1 if limit is None else limit + len(changed)
+        written = self._written.rows
+        changed = self._written.between(low, high) if written else []
+        asked = -1 if limit is None else limit + sum(written[key] is None for key in changed)
         rows = self._read(_SCAN_BACK if reverse else _SCAN, (low, high, asked))
         if not changed:
             return rows
-        new = {key: self._written.rows[key] for key in changed}
-        return _first(_merged(rows, new, reverse=reverse), limit)
+        new = {key: written[key] for key in changed}
+        if limit is None:
+            return _merged(rows, new, reverse=reverse)
+        return iter(_few_merged(rows, new, limit, reverse=reverse))
 
 
 class WatchedTx(SqliteTx):
@@ -327,14 +330,10 @@ def _present(key: bytes, new: dict[bytes, bytes | None]) -> Iterable[tuple[bytes
     return () if value is None else ((key, value),)
 
 
-def _first(rows: Rows, limit: int | None) -> Rows:
-    if limit is None:
-        yield from rows
-        return
-    if limit <= 0:
-        return
-    for row in rows:
-        yield row
-        limit -= 1
-        if limit == 0:
-            return
+def _few_merged(
+    rows: Iterable[tuple[bytes, bytes]], new: dict[bytes, bytes | None], limit: int, *, reverse: bool
+) -> list[tuple[bytes, bytes]]:
+    """As `_merged`, of which only the first few are wanted."""
+    found: dict[bytes, Any] = dict(rows)
+    found.update(new)
+    return [row for row in sorted(found.items(), reverse=reverse) if row[1] is not None][:limit]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fogbank.aws.services.apigateway import integrations
 from fogbank.aws.services.apigateway.state import Api, Stage
+
+_KNOWN_MAX = 1024  # Paths are the callers' to make up: "/items" may come as "//items" too.
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,25 @@ class Live:
     api: Api
     stage: Stage
     tree: Node
+    known: dict[tuple[str, str], tuple[Endpoint, str]] = field(default_factory=dict)  # Of paths without variables.
+
+    def find(self, method: str, path: str) -> tuple[Endpoint | None, dict[str, str], str]:
+        """The endpoint, what the path's variables hold, and the ARN that the caller of a function has there."""
+        known = self.known.get((method, path))
+        if known is not None:
+            return known[0], {}, known[1]
+        found = self.tree.find([part for part in path.split("/") if part])
+        if found is None:
+            return None, {}, ""
+        node, labels = found
+        endpoint = node.methods.get(method) or node.methods.get("ANY")
+        if endpoint is None:
+            return None, labels, ""
+        api = self.api
+        source = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{self.stage.name}/{method}{endpoint.path}"
+        if not labels and len(self.known) < _KNOWN_MAX:
+            self.known[(method, path)] = endpoint, source
+        return endpoint, labels, source
 
 
 class Node:

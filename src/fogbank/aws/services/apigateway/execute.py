@@ -186,22 +186,17 @@ class Execute:
         live = tx.recall(self._find, api_id, stage_name)
         if live is None:
             return None
-        found = live.tree.find([part for part in path.split("/") if part])
-        if found is None:
-            return _Way(live)
-        endpoint = found[0].methods.get(method) or found[0].methods.get("ANY")
+        endpoint, labels, source = live.find(method, path)
         if endpoint is None or not endpoint.function_arn:
-            return _Way(live, endpoint, found[1])
-        api = live.api
-        source = f"arn:aws:execute-api:{api.region}:{api.account}:{api.id}/{live.stage.name}/{method}{endpoint.path}"
+            return _Way(live, endpoint, labels)
         if endpoint.method["methodIntegration"].get("httpMethod") != "POST":
             told = "functions are invoked with POST: the integration's httpMethod must be that"
-            return _Way(live, endpoint, found[1], problem=ServiceError("BadRequestException", told))
+            return _Way(live, endpoint, labels, problem=ServiceError("BadRequestException", told))
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
-            return _Way(live, endpoint, found[1], link.target(self._house, tx, endpoint.function_arn, source))
+            return _Way(live, endpoint, labels, link.target(self._house, tx, endpoint.function_arn, source))
         except ServiceError as error:  # The caller has to pass the authorizer before that matters.
-            return _Way(live, endpoint, found[1], problem=error)
+            return _Way(live, endpoint, labels, problem=error)
 
     def _find(self, tx: Tx, api_id: str, stage_name: str) -> Live | None:
         """The compiled stage."""

@@ -171,7 +171,7 @@ def _headers(request: Request, trace: str) -> tuple[dict[str, str], dict[str, li
         headers = {name: values[-1] for name, values in many.items()}
     headers["X-Amzn-Trace-Id"] = trace
     many["X-Amzn-Trace-Id"] = [trace]
-    for name, value in edge.forwarded(request).items():
+    for name, value in edge.forwarded(request):
         headers[name] = value
         many[name] = [value]
     return headers, many

@@ -113,7 +113,7 @@ def _event(
 ) -> dict[str, Any]:
     host = request.headers.get("host", "")
     headers = {name: value for name, value in request.headers.items() if name not in (*_DROPPED, "cookie")}
-    headers |= {"x-amzn-trace-id": trace, **{name.lower(): text for name, text in edge.forwarded(request).items()}}
+    headers |= {"x-amzn-trace-id": trace, **{name.lower(): text for name, text in edge.forwarded(request)}}
     query: dict[str, str] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
