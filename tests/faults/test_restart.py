@@ -126,6 +126,7 @@ def test_a_deploy_that_was_under_way_is_rolled_back_and_can_be_made_again(progra
     assert any("The deploy was interrupted" in reason for reason in reasons)
     assert program.client("lambda").list_functions()["Functions"] == []
     stacks.delete_stack(StackName="app")
+    stacks.get_waiter("stack_delete_complete").wait(StackName="app", WaiterConfig={"Delay": 1, "MaxAttempts": 30})
     del resources["A"]
     stacks.create_stack(StackName="app", TemplateBody=json.dumps({"Resources": resources}))
     eventually(lambda: status() == "CREATE_COMPLETE")

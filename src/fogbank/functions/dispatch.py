@@ -19,6 +19,7 @@ from fogbank.functions.instances import Ended, Instance, Log, outcome
 from fogbank.functions.model import Outcome
 from fogbank.functions.runtimes.node.pool import NodeRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
+from fogbank.kernel.telemetry import current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -325,8 +326,10 @@ class InstanceEngine:
         else:
             log.begin(dialect.started(version, invocation))
         self._watch(instance)
+        trace = current_trace.get()
 
         def told(answer: tuple[bytes, bytes] | Exception, took_ms: float) -> None:
+            current_trace.set(trace)  # The instance's socket brings its reply in the context of its birth.
             self._watched.discard(instance)
             if not isinstance(answer, Exception):
                 result = outcome(answer[0], answer[1], took_ms, instance, cold=cold)
