@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import statistics
@@ -99,4 +100,7 @@ def show(title: str, rows: list[tuple[str, str, str]]) -> None:
 
 
 def scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="fogbank-bench-"))
+    """A folder for as long as this program runs."""
+    folder = tempfile.mkdtemp(prefix="fogbank-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

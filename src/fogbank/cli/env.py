@@ -15,11 +15,10 @@ app = options.application()
 
 
 @app.command()
-def env(
-    *, data: options.Data = options.DATA, region: options.Region = options.REGION, json: options.Json = False
-) -> None:
+def env(*, data: options.Data = options.DATA, region: options.Region = "", json: options.Json = False) -> None:
     """Print the variables that point tools at the running cloud."""
-    variables = redirected(running.need(data).url, region, dict(os.environ))
+    server = running.need(data)
+    variables = redirected(server.url, region or server.region, dict(os.environ))
     if json:
         typer.echo(orjson.dumps(variables, option=orjson.OPT_INDENT_2).decode())
         return

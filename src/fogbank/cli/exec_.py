@@ -20,15 +20,19 @@ def exec_(
     command: Annotated[list[str], typer.Argument(help="The command and its arguments, after --.")],
     *,
     data: options.Data = options.DATA,
-    region: options.Region = options.REGION,
+    region: options.Region = "",
 ) -> None:
     """Run a command (sam, cdk, serverless, aws, your tests) against the running cloud."""
-    url = running.need(data).url
+    server = running.need(data)
     program = shutil.which(command[0])
     if program is None:
         raise Problem(f"there is no command {command[0]!r} on the PATH")
     environment = {name: value for name, value in os.environ.items() if name not in removed(dict(os.environ))}
-    os.execve(program, _pointed(command, url), environment | redirected(url, region, environment))
+    os.execve(
+        program,
+        _pointed(command, server.url),
+        environment | redirected(server.url, region or server.region, environment),
+    )
 
 
 def _pointed(command: list[str], url: str) -> list[str]:

@@ -31,7 +31,7 @@ def start(
     data: options.Data = options.DATA,
     port: options.Port = options.PORT,
     host: options.Host = options.HOST,
-    region: options.Region = options.REGION,
+    region: options.Region = "",
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
@@ -45,8 +45,8 @@ def start(
     if already is not None and not ephemeral:
         raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
     config = Config(
-        data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
+        data_dir=data, host=host, port=port, region=region or options.REGION, ephemeral=ephemeral,
+        durability=durability, store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
     )  # fmt: skip
     if detach:
         with Progress(quiet=json).waiting("starting the cloud"):
@@ -90,7 +90,7 @@ async def _serve(config: Config, data: Path, *, json: bool) -> None:
     gc.collect()
     gc.freeze()  # What is loaded by now stays; looking through it again and again would stop every request.
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
-    running.write_note(data, server.url)
+    running.write_note(data, server.url, config.region)
     if json:
         typer.echo(orjson.dumps({"url": server.url, "pid": os.getpid()}).decode())
     else:

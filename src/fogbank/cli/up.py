@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ def up(
     ] = None,
     port: options.Port = options.PORT,
     host: options.Host = options.HOST,
-    region: options.Region = options.REGION,
+    region: options.Region = "",
     ephemeral: options.Ephemeral = False,
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
@@ -65,6 +66,8 @@ def up(
     except detect.NoAppError as error:
         raise Problem(str(error)) from error
     data = data or found.folder / ".fogbank"
+    server = running.find(data)
+    region = region or (server.region if server else "") or options.REGION
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
         store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
@@ -72,12 +75,11 @@ def up(
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])
     with progress.step("starting the cloud"):
-        server = running.find(data)
         started = server is None
         server = server or running.start_detached(data, config)
     deployment = _Deployment(server.client, found, stack or found.name, parameters, region, config.cache_dir, progress)
     if watch and not json:
-        _watch(server, deployment, data, started=started)
+        _watch(server, deployment, data, started=started, ephemeral=ephemeral)
         return
     try:
         _show(server.url, deployment, deployment.run(), region, json=json)
@@ -142,21 +144,29 @@ class _Door:
             raise Problem(f"the bundle {key} was not taken: {status} {reply[:500].decode(errors='replace')}")
 
 
-def _watch(server: running.Running, deployment: _Deployment, data: Path, *, started: bool) -> None:
+def _watch(server: running.Running, deployment: _Deployment, data: Path, *, started: bool, ephemeral: bool) -> None:
     reader = logs.Reader(server.client, since_ms=server.client.get("/_fogbank/clock")["now_ms"] - 60_000)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # A shell may have us ignore the last.
+        signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         saves = _saves(deployment)
         next(saves)  # What is saved from here on counts.
         outputs = _deploy_and_tell(server, deployment, None)
-        typer.echo("watching; Ctrl-C to end (state is kept)", err=True)
+        typer.echo(f"watching; Ctrl-C to end. Elsewhere: `fogbank logs --data {data}` and so on", err=True)
         for saved in saves:
             if saved:
                 outputs = _deploy_and_tell(server, deployment, outputs)
             for function, event in reader.fresh():
                 typer.echo(logs.line(function, event))
+    typer.echo(f"\n{_farewell(data, started=started, ephemeral=ephemeral)}", err=True)
     if started:
         running.stop(data)
-    typer.echo(f"\nstate is kept in {data}; `fogbank up` goes on from there", err=True)
+
+
+def _farewell(data: Path, *, started: bool, ephemeral: bool) -> str:
+    if not started:
+        return f"the cloud runs on, as it did before; `fogbank stop --data {data}` ends it"
+    return "nothing is kept" if ephemeral else f"state is kept in {data}; `fogbank up` goes on from there"
 
 
 def _saves(deployment: _Deployment) -> Iterator[bool]:
@@ -242,6 +252,7 @@ def _show(url: str, deployment: _Deployment, result: release.Release, region: st
         for api, local in apis.items():
             if f"{api}.execute-api." in value:
                 typer.echo(f"  {' ' * len(name)}   here: {local}")
+                typer.echo(f"  {' ' * len(name)}     or: {_by_path(api, local, url)}")
 
 
 def _api_urls(client: Client, stack: str, url: str) -> dict[str, str]:
@@ -255,6 +266,11 @@ def _api_urls(client: Client, stack: str, url: str) -> dict[str, str]:
         for stage in client.ask("apigateway", "GetStages", restApiId=api).get("item", [])
         if stage["stageName"] != "Stage"  # SAM's own, made beside the one that was asked for.
     }
+
+
+def _by_path(api: str, local: str, url: str) -> str:
+    """The same without a name: only browsers, and curl, know everywhere that names below localhost are this machine."""
+    return f"{url}/restapis/{api}/{local.rpartition('/')[2]}/_user_request_"
 
 
 def _pair(text: str) -> tuple[str, str]:

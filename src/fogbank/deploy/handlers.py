@@ -41,7 +41,8 @@ def _in_source(path: str, source: bytes, name: str, runtime: str) -> str:
         tree = ast.parse(source)
     except SyntaxError as error:
         newer = runtime.removeprefix("python3.") > str(sys.version_info.minor)  # It may know more than this Python.
-        return "" if newer else f"{path}, line {error.lineno}: {error.msg}"
+        read_by = f" (as Python 3.{sys.version_info.minor} reads it)" if newer else ""
+        return f"{path}, line {error.lineno}: {error.msg}{read_by}"
     except ValueError:  # Null bytes: no text at all. Python itself will tell.
         return ""
     defined = _defined(tree)

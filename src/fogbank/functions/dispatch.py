@@ -99,7 +99,8 @@ class InstanceEngine:
         try:
             instance, cold = self._take_idle(pool), False
             if instance is None:
-                instance, failed = await self._birth(pool, invocation)
+                with self._clock.aside:
+                    instance, failed = await self._birth(pool, invocation)
                 if instance is None:
                     self._told(version, invocation, failed)
                     return failed
@@ -326,11 +327,13 @@ class InstanceEngine:
         else:
             log.begin(dialect.started(version, invocation))
         self._watch(instance)
+        self._clock.aside.running += 1  # A schedule's next moment waits for what this one has begun.
         trace = current_trace.get()
 
         def told(answer: tuple[bytes, bytes] | Exception, took_ms: float) -> None:
             current_trace.set(trace)  # The instance's socket brings its reply in the context of its birth.
             self._watched.discard(instance)
+            self._clock.aside.running -= 1
             if not isinstance(answer, Exception):
                 result = outcome(answer[0], answer[1], took_ms, instance, cold=cold)
                 self._end(pool, instance, invocation, result, [])

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SETTLE_ROUNDS = 20
-_SETTLE_MAX_S = 2.0
+_SETTLE_MAX_S = 2.0  # At one moment on the way.
+_PATIENCE_S = 10.0  # In one move.
 _LOOK_AGAIN_S = 0.001
 _MOVES_KEPT = 1000
 
@@ -28,7 +29,8 @@ def system_ms() -> int:
 
 
 class Aside:
-    """Work that the event loop does not see (a thread's): `with clock.aside:` round the await of it."""
+    """Work that the event loop does not see (a thread's, a function's): a moving clock waits for it a while. `with
+    clock.aside:` round the await of it."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -87,18 +89,18 @@ class Clock:
 
     async def advance(self, milliseconds: int) -> None:
         """Move on, stopping at every alarm on the way: what sleeps an hour at a time wakes 24 times in a day."""
-        target_ms = self.now_ms() + milliseconds
+        target_ms, give_up_s = self.now_ms() + milliseconds, time.monotonic() + _PATIENCE_S
         self._moves.append((self.wall_ms(), self.offset_ms))
         while (due_ms := self._next_due_ms()) is not None and due_ms <= target_ms:
             self.offset_ms += max(0, due_ms - self.now_ms())
             self._ring()
-            await self._settle()
+            await self._settle(give_up_s)
         self.offset_ms += max(0, target_ms - self.now_ms())
         self._set_timer()
 
-    async def _settle(self) -> None:
+    async def _settle(self, give_up_s: float) -> None:
         """Let those who woke do what they woke for. Who is busy all the time holds nobody up for long."""
-        give_up_s = time.monotonic() + _SETTLE_MAX_S
+        give_up_s = min(give_up_s, time.monotonic() + _SETTLE_MAX_S)
         while True:
             for _ in range(_SETTLE_ROUNDS):
                 await asyncio.sleep(0)

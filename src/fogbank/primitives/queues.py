@@ -29,7 +29,7 @@ _BATCH_MAX = 10
 _LOOK_AHEAD = 512  # How far a receive looks past messages whose group is held.
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     id: str  # Sorts in the order of sending (`kernel.ids`).
     body: str
     due_ms: int  # Hidden before this moment, due from it on.
@@ -71,6 +71,23 @@ def receive(
     One that is `dead` (it has been lent too often) is taken out and handed to `on_dead` instead.
     """
     lent: list[Message] = []
+    while True:
+        taken_out = _lend_due(tx, queue, lent, limit, now_ms, lend_ms, dead, on_dead)
+        if not taken_out or len(lent) == limit:  # Else what stood first was expired or dead, and there may be more.
+            return lent
+
+
+def take_out(tx: Tx, queue: str, *, limit: int, now_ms: int, then: Callable[[Tx, Message], None]) -> int:
+    """Take up to `limit` messages that are due out of the queue, for good; how many."""
+    return _lend_due(tx, queue, [], limit, now_ms, 0, lambda _: True, then)
+
+
+def _lend_due(
+    tx: Tx, queue: str, lent: list[Message], limit: int, now_ms: int, lend_ms: int,
+    dead: Callable[[Message], bool] | None, on_dead: Callable[[Tx, Message], None] | None,
+) -> int:  # fmt: skip
+    """Add to `lent`, up to `limit`; how many were taken out of the queue instead."""
+    taken_out = 0
     groups: set[str] = set()
     for found in _due(tx, queue, now_ms, limit):
         if len(lent) == limit:
@@ -84,13 +101,15 @@ def receive(
                 break
             if 0 < message.expires_ms <= now_ms:
                 _forget(tx, queue, message)
+                taken_out += 1
             elif dead is not None and dead(message):
                 _forget(tx, queue, message)
+                taken_out += 1
                 if on_dead is not None:
                     on_dead(tx, message)
             else:
                 lent.append(_lend(tx, queue, message, now_ms, lend_ms))
-    return lent
+    return taken_out
 
 
 def _due(tx: Tx, queue: str, now_ms: int, limit: int) -> list[Message]:

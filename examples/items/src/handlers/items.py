@@ -40,5 +40,10 @@ def answer(status, document):
     return {
         "statusCode": status,
         "headers": {"Content-Type": "application/json"},
-        "body": json.dumps(document, default=str),
+        "body": json.dumps(document, default=_number),
     }
+
+
+def _number(value):
+    """DynamoDB gives Decimals, which json does not know."""
+    return int(value) if value == value.to_integral_value() else float(value)

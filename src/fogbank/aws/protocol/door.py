@@ -113,7 +113,7 @@ class Door:
                 return self._finish(asked, result)
             response = asked.wire.write(asked.operation, result or {}, asked.protocol, request.id)
         except Exception as error:
-            return Ready(self._told(asked, error))
+            response = self._told(asked, error)  # It may tell of rows of this tick: it waits as they do.
         return Ready(response, store.tick, lambda error: self._told(asked, error))
 
     async def _answer_waiting(self, asked: _Asked, *, waits: bool) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from samtranslator.translator.translator import Translator
 
 from fogbank.aws.stacks.template import TemplateError
 
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # It counts for AWS, and asks to be published.
 _NAME = "AWS::Serverless-2016-10-31"
 
 

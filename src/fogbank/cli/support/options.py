@@ -20,7 +20,14 @@ Port = Annotated[
     int, typer.Option("--port", envvar="FOGBANK_PORT", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
 ]
 Host = Annotated[str, typer.Option("--host", envvar="FOGBANK_HOST", help="Address to listen on.")]
-Region = Annotated[str, typer.Option("--region", envvar="FOGBANK_REGION", help="Region where a caller names none.")]
+Region = Annotated[
+    str,
+    typer.Option(
+        "--region",
+        envvar="FOGBANK_REGION",
+        help="Region where a caller names none. Default: the running cloud's, or us-east-1.",
+    ),
+]
 Ephemeral = Annotated[bool, typer.Option("--ephemeral", envvar="FOGBANK_EPHEMERAL", help="Keep nothing.")]
 Durability = Annotated[
     Literal["process", "power"],

@@ -34,6 +34,7 @@ _LOOK_AGAIN_S = 0.02
 class Running:
     pid: int
     url: str
+    region: str = ""
 
     @property
     def client(self) -> Client:
@@ -45,10 +46,10 @@ def note_path(data: Path) -> Path:
     return data / "run" / "server.json"
 
 
-def write_note(data: Path, url: str) -> None:
+def write_note(data: Path, url: str, region: str) -> None:
     note_path(data).parent.mkdir(parents=True, exist_ok=True)  # An ephemeral state lies elsewhere.
     temporary = note_path(data).with_suffix(".new")
-    temporary.write_bytes(orjson.dumps({"pid": os.getpid(), "url": url}))
+    temporary.write_bytes(orjson.dumps({"pid": os.getpid(), "url": url, "region": region}))
     temporary.replace(note_path(data))
 
 
@@ -56,7 +57,7 @@ def find(data: Path) -> Running | None:
     """The server of this folder, if one answers: after a kill -9 somebody else may by now be where the note points."""
     try:
         note = orjson.loads(note_path(data).read_bytes())
-        running = Running(note["pid"], note["url"])
+        running = Running(note["pid"], note["url"], note.get("region", ""))
         answer = Client(running.url, timeout_s=_ANSWER_S).get("/_fogbank/health")
     except (OSError, ValueError, KeyError, TypeError, Problem):
         return None

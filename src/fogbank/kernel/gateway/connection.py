@@ -36,6 +36,7 @@ _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
 _NEVER: Final = float("inf")
 _NAMES_MAX, _NAME_BYTES_MAX = 1024, 64
+_BODILESS: Final = frozenset((204, 304))
 _ONCE: Final = frozenset(("content-length", "host", "transfer-encoding"))
 _names: Final[dict[bytes, tuple[str, str]]] = {}  # Of headers: as they came, and in lower case.
 
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._deadline_s = _NEVER  # By the loop's clock: what the peer owes us must have come by then.
         self._closing = False
+        self._owes_go_on = False
         self._deaf = False  # What comes now is not read: what came before it is still answered.
         self._first = True
         self._paused = False
@@ -121,8 +123,8 @@ class Connection(asyncio.Protocol):
             self._deadline_s = self._loop.time() + self._limits.header_timeout_s
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(_Refused(501, "this server upgrades no connections"))
+        except httptools.HttpParserUpgrade:  # No connection is upgraded: the request is answered, and that is the last.
+            self._deaf = True
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if isinstance(cause, OSError):  # A long body waits in a file, and there is no room for it.
@@ -173,8 +175,9 @@ class Connection(asyncio.Protocol):
             raise _Refused(413, f"the body is larger than {self._limits.body_bytes} bytes")
         if "host" not in named and self._parser.get_http_version() == "1.1":
             raise _Refused(400, "the header host is missing")
-        if "expect" in named and named["expect"].lower() == "100-continue" and not self._busy:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if "expect" in named and named["expect"].lower() == "100-continue":
+            self._owes_go_on = True
+            self._let_go_on()
         if (length is not None and length != "0") or coding is not None:
             self._body = Body(self._gateway.run_dir, self._limits.in_memory_bytes)
             self._deadline_s = self._loop.time() + self._limits.body_timeout_s
@@ -199,7 +202,8 @@ class Connection(asyncio.Protocol):
             _trace(self._named) or request_id.replace("-", ""),
         )  # fmt: skip
         self._body = None
-        keep = self._parser.should_keep_alive()
+        self._owes_go_on = False
+        keep = self._parser.should_keep_alive() and "upgrade" not in self._named
         if not self._busy:
             self._take(request, keep)
             return
@@ -281,11 +285,17 @@ class Connection(asyncio.Protocol):
         """Whether the next one may be taken now; else that follows by itself, or nothing does."""
         if self._closing:
             return False
-        body, length, bodiless = response.body, length_of(response), request.method == "HEAD"
-        chunked = length is None and not bodiless and self._parser.get_http_version() == "1.1"
-        keep = keep and not self._gateway.stopping and (length is not None or chunked or bodiless)
-        keep = keep and not (self._deaf and not self._waiting)
-        first = head(response, length, now_s=self._gateway.now_s(), close=not keep, chunked=chunked)
+        bodiless = request.method == "HEAD" or response.status in _BODILESS
+        keep = keep and not self._gateway.stopping and not (self._deaf and not self._waiting)
+        try:
+            length = length_of(response)
+            chunked = length is None and not bodiless and self._parser.get_http_version() == "1.1"
+            keep = keep and (length is not None or chunked or bodiless)
+            first = head(response, length, now_s=self._gateway.now_s(), close=not keep, chunked=chunked)
+        except Exception as error:  # A file that is gone, a header that is no text: this answer alone is lost.
+            response, keep, bodiless, chunked = self._gateway.failed(request, error), False, False, False
+            first = head(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
+        body = response.body
         if type(body) is bytes or bodiless:
             self._transport.write(first if bodiless else first + body)  # type: ignore[operator]
             if not self._writable.is_set():
@@ -321,8 +331,18 @@ class Connection(asyncio.Protocol):
             return False
         if not self._waiting:
             self._busy = False
-            self._deadline_s = self._loop.time() + self._limits.idle_timeout_s
+            if self._owes_go_on:
+                self._let_go_on()
+            else:
+                self._deadline_s = self._loop.time() + self._limits.idle_timeout_s
         return True
+
+    def _let_go_on(self) -> None:
+        """A caller that waits to be told so before it sends its body; after the answers that come first."""
+        if not self._busy:
+            self._owes_go_on = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._deadline_s = self._loop.time() + self._limits.body_timeout_s
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)

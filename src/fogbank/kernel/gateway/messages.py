@@ -68,11 +68,15 @@ class Pending:
         self._made: Callable[[], Response] | None = None
 
     def tell(self, make: Callable[[], Response]) -> None:
-        """Only the first time counts."""
+        """Only the first time counts. Whoever tells is not harmed by who listens."""
         if self._made is None:
             self._made = make
             if self._told is not None:
-                self._told(make)
+                try:
+                    self._told(make)
+                except Exception as bug:
+                    loop = asyncio.get_running_loop()
+                    loop.call_exception_handler({"message": "an answer was not taken well", "exception": bug})
 
     def then(self, told: Callable[[Callable[[], Response]], None]) -> None:
         """For the gateway: it calls what makes the answer where an error of that costs this answer alone."""

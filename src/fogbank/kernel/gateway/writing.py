@@ -41,8 +41,8 @@ def head(response: Response, length: int | None, *, now_s: int, close: bool, chu
     headers = response.headers
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
-        # A value from outside must not begin a header of its own.
-        lines = "".join([f"{name}: {_BREAKS.sub(' ', value)}\r\n" for name, value in headers])
+        # What comes from outside must not begin a header of its own.
+        lines = "".join([f"{_BREAKS.sub('', name)}: {_BREAKS.sub(' ', value)}\r\n" for name, value in headers])
     if chunked:
         lines += "transfer-encoding: chunked\r\n"
     elif length is not None and response.status not in _BODILESS:

@@ -95,12 +95,13 @@ class SqliteStore:
         return self._db.execute(statement, values)
 
     async def transact(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        result = self.run(work, *args, **kwargs)
-        if self.tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
-            kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.tick.then(lambda error: _tell(kept, error))
-            await kept
-        return result
+        try:
+            return self.run(work, *args, **kwargs)
+        finally:
+            if self.tick is not None:  # What it wrote, or read of others in this tick, is not durable yet.
+                kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self.tick.then(lambda error: _tell(kept, error))
+                await kept
 
     def run(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`transact` without the wait: as long as there is a `tick`, the result must not leave before that is kept."""
@@ -122,7 +123,8 @@ class SqliteStore:
         return result
 
     def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """As `SqliteTx.recall`; what is known already costs a look into a dictionary."""
+        """As `SqliteTx.recall`; what is known already costs a look into a dictionary. Only for deciding the way of a
+        request: what is made anew may follow from rows of this tick, which are not kept yet."""
         known = self._memory.get((work, args)) if not kwargs else None
         return known[0] if known is not None else self.run(_recalled, work, args, kwargs)  # type: ignore[no-any-return]
 

@@ -235,7 +235,7 @@ def response(payload: bytes, api: Api, request: Request, trace: str) -> Response
         headers = _reply_headers(reply) if "headers" in reply or "multiValueHeaders" in reply else []
     except (ValueError, TypeError, AttributeError):
         return gateway_response(api, "INTEGRATION_FAILURE", request)
-    if not 100 <= status <= 999:
+    if not 200 <= status <= 999:
         return gateway_response(api, "INTEGRATION_FAILURE", request)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))

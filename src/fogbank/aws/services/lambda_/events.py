@@ -30,6 +30,7 @@ _THROTTLED_AFTER_MS = 1_000
 _THROTTLED_AFTER_MAX_MS = 300_000
 _AGE_MAX_S = 21_600
 _LEND_MS = 31 * 60_000  # Longer than any function may run.
+_ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AT_ONCE = 32
 _QUEUED = "lambda.queued"
 
@@ -71,6 +72,7 @@ class EventQueue:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._lend_ms = _LEND_MS if house.config.store_url else _ALONE_LEND_MS
         self._running: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -104,7 +106,7 @@ class EventQueue:
         due: list[int] = []
         for function_id in WAITING.all(tx):
             queue = _queue(function_id)
-            found = queues.receive(tx, queue, limit=10, now_ms=now_ms, lend_ms=_LEND_MS)
+            found = queues.receive(tx, queue, limit=10, now_ms=now_ms, lend_ms=self._lend_ms)
             lent += [(function_id, message) for message in found]
             next_ms = queues.next_due_ms(tx, queue)
             if next_ms is None:

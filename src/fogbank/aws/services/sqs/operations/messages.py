@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BATCH_MAX = 10
 _DEDUPLICATION_MS = 300_000  # Developer Guide, "Exactly-once processing": the five-minute interval.
 _VISIBILITY_MAX_S = 43_200
+_NUMBER_MAX = 1 << 63  # What a key of the store can hold.
 _LIMITS = {
     "MaxNumberOfMessages": (1, 10, "Must be between 1 and 10"),
     "WaitTimeSeconds": (0, 20, "Must be >= 0 and <= 20"),
@@ -250,7 +251,8 @@ def receipt(given: str) -> str:
     try:
         text = b64decode(given, validate=True).decode()
         _, count, due_ms = text.rsplit(":", 2)
-        int(count), int(due_ms)
+        if not (0 < int(count) < _NUMBER_MAX and 0 <= int(due_ms) < _NUMBER_MAX):
+            raise ValueError(given)
     except ValueError as error:
         told = f'The input receipt handle "{given}" is not a valid receipt handle.'
         raise ServiceError("ReceiptHandleIsInvalid", told) from error

@@ -158,7 +158,7 @@ def _step(tx: Tx, source: str, now_ms: int, new_id: Callable[[], str]) -> None:
         moved += 1
 
     limit = task.per_second or _PER_STEP
-    queues.receive(tx, queue.id, limit=limit, now_ms=now_ms, lend_ms=0, dead=lambda _: True, on_dead=move)
+    queues.take_out(tx, queue.id, limit=limit, now_ms=now_ms, then=move)
     task = replace(task, moved=task.moved + moved)
     if moved:
         ACTIVE.put(tx, source, row=task)
