@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from fogbank.primitives import queues
+from tests.support import stores
 from tests.support.stores import StoreMachine, on_every_driver
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
 
 MILLISECONDS = st.integers(0, 60)
 
@@ -104,3 +110,26 @@ class AQueue(StoreMachine):
 
 
 test_a_message_is_there_once_until_its_newest_receipt_deletes_it = on_every_driver(AQueue, examples=60, steps=40)
+
+
+@pytest.mark.parametrize("driver", stores.DRIVERS)
+def test_what_is_expired_or_dead_hides_nothing_behind_it(driver: str) -> None:
+    def work(tx: Tx) -> tuple[list[str], list[str]]:
+        for number in range(5):
+            ends_ms = 50 if number < 2 else 0
+            queues.send(tx, "q", queues.Message(f"{number}", "x", number, expires_ms=ends_ms, receive_count=number % 4))
+        dead: list[str] = []
+        lent = queues.receive(
+            tx, "q", limit=1, now_ms=100, lend_ms=10, dead=lambda one: one.receive_count > 1,
+            on_dead=lambda _, one: dead.append(one.id),
+        )  # fmt: skip
+        return [one.id for one in lent], dead
+
+    async def scenario() -> None:
+        store = await stores.fresh(driver)
+        lent, dead = await store.transact(work)
+        assert lent == ["4"]
+        assert dead[-2:] == ["2", "3"]
+        await store.close()
+
+    asyncio.run(scenario())

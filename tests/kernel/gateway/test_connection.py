@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.gateway import Gateway, Limits
-from fogbank.kernel.gateway.messages import Request, Response
+from fogbank.kernel.gateway.messages import Pending, Ready, Request, Response
 from fogbank.kernel.ids import Ids
 from fogbank.kernel.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
-    from pathlib import Path
+
+    from fogbank.kernel.gateway.messages import Answer
 
 LIMITS = Limits(header_bytes=4096, header_count=20, body_bytes=200_000, in_memory_bytes=10_000, stop_timeout_s=0.2)
 END = b"connection: close\r\n\r\n"
@@ -32,8 +34,30 @@ async def pieces(count: int) -> AsyncIterator[bytes]:
         yield b"x" * 10_000
 
 
-async def tell(request: Request) -> Response:
-    """What came: method, path, query and the body's digest."""
+OPENED = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil"
+KINDS = {
+    "/gone": Response(200, [], Path("/no/such/file")),
+    "/no-text": Response(200, [("x", "\ud800")], b""),
+    "/no-content": Response(204, [], OPENED),
+    "/unchanged": Response(304, [], OPENED),
+    "/name": Response(200, [("a\r\nset-cookie: x", "1")], b"fine"),
+}
+
+
+def tell(request: Request) -> Answer:
+    """What some paths ask for; in three ways where a query says so."""
+    kind = KINDS.get(request.path)
+    if kind is None:
+        return tell_what_came(request)
+    if request.query == "pending":
+        answer = Pending()
+        asyncio.get_running_loop().call_soon(answer.tell, lambda: kind)
+        return answer
+    return Ready(kind)
+
+
+async def tell_what_came(request: Request) -> Response:
+    """Method, path, query and the body's digest."""
     if request.path == "/bug":
         raise ValueError("a bug")
     if request.path == "/long":
@@ -263,6 +287,51 @@ def test_who_sends_too_slowly_is_let_go(tmp_path: Path) -> None:
         assert not talk.gateway.connections
 
     with_gateway(tmp_path, scenario, limits)
+
+
+@pytest.mark.parametrize("path", ["/gone", "/no-text", "/gone?pending", "/no-text?pending"])
+def test_an_answer_that_cannot_be_sent_is_a_500_and_costs_only_itself(tmp_path: Path, path: str) -> None:
+    async def scenario(talk: Talk) -> None:
+        answer = await talk.say(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        assert statuses(answer) == [500]
+        assert b"connection: close" in answer
+        assert statuses(await talk.say(GOOD)) == [200]
+
+    with_gateway(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/no-content", 204), ("/unchanged?pending", 304)])
+def test_a_status_without_a_body_sends_none_so_that_nobody_reads_it_as_the_next_answer(
+    tmp_path: Path, path: str, status: int
+) -> None:
+    """RFC 9112, section 6.3: such a response "is always terminated by the first empty line after the header fields"."""
+
+    async def scenario(talk: Talk) -> None:
+        answer = await talk.say(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode() + GOOD)
+        assert statuses(answer) == [status, 200]
+        assert b"evil" not in answer
+
+    with_gateway(tmp_path, scenario)
+
+
+def test_the_name_of_a_header_begins_no_header_of_its_own(tmp_path: Path) -> None:
+    async def scenario(talk: Talk) -> None:
+        assert b"\nset-cookie" not in await talk.say(b"GET /name HTTP/1.1\r\nhost: x\r\n" + END)
+
+    with_gateway(tmp_path, scenario)
+
+
+def test_who_waits_for_100_behind_another_answer_is_told_to_go_on(tmp_path: Path) -> None:
+    async def scenario(talk: Talk) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", talk.port, limit=2_000_000)
+        writer.write(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n" + END)
+        await asyncio.wait_for(reader.readuntil(b"HTTP/1.1 100 Continue\r\n\r\n"), 5)
+        writer.write(b"hello")
+        assert b"POST /? 5" in await asyncio.wait_for(reader.read(-1), 5)
+        writer.close()
+
+    with_gateway(tmp_path, scenario)
 
 
 def test_closing_finishes_what_is_under_way_and_takes_no_more(tmp_path: Path) -> None:

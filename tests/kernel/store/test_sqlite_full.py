@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fogbank.kernel.store import StoreError
+from fogbank.kernel.store import StoreError, sqlite_checkpoints
 from fogbank.kernel.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from fogbank.kernel.store import Tx
 
@@ -55,6 +57,52 @@ def test_a_transaction_that_raises_writes_nothing_and_harms_no_other_of_its_tick
         )
         assert isinstance(results[1], ValueError)
         assert await store.transact(names) == ["one", "two"]
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_error_that_tells_of_rows_that_are_not_kept_is_not_told_before_they_are(tmp_path: Path) -> None:
+    def there_already(tx: Tx) -> None:
+        if tx.get(("row", "large")) is not None:
+            raise ValueError("it is there")
+
+    async def scenario() -> None:
+        store = SqliteStore(str(tmp_path / "s.db"))
+        [pages] = store._db.execute("PRAGMA page_count").fetchone()
+        store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+        together = await asyncio.gather(
+            store.transact(put, "large", 1_000_000), store.transact(there_already), return_exceptions=True
+        )
+        assert [type(one) for one in together] == [StoreError, StoreError]
+        await store.transact(there_already)
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_log_that_began_anew_in_a_large_file_costs_the_loop_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_checkpoints, "_WORTH_BYTES", 100_000)
+    monkeypatch.setattr(sqlite_checkpoints, "_LARGE_BYTES", 500_000)
+    monkeypatch.setattr(sqlite_checkpoints, "_LOOK_S", 0.001)
+    monkeypatch.setattr(sqlite_checkpoints, "_LITTLE_S", 0.001)
+
+    async def scenario() -> None:
+        store = SqliteStore(str(tmp_path / "s.db"))
+        restarts: list[str] = []
+        store._db.set_trace_callback(lambda text: restarts.append(text) if "RESTART" in text else None)
+        for number in range(2_000):
+            await store.transact(put, f"{number}", 1_000)
+        assert restarts
+        await asyncio.sleep(0.1)
+        await store.transact(put, "last", 1)  # What was owed.
+        del restarts[:]
+        for number in range(50):
+            await store.transact(put, f"more {number}", 1)
+            await asyncio.sleep(0.002)
+        assert restarts == []
         await store.close()
 
     asyncio.run(scenario())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fogbank.aws.services.events import expressions
 from tests.support.cloud import Cloud
+from tests.support.code import deploy
 from tests.support.waiting import eventually
 
 DAY_S = 86_400
@@ -87,3 +88,29 @@ def test_the_next_moment_is_the_first_that_fits(minute: int, step: int, hour: in
     while moment.hour != hour or moment.minute not in range(minute, 60, step):
         moment += timedelta(minutes=1)
     assert found == round(moment.timestamp() * 1000)
+
+
+def test_a_clock_that_moves_far_runs_a_scheduled_function_once_for_each_moment_on_the_way(cloud: Cloud) -> None:
+    functions, events, sqs = cloud.client("lambda"), cloud.client("events"), cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="ran")["QueueUrl"]
+    source = (
+        "import boto3, os, time\ndef handler(event, context):\n    time.sleep(0.05)\n"
+        "    boto3.client('sqs').send_message(QueueUrl=os.environ['QUEUE'], MessageBody=event['time'])\n"
+    )
+    arn = deploy(functions, "tick", source, Timeout=30, Environment={"Variables": {"QUEUE": queue}})
+    functions.add_permission(
+        FunctionName="tick", StatementId="p", Action="lambda:InvokeFunction", Principal="events.amazonaws.com"
+    )
+    events.put_rule(Name="daily", ScheduleExpression="rate(1 day)")
+    events.put_targets(Rule="daily", Targets=[{"Id": "f", "Arn": arn}])
+    cloud.advance(seconds=3 * DAY_S)
+    cloud.advance(seconds=3600)
+
+    def ran() -> list[str]:
+        found: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+            found += [message["Body"] for message in messages]
+        return found
+
+    times = ran()
+    assert len(times) == len(set(times)) == 3

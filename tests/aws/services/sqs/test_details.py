@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.parse
@@ -293,3 +294,8 @@ def test_a_permission_names_accounts_and_actions_that_can_be_given(sqs: Any, ord
     sqs.add_permission(**give)
     shown = sqs.get_queue_attributes(QueueUrl=orders, AttributeNames=["Policy"])["Attributes"]["Policy"]
     assert json.loads(shown)["Statement"][0]["Sid"] == "l"
+
+
+def test_a_receipt_with_numbers_that_nothing_has_is_none(sqs: Any, orders: str) -> None:
+    handle = base64.b64encode(b"abc:1:" + b"9" * 30).decode()
+    assert refused(sqs.delete_message, QueueUrl=orders, ReceiptHandle=handle)[0] == "ReceiptHandleIsInvalid"
