@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fogbank.deploy.handlers import problem
@@ -40,8 +42,10 @@ def test_one_that_is_not_is_told_with_what_is_missing(handler: str, told: str) -
     assert problem(PYTHON, "python3.10", handler) == told
 
 
-def test_a_syntax_that_only_a_newer_python_may_know_is_left_to_it() -> None:
-    assert problem(PYTHON, "python3.99", "broken.handler") == ""
+def test_of_a_syntax_that_a_newer_python_may_know_it_is_told_who_has_read_it() -> None:
+    assert re.search(
+        r"broken\.py, line 1: .* \(as Python 3\.\d+ reads it\)", problem(PYTHON, "python3.99", "broken.handler")
+    )
 
 
 def test_javascript_is_looked_for_by_its_file() -> None:

@@ -29,8 +29,12 @@ def reset(
         raise Problem(f"{data.absolute()} does not look like a folder of fogbank's; delete it by hand if you mean it")
     if not yes:
         typer.confirm(f"Forget all that is in {data.absolute()}?", abort=True)
+    server = running.find(data)
+    kept = server.client.get("/_fogbank/status")["store"] if server else {}
     running.stop(data)
     shutil.rmtree(data)
+    if kept.get("driver") == "postgresql" and not json:
+        typer.echo("what is in the database stays there: drop its table `record` to forget that too", err=True)
     _tell(f"forgotten: {data}/", forgotten=True, json=json)
 
 

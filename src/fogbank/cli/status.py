@@ -29,7 +29,7 @@ def status(*, data: options.Data = options.DATA, json: options.Json = False) -> 
 def _show(url: str, facts: dict[str, Any]) -> None:
     store = facts["store"]
     typer.echo(f"running at {url} (process {facts['pid']}), version {facts['version']}")
-    typer.echo(f"store: {store['driver']}, {store.get('path', '')}")
+    typer.echo(f"store: {store['driver']}, {store.get('path') or store.get('url', '')}")
     typer.echo(f"services: {', '.join(facts['services'])}")
     failing = [task for task in facts["tasks"] if task["restarts"]]
     typer.echo(f"tasks: {len(facts['tasks'])}, {len(failing)} of them restarted")

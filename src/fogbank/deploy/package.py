@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LEFT_OUT = {".git", ".fogbank", ".aws-sam", ".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".DS_Store"}
 _UNZIPPED_BYTES_MAX = 250 * 1024 * 1024  # Lambda quotas: "Deployment package (.zip file archive) size", unzipped.
@@ -33,15 +36,17 @@ class Bundle:
 
 
 def bundle(source: Path, cache: Path) -> Bundle:
-    """Zip a folder (or take a zip as it is), with what its requirements.txt asks for installed into it.
+    """Zip a folder (or take a zip as it is), with what its requirements.txt or package.json asks for installed into it.
 
-    `cache` keeps installed requirements by the hash of the file that asks for them.
+    `cache` keeps what was installed by the hash of the files that ask for it. Modules that lie there already are taken
+    as they are.
     """
     if source.is_file():
         return _read_file(source)
     if not source.is_dir():
         raise PackageError(f"the code folder {source} does not exist")
-    files = dict(_files(_requirements(source, cache))) | dict(_files(source))
+    installed = dict(_files(_requirements(source, cache))) | dict(_files(_modules(source, cache)))
+    files = installed | dict(_files(source))
     total = sum(path.stat().st_size for path in files.values())
     if total > _UNZIPPED_BYTES_MAX:
         limit = f"a function may have {_UNZIPPED_BYTES_MAX / 1e6:.0f}"
@@ -93,22 +98,54 @@ def _requirements(source: Path, cache: Path) -> Path | None:
     if not asked.is_file() or not _asks_for_something(asked):
         return None
     key = hashlib.sha256(asked.read_bytes() + sys.version.encode()).hexdigest()
-    installed = cache / "requirements" / key
-    if installed.is_dir():
-        return installed
-    building = installed.with_suffix(f".{os.getpid()}")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    result = subprocess.run(
-        [*pip, "--target", str(building), "-r", str(asked.resolve())],
-        capture_output=True,
-        text=True,
-        timeout=_INSTALL_S,
-        check=False,
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]
+    return _installed(
+        asked, cache / "requirements" / key, lambda folder: [*pip, str(folder), "-r", str(asked.resolve())]
     )
+
+
+def _modules(source: Path, cache: Path) -> Path | None:
+    """The same for package.json, unless somebody has installed its modules in their place."""
+    asked = source / "package.json"
+    if (source / "node_modules").exists() or not _depends_on_something(asked):
+        return None
+    npm = shutil.which("npm")
+    if npm is None:
+        raise PackageError(f"{asked} asks for modules, and npm is not on the PATH to install them")
+    facts = [file for file in (asked, source / "package-lock.json") if file.is_file()]
+    key = hashlib.sha256(b"".join(file.read_bytes() for file in facts)).hexdigest()
+    command = [npm, "ci" if len(facts) > 1 else "install", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+
+    def prepared(folder: Path) -> list[str]:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in facts:
+            shutil.copy(file, folder)
+        return [*command, "--prefix", str(folder)]
+
+    return _installed(asked, cache / "modules" / key, prepared)
+
+
+def _installed(asked: Path, place: Path, command: Callable[[Path], list[str]]) -> Path:
+    """What the command puts into the folder that it is given; kept at `place` once it is whole."""
+    if place.is_dir():
+        return place
+    building = place.with_suffix(f".{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    building.parent.mkdir(parents=True, exist_ok=True)
+    result = subprocess.run(command(building), capture_output=True, text=True, timeout=_INSTALL_S, check=False)
     if result.returncode:
         raise PackageError(f"{asked} could not be installed: {result.stderr.strip()[-2000:]}")
-    building.rename(installed)
-    return installed
+    building.rename(place)
+    return place
+
+
+def _depends_on_something(package: Path) -> bool:
+    try:
+        return bool(orjson.loads(package.read_bytes()).get("dependencies"))
+    except FileNotFoundError:
+        return False
+    except (orjson.JSONDecodeError, AttributeError) as error:
+        raise PackageError(f"{package} is not the JSON of a package: {error}") from error
 
 
 def _asks_for_something(requirements: Path) -> bool:
