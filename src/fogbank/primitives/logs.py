@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -57,12 +58,15 @@ STREAMS = Records(Stream, "log", "stream")  # (owner, group, stream)
 BATCHES = Records(Batch, "log", "batch")  # (owner, group, stream, first millisecond, number)
 
 
+_when = itemgetter(0)
+
+
 def append(tx: Tx, owner: str, group: str, stream: str, lines: list[Line], now_ms: int) -> None:
     """Add lines, in the order of time; group and stream are made where they are missing."""
     if GROUPS.get(tx, owner, group) is None:
         GROUPS.put(tx, owner, group, row=Group(group, now_ms))
     found = STREAMS.get(tx, owner, group, stream, lock=True) or Stream(stream, now_ms)
-    ordered = sorted(lines, key=lambda line: line[0])
+    ordered = sorted(lines, key=_when)
     for start in range(0, len(ordered), _BATCH_LINES_MAX):
         part = ordered[start : start + _BATCH_LINES_MAX]
         number = found.batches + start // _BATCH_LINES_MAX

@@ -70,6 +70,22 @@ def test_the_event_is_the_documented_one(cloud: Cloud) -> None:
     assert (context["accountId"], context["identity"]["sourceIp"]) == (ACCOUNT, "127.0.0.1")
 
 
+def test_bytes_that_are_no_utf_8_come_as_latin_1_and_headers_stay_those_of_their_own_request(cloud: Cloud) -> None:
+    """RFC 9110, section 5.5: field values were "historically" of ISO-8859-1."""
+    api = Api(cloud)
+    for value, seen in (("caf\xe9", "café"), ("tea", "tea"), ("caf\xe9", "café")):
+        connection = http.client.HTTPConnection(cloud.url.removeprefix("http://"))
+        connection.putrequest("GET", "/prod/items", skip_host=True)
+        connection.putheader("host", f"{api.id}.execute-api.localhost")
+        connection.putheader("X-Drink", value.encode("latin-1"))
+        connection.endheaders()
+        event = json.loads(connection.getresponse().read())
+        assert event["headers"]["X-Drink"] == seen
+        assert event["multiValueHeaders"]["X-Drink"] == [seen]
+        assert event["multiValueHeaders"]["X-Amzn-Trace-Id"] == [event["headers"]["X-Amzn-Trace-Id"]]
+        connection.close()
+
+
 def test_the_event_tells_of_the_apis_own_address_by_whichever_the_request_came(cloud: Cloud) -> None:
     api = Api(cloud)
     with urllib.request.urlopen(f"{cloud.url}/restapis/{api.id}/prod/_user_request_/items") as answer:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import msgspec
-import orjson
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
@@ -93,7 +92,7 @@ class Execute:
                 limit.cancel()
             answer.tell(lambda: self._answer_of(outcome, request, live, trace))
 
-        if not link.begin(self._house, target, orjson.dumps(event), request.id, trace, done):
+        if not link.begin(self._house, target, proxy.encoded(event), request.id, trace, done):
             return None
         if target.version.timeout_ms >= endpoint.timeout_s * 1000:  # The API gives up before the function does.
             late = partial(proxy.gateway_response, live.api, "INTEGRATION_TIMEOUT", request)
@@ -164,7 +163,7 @@ class Execute:
             if way.problem is not None:
                 raise way.problem
             outcome = await link.call(
-                self._house, way.target, orjson.dumps(event), request.id, endpoint.timeout_s, trace
+                self._house, way.target, proxy.encoded(event), request.id, endpoint.timeout_s, trace
             )
         except TimeoutError:
             return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request)

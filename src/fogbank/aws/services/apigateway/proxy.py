@@ -155,26 +155,54 @@ _ADDED = frozenset(("x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x
 _NOT_HANDED_ON = _HOP_BY_HOP | _ADDED
 
 
-def _headers(request: Request, trace: str) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Names as they came; what the edge adds is added: where the caller was, over what, in which trace."""
-    named, raw = request.headers, request.raw_headers
-    if len(named) == len(raw):  # Each came once: the two are in the same order.
-        pairs = zip(named, raw, strict=True)
-        headers = {_CAPITALS.get(key, one[0]): one[1] for key, one in pairs if key not in _NOT_HANDED_ON}
-        many = {name: [value] for name, value in headers.items()}
-    else:
-        many = {}
-        for name, value in raw:
-            lower = name.lower()
-            if lower not in _NOT_HANDED_ON:
-                many.setdefault(_CAPITALS.get(lower, name), []).append(value)
-        headers = {name: values[-1] for name, values in many.items()}
-    headers["X-Amzn-Trace-Id"] = trace
-    many["X-Amzn-Trace-Id"] = [trace]
-    for name, value in edge.forwarded(request):
-        headers[name] = value
-        many[name] = [value]
-    return headers, many
+_REMEMBERED_MAX, _REMEMBERED_BYTES_MAX = 1024, 4096
+_remembered: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
+
+
+def _headers(request: Request, trace: str) -> tuple[orjson.Fragment, orjson.Fragment]:
+    """`headers` and `multiValueHeaders`. A caller sends the same ones again and again: all but the trace is remembered
+    as the JSON that it becomes."""
+    sent = (request.peer, *request.raw_headers)
+    known = _remembered.get(sent)
+    if known is None:
+        known = _headers_but_trace(request)
+        if len(known[0]) <= _REMEMBERED_BYTES_MAX:
+            if len(_remembered) >= _REMEMBERED_MAX:
+                _remembered.clear()
+            _remembered[sent] = known
+    told = encoded(trace)
+    return orjson.Fragment(b"%b%b}" % (known[0], told)), orjson.Fragment(b"%b%b]}" % (known[1], told))
+
+
+def _headers_but_trace(request: Request) -> tuple[bytes, bytes]:
+    """Names as they came; what the edge adds is added: where the caller was, over what. Both end where the trace is to
+    follow."""
+    many: dict[str, list[str]] = {}
+    for name, value in request.raw_headers:
+        lower = name.lower()
+        if lower not in _NOT_HANDED_ON:
+            many.setdefault(_CAPITALS.get(lower, name), []).append(value)
+    many.update((name, [value]) for name, value in edge.forwarded(request))
+    one = {name: values[-1] for name, values in many.items()}
+    return encoded(one)[:-1] + b',"X-Amzn-Trace-Id":', encoded(many)[:-1] + b',"X-Amzn-Trace-Id":['
+
+
+def encoded(value: Any) -> bytes:
+    """As JSON. Bytes of a request that are no UTF-8 become the characters of Latin-1 ("field values", RFC 9110, section
+    5.5, were of that once)."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return orjson.dumps(_without_surrogates(value))
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        raw = value.encode("utf-8", "surrogateescape")
+        return value if raw == value.encode("utf-8", "replace") else raw.decode("latin-1")
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(item) for name, item in value.items()}
+    return [_without_surrogates(item) for item in value] if isinstance(value, list) else value
 
 
 def _context(
