@@ -48,7 +48,7 @@ def test_the_example_app_runs_and_survives_a_kill(fogbank: Fogbank) -> None:
     [orders] = [url for url in urls if "-Orders-" in url]
     [lost] = [url for url in urls if "-LostOrders-" in url]
     sqs.send_message(QueueUrl=orders, MessageBody=json.dumps({"item": made["id"]}))
-    eventually(lambda: http(f"{api}/items/{made['id']}")[1].get("orders") == "1")
+    eventually(lambda: http(f"{api}/items/{made['id']}")[1].get("orders") == 1)
     sqs.send_message(QueueUrl=orders, MessageBody=json.dumps({"item": "nobody's"}))
     for count in (1, 2, 3):
         eventually(lambda count=count: fogbank.run("logs", "ProcessOrders").stdout.count("failed: ") == count)
@@ -65,7 +65,7 @@ def test_the_example_app_runs_and_survives_a_kill(fogbank: Fogbank) -> None:
     port = fogbank.url.rpartition(":")[2]
     os.kill(fogbank.json("status")["pid"], signal.SIGKILL)
     fogbank.run("start", "--detach", "--port", port)
-    assert http(f"{api}/items/{made['id']}")[1]["orders"] == "1"
+    assert http(f"{api}/items/{made['id']}")[1]["orders"] == 1
     assert fogbank.json("up", "--no-watch")["changed"] is False
 
 
