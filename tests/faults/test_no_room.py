@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +17,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from fogbank.aws.stacks import deployer
+from tests.support.cloud import Cloud
 from tests.support.code import ROLE
 from tests.support.command import Fogbank
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,3 +91,46 @@ def _large_zip() -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("app.py", "#" * (FILE_MB_MAX + 1) * 1024 * 1024)
     return buffer.getvalue()
+
+
+def test_a_deploy_that_meets_a_full_disk_goes_back_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployer, "_AGAIN_S", 0.05)
+    cloud = Cloud(tmp_path / "data")
+    try:
+        store, full = cloud.server.store, threading.Event()
+        keep = store._keep  # type: ignore[attr-defined]  # Of the SQLite driver: where a full disk is met.
+
+        def keep_if_there_is_room(rows: dict[bytes, bytes | None]) -> None:
+            if full.is_set() and rows:
+                raise sqlite3.OperationalError("database or disk is full")
+            keep(rows)
+
+        monkeypatch.setattr(store, "_keep", keep_if_there_is_room)
+        stacks = cloud.client("cloudformation", **ONCE)
+        slow = "import time\ntime.sleep(1)\ndef handler(event, context): return 1\n"
+        function = {"Code": {"ZipFile": slow}, "Handler": "index.handler", "Runtime": "python3.11", "Role": ROLE}
+        ready = {"FunctionName": {"Ref": "F"}, "ProvisionedConcurrencyConfig": {"ProvisionedConcurrentExecutions": 1}}
+        resources = {
+            "F": {"Type": "AWS::Lambda::Function", "Properties": function},
+            "V": {"Type": "AWS::Lambda::Version", "Properties": ready},
+        }
+        stacks.create_stack(StackName="app", TemplateBody=json.dumps({"Resources": resources}))
+
+        def status() -> str:
+            return str(stacks.describe_stacks(StackName="app")["Stacks"][0]["StackStatus"])
+
+        def is_there(name: str) -> bool:
+            rows = stacks.describe_stack_resources(StackName="app")["StackResources"]
+            return name in {row["LogicalResourceId"] for row in rows}
+
+        eventually(lambda: is_there("V"))
+        full.set()
+        eventually(lambda: "deploy interrupted" in cloud.log.getvalue())
+        assert status() == "CREATE_IN_PROGRESS"
+        full.clear()
+        eventually(lambda: status() == "ROLLBACK_COMPLETE")
+        assert cloud.client("lambda").list_functions()["Functions"] == []
+    finally:
+        cloud.stop()

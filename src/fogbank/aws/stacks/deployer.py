@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 from fogbank.aws.stacks import records
 from fogbank.aws.stacks.course import Course
+from fogbank.kernel.store import StoreError
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
+
+_AGAIN_S = 1.0  # Of the machine's time: room on a disk does not come with the cloud's clock.
 
 
 @dataclass(slots=True)
@@ -61,16 +64,27 @@ class Deployer:
         try:
             if before is not None and before.task is not None:
                 await asyncio.wait([before.task])
-            stack = await self._house.store.transact(records.STACKS.get, stack_id)
-            if stack is None or not stack.status.endswith("_IN_PROGRESS"):
-                return  # What was under way has done it already.
-            rows = await self._house.store.transact(records.RESOURCES.all, stack_id)
-            course = now.course = Course(self._house, stack, rows)
-            try:
-                await course.run()
-            except Exception as error:  # A bug in a type's code: told on the stack, which must not stay in progress.
-                self._house.telemetry.error("deploy failed", stack=stack.name, error=repr(error))
-                await course.broken(error)
+            while True:
+                try:
+                    await self._bring(stack_id, now)
+                    return
+                except StoreError as error:  # A full disk: once there is room, all goes on as after a crash.
+                    self._house.telemetry.error("deploy interrupted", stack=stack_id, error=str(error))
+                    await asyncio.sleep(_AGAIN_S)
         finally:
             if self._running.get(stack_id) is now:
                 del self._running[stack_id]
+
+    async def _bring(self, stack_id: str, now: _Running) -> None:
+        stack = await self._house.store.transact(records.STACKS.get, stack_id)
+        if stack is None or not stack.status.endswith("_IN_PROGRESS"):
+            return  # What was under way has done it already.
+        rows = await self._house.store.transact(records.RESOURCES.all, stack_id)
+        course = now.course = Course(self._house, stack, rows)
+        try:
+            await course.run()
+        except StoreError:
+            raise
+        except Exception as error:  # A bug in a type's code: told on the stack, which must not stay in progress.
+            self._house.telemetry.error("deploy failed", stack=stack.name, error=repr(error))
+            await course.broken(error)
