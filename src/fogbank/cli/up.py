@@ -68,7 +68,7 @@ def up(
     data = data or found.folder / ".fogbank"
     server = running.find(data)
     region = region or (server.region if server else "") or options.REGION
-    if server and port not in (options.PORT, int(server.url.rpartition(":")[2])):
+    if server and port not in (0, options.PORT, int(server.url.rpartition(":")[2])):
         typer.echo(f"note: the cloud of {data} runs already, at {server.url}; --port is for one that starts", err=True)
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
