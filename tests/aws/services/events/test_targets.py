@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.events import deliveries
 from fogbank.primitives.queues import Message
 from tests.support.cloud import Cloud
 from tests.support.code import deploy
+from tests.support.refusals import refused
 from tests.support.waiting import eventually
 
 RULE = "arn:aws:events:us-east-1:000000000000:rule/tick"
@@ -31,13 +31,6 @@ def received(cloud: Cloud, name: str) -> Any:
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     [message] = eventually(lambda: sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages"))
     return message
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    found = error.value.response["Error"]
-    return found["Code"], found["Message"]
 
 
 @pytest.mark.parametrize(

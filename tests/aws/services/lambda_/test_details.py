@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.cloud import Cloud
 from tests.support.code import ROLE, call, deploy, zipped
+from tests.support.refusals import refused
 from tests.support.waiting import eventually
 
 ECHO = "def handler(event, context):\n    return event\n"
@@ -20,13 +20,6 @@ SQS = "arn:aws:sqs:us-east-1:000000000000:"
 @pytest.fixture
 def functions(cloud: Cloud) -> Any:
     return cloud.client("lambda")
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    found = error.value.response["Error"]
-    return found["Code"], found["Message"]
 
 
 # -- what a function may be --

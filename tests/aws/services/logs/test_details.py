@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.cloud import Cloud
+from tests.support.refusals import refused
 
 WHERE = {"logGroupName": "shop", "logStreamName": "one"}
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -19,13 +19,6 @@ def logs(cloud: Cloud) -> Any:
     client.create_log_group(logGroupName="shop")
     client.create_log_stream(**WHERE)
     return client
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    found = error.value.response["Error"]
-    return found["Code"], found["Message"]
 
 
 def put(logs: Any, *events: tuple[int, str], **options: Any) -> Any:

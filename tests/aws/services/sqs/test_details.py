@@ -11,22 +11,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.cloud import Cloud
+from tests.support.refusals import refused
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:"
 XML = "{http://queue.amazonaws.com/doc/2012-11-05/}"
-
-
-@pytest.fixture
-def sqs(cloud: Cloud) -> Any:
-    return cloud.client("sqs")
-
-
-@pytest.fixture
-def orders(sqs: Any) -> str:
-    return str(sqs.create_queue(QueueName="orders")["QueueUrl"])
 
 
 @pytest.fixture
@@ -37,13 +27,6 @@ def steps(sqs: Any) -> str:
 
 def take(sqs: Any, url: str, **options: Any) -> list[Any]:
     return list(sqs.receive_message(QueueUrl=url, **options).get("Messages", []))
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    found = error.value.response["Error"]
-    return found["Code"], found["Message"]
 
 
 # -- the query protocol (API Reference, "Making Query API requests") --

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 DEAD = "arn:aws:sqs:us-east-1:000000000000:dead"
 
 
-@pytest.fixture
-def sqs(cloud: Cloud) -> Any:
-    return cloud.client("sqs")
-
-
 class Shop:
     """A queue whose messages have all gone to the dead-letter queue."""
 

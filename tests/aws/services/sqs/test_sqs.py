@@ -14,16 +14,6 @@ import pytest
 from tests.support.cloud import Cloud
 
 
-@pytest.fixture
-def sqs(cloud: Cloud) -> Any:
-    return cloud.client("sqs")
-
-
-@pytest.fixture
-def orders(sqs: Any) -> str:
-    return str(sqs.create_queue(QueueName="orders")["QueueUrl"])
-
-
 def take(sqs: Any, url: str, **options: Any) -> list[Any]:
     return list(sqs.receive_message(QueueUrl=url, **options).get("Messages", []))
 
