@@ -9,20 +9,23 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from msgspec.structs import replace
 
 from fogbank.functions.engine import InitFailed, NoRuntimeError, Throttled
-from fogbank.functions.instances import Ended, Instance, Log, outcome
+from fogbank.functions.instances import Ended, Instance
+from fogbank.functions.logs import Log
 from fogbank.functions.model import Outcome
+from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.node.pool import NodeRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
-from fogbank.kernel.telemetry import current_trace
+from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init phase: limited to ten seconds.
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _REAP_EVERY_S = 30.0
-_WATCH_S = 0.05
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
 
@@ -66,11 +68,10 @@ class InstanceEngine:
         self.init_s = _INIT_S
         self._python = PythonRuntime(cache_dir, telemetry)
         self._node = NodeRuntime(cache_dir, telemetry)
+        self._watch = Watch()
+        self._runner = Runner(clock, telemetry, self._watch)
         self._reaper: asyncio.Task[None] | None = None
-        self._watched: set[Instance] = set()
-        self._looking = False
         self._refilling: set[asyncio.Task[None]] = set()
-        self._ending: set[asyncio.Task[None]] = set()  # Of events that end badly.
 
     # -- the door --
 
@@ -83,13 +84,15 @@ class InstanceEngine:
             return False
         pool.busy += 1
 
-        def ended(result: Outcome) -> None:
-            self._give_back(pool, instance)
-            self._leave(pool)
-            done(result)
-
-        self._run(pool, instance, invocation, ended)
+        self._runner.run(pool.dialect, instance, invocation, partial(self._ended_event, pool, instance, done))
         return True
+
+    def _ended_event(
+        self, pool: _Pool, instance: Instance, done: Callable[[Outcome], None], result: Outcome
+    ) -> None:  # fmt: skip
+        self._give_back(pool, instance)
+        self._leave(pool)
+        done(result)
 
     async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
         pool = self._pool(version)
@@ -102,13 +105,13 @@ class InstanceEngine:
                 with self._clock.aside:
                     instance, failed = await self._birth(pool, invocation)
                 if instance is None:
-                    self._told(version, invocation, failed)
+                    self._runner.tell_of(version, invocation, failed)
                     return failed
                 cold = True
             outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-            self._run(
-                pool, instance, invocation, lambda result: None if outcome.done() else outcome.set_result(result),
-                cold=cold,
+            self._runner.run(
+                pool.dialect, instance, invocation,
+                lambda result: None if outcome.done() else outcome.set_result(result), cold=cold,
             )  # fmt: skip
             try:
                 result = await outcome
@@ -124,12 +127,6 @@ class InstanceEngine:
         pool.busy -= 1
         if pool.retired and pool.busy == 0:
             self._forget(pool)
-
-    def _told(self, version: Version, invocation: Invocation, outcome: Outcome) -> None:
-        self._telemetry.debug(
-            "invocation", function=version.name, request=invocation.request_id, error=outcome.error,
-            cold=outcome.cold, took_ms=round(outcome.duration_ms, 2),
-        )  # fmt: skip
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -148,7 +145,7 @@ class InstanceEngine:
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
 
     async def close(self) -> None:
-        for task in (self._reaper, *self._refilling, *self._ending):
+        for task in (self._reaper, *self._refilling, *self._runner.ending):
             if task is not None:
                 task.cancel()
         for pool in list(self._pools.values()):
@@ -290,7 +287,7 @@ class InstanceEngine:
     async def _await_init(self, pool: _Pool, instance: Instance, limit_s: float) -> bytes | None:
         """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
         dialect, began = pool.dialect, time.perf_counter()
-        self._watch(instance)
+        self._watch.begin(instance)
         timed_out = False
         try:
             problem = await instance.ready(limit_s)
@@ -306,96 +303,13 @@ class InstanceEngine:
             instance.kill()
             raise
         finally:
-            self._watched.discard(instance)
+            self._watch.end(instance)
             if problem is not None:
                 instance.init_ms = (time.perf_counter() - began) * 1000
                 instance.log.say(dialect.init_failed(problem, instance.init_ms, timed_out=timed_out))
         return problem
 
-    # -- one event --
-
-    def _run(
-        self, pool: _Pool, instance: Instance, invocation: Invocation, done: Callable[[Outcome], None],
-        *, cold: bool = False,
-    ) -> None:  # fmt: skip
-        version, dialect, log = pool.version, pool.dialect, instance.log
-        timeout_ms = version.timeout_ms
-        if invocation.deadline_ms is not None:
-            timeout_ms = invocation.deadline_ms - self._clock.now_ms()
-        if cold:
-            log.say(dialect.started(version, invocation))
-        else:
-            log.begin(dialect.started(version, invocation))
-        self._watch(instance)
-        self._clock.aside.running += 1  # A schedule's next moment waits for what this one has begun.
-        trace = current_trace.get()
-
-        def told(answer: tuple[bytes, bytes] | Exception, took_ms: float) -> None:
-            current_trace.set(trace)  # The instance's socket brings its reply in the context of its birth.
-            self._watched.discard(instance)
-            self._clock.aside.running -= 1
-            if not isinstance(answer, Exception):
-                result = outcome(answer[0], answer[1], took_ms, instance, cold=cold)
-                self._end(pool, instance, invocation, result, [])
-                done(result)
-            else:
-                ending = self._end_badly(pool, instance, invocation, answer, took_ms, cold=cold)
-                task = asyncio.get_running_loop().create_task(_tell(ending, done))
-                self._ending.add(task)
-                task.add_done_callback(self._ending.discard)
-
-        # The process reads the machine's clock, whatever the cloud's says.
-        instance.start(invocation, timeout_ms / 1000, time.time_ns() // 1_000_000 + timeout_ms, told)
-
-    async def _end_badly(
-        self, pool: _Pool, instance: Instance, invocation: Invocation, error: BaseException, took_ms: float,
-        *, cold: bool,
-    ) -> Outcome:  # fmt: skip
-        version, dialect = pool.version, pool.dialect
-        if isinstance(error, TimeoutError):
-            lines, body = dialect.timed_out(version, invocation, self._clock.now_ms())
-            instance.kill()
-            result = outcome(b"X", body, version.timeout_ms, instance, cold=cold, timed_out=True)
-        else:
-            lines, body = dialect.died(version, invocation, await instance.how())
-            instance.close()
-            result = outcome(b"X", body, took_ms, instance, cold=cold)
-        self._end(pool, instance, invocation, result, lines)
-        return result
-
-    def _end(self, pool: _Pool, instance: Instance, invocation: Invocation, result: Outcome, lines: list[str]) -> None:
-        """The log's last words."""
-        lines += pool.dialect.ended(pool.version, invocation, result)
-        instance.log.say(lines, after=instance.wrote or instance.state != "idle")
-        if invocation.tail:
-            result.log_tail = instance.log.tail()
-        if self._telemetry.debugging:
-            self._told(pool.version, invocation, result)
-
-    # -- time and memory --
-
-    def _watch(self, instance: Instance) -> None:
-        """Until it is discarded from `_watched`: its time is kept, and if it holds too much it is ended, as the kernel
-        would."""
-        self._watched.add(instance)
-        if not self._looking:
-            self._looking = True
-            self._look_soon()
-
-    def _look_soon(self) -> None:
-        asyncio.get_running_loop().call_later(_WATCH_S, self._look)
-
-    def _look(self) -> None:
-        next_s = asyncio.get_running_loop().time() + 2 * _WATCH_S
-        for instance in self._watched:
-            instance.look(next_s)
-            held_mb, limit_mb = instance.memory_mb(), instance.version.memory_mb
-            instance.peak_mb = max(instance.peak_mb, min(held_mb, limit_mb))
-            if held_mb > limit_mb:
-                instance.kill_process()
-        self._looking = bool(self._watched)
-        if self._looking:
-            self._look_soon()
+    # -- idle ones --
 
     async def _reap(self) -> None:
         """Let go of instances that nobody needed for a while, but for the provisioned ones."""
@@ -407,10 +321,6 @@ class InstanceEngine:
                 for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
                     pool.idle.remove(instance)
                     instance.kill()
-
-
-async def _tell(ending: Awaitable[Outcome], done: Callable[[Outcome], None]) -> None:
-    done(await ending)
 
 
 def _no_runtime(error: NoRuntimeError) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.apigateway import integrations, proxy, state
+from fogbank.aws.services.apigateway import events, gateway_responses, integrations, replies, state
 from fogbank.aws.services.apigateway.compiled import Endpoint, Live, compile_stage
 from fogbank.kernel.gateway.messages import Pending, Request, Response, Route
 
@@ -83,30 +83,35 @@ class Execute:
         if endpoint is None or not endpoint.is_open:
             return None
         trace, answer = edge.trace_header(request), Pending()
-        event = proxy.event(request, live, endpoint, path, way.labels, None, trace, self._house.clock.now_ms())
+        event = events.event(request, live, endpoint, path, way.labels, trace, self._house.clock.now_ms())
         link = self._house.links["aws.apigateway_to_lambda"]
-        limit: asyncio.TimerHandle | None = None
+        done = partial(self._tell, answer, request, live, trace)
+        if target.version.timeout_ms < endpoint.timeout_s * 1000:
+            return answer if link.begin(self._house, target, event, request.id, trace, done) else None
+        # The API gives up before the function does.
+        late = partial(gateway_responses.customised, live.api, "INTEGRATION_TIMEOUT", request)
+        limit = asyncio.get_running_loop().call_later(endpoint.timeout_s, answer.tell, late)
 
-        def done(outcome: Outcome) -> None:
-            if limit is not None:
-                limit.cancel()
-            answer.tell(lambda: self._answer_of(outcome, request, live, trace))
+        def in_time(outcome: Outcome) -> None:
+            limit.cancel()
+            done(outcome)
 
-        if not link.begin(self._house, target, proxy.encoded(event), request.id, trace, done):
-            return None
-        if target.version.timeout_ms >= endpoint.timeout_s * 1000:  # The API gives up before the function does.
-            late = partial(proxy.gateway_response, live.api, "INTEGRATION_TIMEOUT", request)
-            limit = asyncio.get_running_loop().call_later(endpoint.timeout_s, answer.tell, late)
-        return answer
+        if link.begin(self._house, target, event, request.id, trace, in_time):
+            return answer
+        limit.cancel()
+        return None
+
+    def _tell(self, answer: Pending, request: Request, live: Live, trace: str, outcome: Outcome) -> None:
+        answer.tell(partial(self._answer_of, outcome, request, live, trace))
 
     async def _answer(self, request: Request, way: _Way | None, path: str) -> Response:
         if way is None:
-            return proxy.refusal(403, "Forbidden", "ForbiddenException", request.id)
+            return gateway_responses.refusal(403, "Forbidden", "ForbiddenException", request.id)
         live, endpoint = way.live, way.endpoint
         if endpoint is None:
-            return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
+            return gateway_responses.customised(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
         if len(request.body) > _BODY_BYTES_MAX:
-            return proxy.gateway_response(live.api, "REQUEST_TOO_LARGE", request)
+            return gateway_responses.customised(live.api, "REQUEST_TOO_LARGE", request)
         claims: dict[str, Any] | None = None
         who: KnownKey | None = None
         if endpoint.pools:
@@ -117,25 +122,25 @@ class Execute:
             try:
                 who = await self._house.signer(request)
             except ServiceError:
-                return proxy.gateway_response(live.api, "INVALID_SIGNATURE", request)
+                return gateway_responses.customised(live.api, "INVALID_SIGNATURE", request)
             if who is None:
-                return proxy.gateway_response(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
+                return gateway_responses.customised(live.api, "MISSING_AUTHENTICATION_TOKEN", request)
         if endpoint.method["apiKeyRequired"] or "validator" in endpoint.method:
             refusal = self._held_against(request, way, endpoint)
             if refusal is not None:
                 return refusal
         if not endpoint.function_arn:
             status, headers, body = integrations.mock(endpoint.method["methodIntegration"])
-            return Response(status, [*proxy.id_headers(request.id), *headers], body.encode())
+            return Response(status, [*gateway_responses.id_headers(request.id), *headers], body.encode())
         return await self._call(request, way, endpoint, path, claims, who)
 
     def _held_against(self, request: Request, way: _Way, endpoint: Endpoint) -> Response | None:
         """What else the method asks for: an API key, a request that its validator lets through."""
         if endpoint.method["apiKeyRequired"]:  # API keys are not served: nobody has one.
-            return proxy.gateway_response(way.live.api, "INVALID_API_KEY", request)
+            return gateway_responses.customised(way.live.api, "INVALID_API_KEY", request)
         validators = importlib.import_module("fogbank.aws.services.apigateway.validators")
         problem = validators.problem(way.live.api, endpoint.method, request, way.labels)
-        return proxy.gateway_response(way.live.api, problem[0], request, problem[1]) if problem else None
+        return gateway_responses.customised(way.live.api, problem[0], request, problem[1]) if problem else None
 
     async def _authorize(
         self, request: Request, live: Live, endpoint: Endpoint
@@ -147,7 +152,7 @@ class Execute:
             claims = await link.claims(self._house, endpoint.pools, token, scopes)
         except link.Refused as refused:
             kind = "EXPIRED_TOKEN" if refused.expired else "UNAUTHORIZED"
-            return None, proxy.gateway_response(live.api, kind, request)
+            return None, gateway_responses.customised(live.api, kind, request)
         return claims, None
 
     async def _call(
@@ -155,28 +160,25 @@ class Execute:
         who: KnownKey | None,
     ) -> Response:  # fmt: skip
         live, trace = way.live, edge.trace_header(request)
-        event = proxy.event(request, live, endpoint, path, way.labels, claims, trace, self._house.clock.now_ms())
-        if who is not None:
-            event["requestContext"]["identity"] |= proxy.identity(who)
+        now_ms = self._house.clock.now_ms()
+        event = events.event(request, live, endpoint, path, way.labels, trace, now_ms, claims=claims, who=who)
         link = self._house.links["aws.apigateway_to_lambda"]
         try:
             if way.problem is not None:
                 raise way.problem
-            outcome = await link.call(
-                self._house, way.target, proxy.encoded(event), request.id, endpoint.timeout_s, trace
-            )
+            outcome = await link.call(self._house, way.target, event, request.id, endpoint.timeout_s, trace)
         except TimeoutError:
-            return proxy.gateway_response(live.api, "INTEGRATION_TIMEOUT", request)
+            return gateway_responses.customised(live.api, "INTEGRATION_TIMEOUT", request)
         except ServiceError as error:
             self._house.telemetry.error("integration failed", api=live.api.id, path=path, error=error.message)
             kind = "THROTTLED" if error.code == "TooManyRequestsException" else "API_CONFIGURATION_ERROR"
-            return proxy.gateway_response(live.api, kind, request)
+            return gateway_responses.customised(live.api, kind, request)
         return self._answer_of(outcome, request, live, trace)
 
     def _answer_of(self, outcome: Outcome, request: Request, live: Live, trace: str) -> Response:
         if outcome.error:
-            return proxy.gateway_response(live.api, "INTEGRATION_FAILURE", request)
-        return proxy.response(outcome.payload, live.api, request, trace)
+            return gateway_responses.customised(live.api, "INTEGRATION_FAILURE", request)
+        return replies.response_of(outcome.payload, live.api, request, trace)
 
     # -- finding --
 

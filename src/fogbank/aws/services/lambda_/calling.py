@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import edge
@@ -101,13 +102,13 @@ class Caller:
         """As `run`, if there is room and an instance is idle; False, and nothing done, if not."""
         function = target.function
         if self._is_full(function) or not self._house.engine.begin(
-            target.version, invocation, lambda outcome: self._ended(function, outcome, done)
+            target.version, invocation, partial(self._ended, function, done)
         ):
             return False
         self._count(function, 1)
         return True
 
-    def _ended(self, function: state.Function, outcome: Outcome, done: Callable[[Outcome], None]) -> None:
+    def _ended(self, function: state.Function, done: Callable[[Outcome], None], outcome: Outcome) -> None:
         self._count(function, -1)
         done(outcome)
 

@@ -19,7 +19,8 @@ from fogbank.functions.runtimes.python import interpreters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fogbank.functions.instances import Instance, Log
+    from fogbank.functions.instances import Instance
+    from fogbank.functions.logs import Log
     from fogbank.functions.model import Version
     from fogbank.kernel.telemetry import Telemetry
 

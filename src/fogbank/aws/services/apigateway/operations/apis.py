@@ -9,7 +9,7 @@ import orjson
 import yaml
 
 from fogbank.aws.service import Call, Operations
-from fogbank.aws.services.apigateway import integrations, openapi, proxy, state
+from fogbank.aws.services.apigateway import gateway_responses, integrations, openapi, state
 from fogbank.aws.services.apigateway.state import Api, Authorizer, Resource, bad
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Apis(Operations):
 
     def get_gateway_responses(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         own = state.api(tx, call, request["restApiId"]).gateway_responses
-        names = sorted({*proxy.GATEWAY_RESPONSE_TYPES, *own})
+        names = sorted({*gateway_responses.TYPES, *own})
         return {"items": [_gateway_response(name, own.get(name)) for name in names]}
 
     def delete_gateway_response(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:

@@ -1,0 +1,117 @@
+"""The log of an instance: what it writes into its pipe and what the cloud says around that, in the order it came."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fogbank.functions.model import LogSink, Version
+    from fogbank.kernel.clock import Clock
+
+_READ_BYTES = 65536
+_LINE_BYTES_MAX = 256 * 1024  # CloudWatch Logs quotas: "Log event size".
+_TAIL_BYTES = 4096  # Invoke, LogType: "the last 4 KB of the execution log".
+_TAIL_LINES_MAX = 2000
+
+
+class Log:
+    """The pipe that an instance writes to: cut into lines, stamped, handed on in the order they came."""
+
+    def __init__(self, fd: int, version: Version, stream: str, sink: LogSink, clock: Clock) -> None:
+        self.stream = stream
+        self._fd, self._sink, self._clock = fd, sink, clock
+        self._place = version.log_owner, version.log_group, stream
+        self._rest = b""
+        self._tail: list[str] = []
+        self._events: list[tuple[int, str]] = []
+        os.set_blocking(fd, False)
+        asyncio.get_running_loop().add_reader(fd, self._readable)
+
+    def follow(self, fd: int) -> None:
+        """Read from this pipe instead: of a process that had its output before it had a function."""
+        self.close()
+        self._fd = fd
+        os.set_blocking(fd, False)
+        asyncio.get_running_loop().add_reader(fd, self._readable)
+
+    def drain(self) -> None:
+        """Take all that is there now."""
+        if self._fd >= 0 and _waiting_bytes(self._fd):  # Mostly nothing: asking costs a quarter of an empty read.
+            self._readable()
+
+    def _readable(self) -> None:
+        while self._fd >= 0:
+            try:
+                data = os.read(self._fd, _READ_BYTES)
+            except BlockingIOError:
+                break
+            if not data:
+                self.close()
+                break
+            self._take(data)
+            if len(data) < _READ_BYTES:
+                break
+        self.hand_on()
+
+    def begin(self, lines: Sequence[str]) -> None:
+        """An event begins, with these lines of fogbank's own. What was written before it has been taken already."""
+        self._tail.clear()
+        self._add_all(lines)
+
+    def say(self, lines: Sequence[str], *, after: bool = True) -> None:
+        """Lines of fogbank's own, `after` those that wait in the pipe if any may."""
+        if after:
+            self.drain()
+        if self._rest:
+            self._take(b"\n")
+        self._add_all(lines)
+        self.hand_on()
+
+    def tail(self) -> bytes:
+        """The end of what was written since `begin`."""
+        return "".join(self._tail).encode()[-_TAIL_BYTES:]
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+        if self._rest:
+            self._take(b"\n")
+        self.hand_on()
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._add(line.decode("utf-8", "backslashreplace").rstrip("\r").replace("\r", "\n") + "\n")
+        if len(self._rest) > _LINE_BYTES_MAX:
+            self._add(self._rest[:_LINE_BYTES_MAX].decode("utf-8", "backslashreplace"))
+            self._rest = self._rest[_LINE_BYTES_MAX:]
+
+    def _add_all(self, lines: Sequence[str]) -> None:
+        now_ms = self._clock.now_ms()
+        self._events += [(now_ms, line) for line in lines]
+        self._tail += lines
+
+    def _add(self, line: str) -> None:
+        self._events.append((self._clock.now_ms(), line))
+        self._tail.append(line)
+        if len(self._tail) > _TAIL_LINES_MAX:
+            del self._tail[: _TAIL_LINES_MAX // 2]
+
+    def hand_on(self) -> None:
+        if self._events:
+            events, self._events = self._events, []
+            self._sink.write(self._place, events)
+
+
+def _waiting_bytes(fd: int) -> int:
+    """In a pipe."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
