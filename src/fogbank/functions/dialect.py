@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from fogbank.functions.model import Invocation, Outcome, Version
 
 
@@ -16,22 +18,32 @@ class Dialect(Protocol):
         """The cloud's own variables; the user's are added, and the cloud's win."""
         ...
 
-    def started(self, version: Version, invocation: Invocation) -> list[str]:
+    def line_filter(self, version: Version) -> Callable[[str], bool] | None:
+        """Which of the lines that the function writes are kept; None: all."""
+        ...
+
+    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
+        """Log lines after an initialisation that went well."""
+        ...
+
+    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
         """Log lines before an event's."""
         ...
 
-    def ended(self, version: Version, invocation: Invocation, outcome: Outcome) -> list[str]:
+    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
         """Log lines after an event's."""
         ...
 
-    def timed_out(self, version: Version, invocation: Invocation, now_ms: int) -> tuple[list[str], bytes]:
+    def timed_out(self, version: Version, invocation: Invocation, now_ms: int) -> tuple[Sequence[str], bytes]:
         """Log lines and error document of an event that took too long."""
         ...
 
-    def died(self, version: Version, invocation: Invocation, how: str) -> tuple[list[str], bytes]:
+    def died(self, version: Version, invocation: Invocation, how: str, now_ms: int) -> tuple[Sequence[str], bytes]:
         """Log lines and error document of an event whose process ended; `how` is "exit status 1", "signal: killed"."""
         ...
 
-    def init_failed(self, document: bytes, init_ms: float, *, timed_out: bool) -> list[str]:
+    def init_failed(
+        self, version: Version, document: bytes, init_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]:
         """Log lines about an initialisation that failed, after those it wrote itself."""
         ...

@@ -25,7 +25,7 @@ from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
@@ -194,7 +194,9 @@ class InstanceEngine:
         stream += self._ids.new().replace("-", "")
         environment = {**version.environment, **dialect.environment(version, stream, self._endpoint())}
         read_end, write_end = os.pipe()
-        instance = Instance(version, Log(read_end, version, stream, self._log_sink, self._clock))
+        instance = Instance(
+            version, Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
+        )
         pool.all.add(instance)
         instance.on_end = lambda gone: self._ended(pool, gone)
         runtime = self._python if version.runtime.startswith("python") else self._node
@@ -203,7 +205,7 @@ class InstanceEngine:
         except BaseException as error:
             pool.all.discard(instance)
             if isinstance(error, NoRuntimeError):
-                instance.log.say([f"fogbank: {error}\n"])
+                instance.log.note(str(error))
             instance.kill()
             raise
         return instance
@@ -253,7 +255,7 @@ class InstanceEngine:
             try:
                 async with pool.births:
                     instance = await self._spawn(pool)
-                    instance.log.begin([])
+                    instance.log.begin([], self._clock.now_ms())
                     problem = await self._await_init(pool, instance, limit_s)
                 break
             except TimeoutError:
@@ -270,7 +272,13 @@ class InstanceEngine:
         return None, self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), [])
 
     def _stillborn(
-        self, instance: Instance, invocation: Invocation, document: bytes, lines: list[str], *, timed_out: bool = False
+        self,
+        instance: Instance,
+        invocation: Invocation,
+        document: bytes,
+        lines: Sequence[str],
+        *,
+        timed_out: bool = False,
     ) -> Outcome:
         """What an event gets whose instance's init failed."""
         version, log = instance.version, instance.log
@@ -279,7 +287,9 @@ class InstanceEngine:
             document, "Unhandled", cold=True, timed_out=timed_out, init_ms=instance.init_ms,
             max_memory_mb=instance.peak_mb,
         )  # fmt: skip
-        log.say([*dialect.started(version, invocation), *lines, *dialect.ended(version, invocation, failed)])
+        now_ms = self._clock.now_ms()
+        ended = dialect.ended(version, invocation, failed, now_ms)
+        log.say([*dialect.started(version, invocation, now_ms), *lines, *ended], now_ms)
         tail = log.tail()
         instance.kill()
         return replace(failed, log_tail=tail)
@@ -305,8 +315,11 @@ class InstanceEngine:
         finally:
             self._watch.end(instance)
             if problem is not None:
-                instance.init_ms = (time.perf_counter() - began) * 1000
-                instance.log.say(dialect.init_failed(problem, instance.init_ms, timed_out=timed_out))
+                instance.init_ms, now_ms = (time.perf_counter() - began) * 1000, self._clock.now_ms()
+                failed = dialect.init_failed(pool.version, problem, instance.init_ms, now_ms, timed_out=timed_out)
+                instance.log.say(failed, now_ms)
+        if problem is None and (lines := dialect.initialised(pool.version, instance.init_ms, self._clock.now_ms())):
+            instance.log.say(lines, self._clock.now_ms())
         return problem
 
     # -- idle ones --

@@ -10,7 +10,7 @@ import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fogbank.functions.model import LogSink, Version
     from fogbank.kernel.clock import Clock
@@ -24,8 +24,11 @@ _TAIL_LINES_MAX = 2000
 class Log:
     """The pipe that an instance writes to: cut into lines, stamped, handed on in the order they came."""
 
-    def __init__(self, fd: int, version: Version, stream: str, sink: LogSink, clock: Clock) -> None:
-        self.stream = stream
+    def __init__(
+        self, fd: int, version: Version, stream: str, sink: LogSink, clock: Clock,
+        wanted: Callable[[str], bool] | None = None,
+    ) -> None:  # fmt: skip
+        self.stream, self._wanted = stream, wanted
         self._fd, self._sink, self._clock = fd, sink, clock
         self._place = version.log_owner, version.log_group, stream
         self._rest = b""
@@ -60,19 +63,26 @@ class Log:
                 break
         self.hand_on()
 
-    def begin(self, lines: Sequence[str]) -> None:
-        """An event begins, with these lines of fogbank's own. What was written before it has been taken already."""
-        self._tail.clear()
-        self._add_all(lines)
+    def begin(self, lines: Sequence[str], now_ms: int) -> None:
+        """An event begins, with these lines of the cloud's own. What was written before it has been taken already."""
+        self._tail = [*lines]
+        for line in lines:
+            self._events.append((now_ms, line))
 
-    def say(self, lines: Sequence[str], *, after: bool = True) -> None:
-        """Lines of fogbank's own, `after` those that wait in the pipe if any may."""
+    def say(self, lines: Sequence[str], now_ms: int, *, after: bool = True) -> None:
+        """Lines of the cloud's own, `after` those that wait in the pipe if any may."""
         if after:
             self.drain()
         if self._rest:
             self._take(b"\n")
-        self._add_all(lines)
+        for line in lines:
+            self._events.append((now_ms, line))
+        self._tail += lines
         self.hand_on()
+
+    def note(self, text: str) -> None:
+        """A word of fogbank's own, for whoever wonders."""
+        self.say((f"fogbank: {text}\n",), self._clock.now_ms())
 
     def tail(self) -> bytes:
         """The end of what was written since `begin`."""
@@ -95,12 +105,9 @@ class Log:
             self._add(self._rest[:_LINE_BYTES_MAX].decode("utf-8", "backslashreplace"))
             self._rest = self._rest[_LINE_BYTES_MAX:]
 
-    def _add_all(self, lines: Sequence[str]) -> None:
-        now_ms = self._clock.now_ms()
-        self._events += [(now_ms, line) for line in lines]
-        self._tail += lines
-
     def _add(self, line: str) -> None:
+        if self._wanted is not None and not self._wanted(line):
+            return
         self._events.append((self._clock.now_ms(), line))
         self._tail.append(line)
         if len(self._tail) > _TAIL_LINES_MAX:

@@ -29,6 +29,14 @@ class Version:
     log_stream_prefix: str = ""  # "[1]" of "2026/08/01/[1]4f…": the cloud's name for the version.
     dialect: str = "aws"  # Which cloud's words its log and errors have.
     log_owner: str = ""  # Whose logs they are: "account/region".
+    log_format: str = "Text"  # Or "JSON"; then the levels say what is kept.
+    application_log_level: str = "INFO"
+    system_log_level: str = "INFO"
+
+    @property
+    def qualifier(self) -> str:
+        """The version's number: what its name ends with."""
+        return self.name.rpartition(":")[2]
 
 
 class Invocation(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +59,7 @@ class Outcome(msgspec.Struct, gc=False):
     init_ms: float = 0.0
     duration_ms: float = 0.0
     max_memory_mb: int = 0
+    exited: bool = False  # The process has ended instead of answering.
 
 
 class LogSink(Protocol):

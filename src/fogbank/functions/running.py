@@ -30,13 +30,14 @@ class Runner:
         *, cold: bool = False,
     ) -> None:  # fmt: skip
         """`done` is told the outcome, whatever it is. Without a task where all goes well."""
-        version, timeout_ms = instance.version, instance.version.timeout_ms
+        version, timeout_ms, now_ms = instance.version, instance.version.timeout_ms, self.clock.now_ms()
         if invocation.deadline_ms is not None:
-            timeout_ms = invocation.deadline_ms - self.clock.now_ms()
+            timeout_ms = invocation.deadline_ms - now_ms
+        first = dialect.started(version, invocation, now_ms)
         if cold:  # Its initialisation has written already.
-            instance.log.say(dialect.started(version, invocation))
+            instance.log.say(first, now_ms)
         else:
-            instance.log.begin(dialect.started(version, invocation))
+            instance.log.begin(first, now_ms)
         self.watch.begin(instance)
         self.clock.aside.running += 1  # A schedule's next moment waits for what this one has begun.
         run = _Run(self, dialect, instance, invocation, done, current_trace.get(), cold)
@@ -85,7 +86,7 @@ class _Run:
             instance.kill()
             took_ms = version.timeout_ms
         else:
-            lines, body = dialect.died(version, invocation, await instance.how())
+            lines, body = dialect.died(version, invocation, await instance.how(), self._runner.clock.now_ms())
             instance.close()
         self._done(self._end(body, "Unhandled", took_ms, lines, timed_out=timed_out))
 
@@ -96,9 +97,11 @@ class _Run:
         instance, invocation = self._instance, self._invocation
         cold, log = self._cold, instance.log
         init_ms = instance.init_ms if cold else 0.0
-        result = Outcome(body, error, b"", cold, timed_out, init_ms, took_ms, instance.peak_mb)
-        lines = (*lines, *self._dialect.ended(instance.version, invocation, result))
-        log.say(lines, after=instance.wrote or instance.state != "idle")
+        exited = error is not None and instance.state != "idle" and not timed_out
+        result = Outcome(body, error, b"", cold, timed_out, init_ms, took_ms, instance.peak_mb, exited)
+        now_ms = self._runner.clock.now_ms()
+        last = self._dialect.ended(instance.version, invocation, result, now_ms)
+        log.say((*lines, *last) if lines else last, now_ms, after=instance.wrote or instance.state != "idle")
         if invocation.tail:
             result.log_tail = log.tail()
         if self._runner.telemetry.debugging:

@@ -87,15 +87,18 @@ class Caller:
 
     def _make(self, tx: Tx, key: str, function: state.Function, one: state.Published) -> Version:
         chosen = one.settings
-        group = chosen["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}")
+        logging = chosen["LoggingConfig"]
         folders = tuple(layers.folder(tx, self._house.config, arn) for arn in chosen.get("Layers", ()))
         return Version(
             id=key, name=f"{function.name}:{one.version}", runtime=chosen["Runtime"], handler=chosen["Handler"],
             code=self._house.config.code_dir.absolute() / one.code.digest, layers=folders,
             environment=dict(chosen.get("Environment", {}).get("Variables", {})),
             timeout_ms=chosen["Timeout"] * 1000, memory_mb=chosen["MemorySize"],
-            ephemeral_mb=chosen["EphemeralStorage"]["Size"], log_group=group, log_stream_prefix=f"[{one.version}]",
-            log_owner=f"{function.account}/{function.region}",
+            ephemeral_mb=chosen["EphemeralStorage"]["Size"],
+            log_group=logging.get("LogGroup", f"/aws/lambda/{function.name}"), log_stream_prefix=f"[{one.version}]",
+            log_owner=f"{function.account}/{function.region}", log_format=logging.get("LogFormat", "Text"),
+            application_log_level=logging.get("ApplicationLogLevel", "INFO"),
+            system_log_level=logging.get("SystemLogLevel", "INFO"),
         )  # fmt: skip
 
     def begin(self, target: Target, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:

@@ -1,18 +1,19 @@
 """What Lambda says around an event: log lines, error documents, environment variables.
 
-Lambda Developer Guide, "Sending Lambda function logs to CloudWatch Logs" (START, END, REPORT), "Defined runtime
-environment variables", "Lambda execution environment".
+Lambda Developer Guide, "Defined runtime environment variables", "Lambda execution environment".
 """
 
 from __future__ import annotations
 
-import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import orjson
 
+from fogbank.aws.services.lambda_.system_logs import application_filter, iso, words
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from fogbank.functions.model import Invocation, Outcome, Version
 
 
@@ -20,7 +21,10 @@ class LambdaDialect:
     def environment(self, version: Version, log_stream: str, endpoint: str) -> dict[str, str]:
         name, _, number = version.name.partition(":")
         account, _, region = version.log_owner.partition("/")
+        levels = {"AWS_LAMBDA_LOG_LEVEL": version.application_log_level} if version.log_format == "JSON" else {}
         return {
+            **levels,
+            "AWS_LAMBDA_LOG_FORMAT": version.log_format,
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_VERSION": number,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
@@ -43,38 +47,35 @@ class LambdaDialect:
             "LD_LIBRARY_PATH": f"{version.code}:{version.code}/lib:/opt/lib",
         }
 
-    def started(self, version: Version, invocation: Invocation) -> list[str]:
-        return [f"START RequestId: {invocation.request_id} Version: {version.name.rpartition(':')[2]}\n"]
+    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
+        return words(version).started(version, invocation, now_ms)
 
-    def ended(self, version: Version, invocation: Invocation, outcome: Outcome) -> list[str]:
-        """Billed by the millisecond, rounded up, initialisation included."""
-        billed_ms = math.ceil(outcome.duration_ms + outcome.init_ms)
-        report = (
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {outcome.duration_ms:.2f} ms\t"
-            f"Billed Duration: {billed_ms} ms\tMemory Size: {version.memory_mb} MB\t"
-            f"Max Memory Used: {outcome.max_memory_mb} MB\t"
-        )
-        if outcome.cold:
-            report += f"Init Duration: {outcome.init_ms:.2f} ms\t"
-        if outcome.timed_out:
-            report += "Status: timeout"
-        return [f"END RequestId: {invocation.request_id}\n", report + "\n"]
+    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
+        return words(version).ended(version, invocation, outcome, now_ms)
 
-    def timed_out(self, version: Version, invocation: Invocation, now_ms: int) -> tuple[list[str], bytes]:
+    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
+        return words(version).initialised(version, init_ms, now_ms)
+
+    def line_filter(self, version: Version) -> Callable[[str], bool] | None:
+        return application_filter(version)
+
+    def timed_out(self, version: Version, invocation: Invocation, now_ms: int) -> tuple[Sequence[str], bytes]:
         told = f"Task timed out after {version.timeout_ms / 1000:.2f} seconds"
-        at = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
         message = f"RequestId: {invocation.request_id} Error: {told}"
         document = orjson.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message})
-        return [f"{at}Z {invocation.request_id} {told}\n"], document
+        return words(version).died(f"{iso(now_ms)} {invocation.request_id} {told}", version, now_ms), document
 
-    def died(self, version: Version, invocation: Invocation, how: str) -> tuple[list[str], bytes]:
+    def died(
+        self, version: Version, invocation: Invocation, how: str, now_ms: int
+    ) -> tuple[Sequence[str], bytes]:  # fmt: skip
         message = f"RequestId: {invocation.request_id} Error: Runtime exited with error: {how}"
         if how == "exit status 0":
             message = f"RequestId: {invocation.request_id} Error: Runtime exited without providing a reason"
         document = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": message})
-        return [f"{message}\n"], document
+        return words(version).died(message, version, now_ms), document
 
-    def init_failed(self, document: bytes, init_ms: float, *, timed_out: bool) -> list[str]:
+    def init_failed(
+        self, version: Version, document: bytes, init_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]:
         error = orjson.loads(document)["errorType"]
-        status = "timeout" if timed_out else f"error\tError Type: {error}"
-        return [f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: {status}\n"]
+        return words(version).init_failed(version, error, init_ms, now_ms, timed_out=timed_out)

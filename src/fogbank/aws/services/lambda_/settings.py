@@ -64,23 +64,25 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     """The settings after a request: what it gives, else what was, else the default. Raises what Lambda raises."""
     settings = {**_DEFAULTS, **(before or {})}
     settings.update({name: request[name] for name in CHOSEN if name in request})
-    if "LoggingConfig" not in settings:
-        settings["LoggingConfig"] = {"LogFormat": "Text"}
     runtimes.check(settings.get("Runtime"))
     _check_environment(settings.get("Environment", {}).get("Variables", {}))
     _check_ranges(settings)
     if not _ROLE.fullmatch(settings.get("Role", "")):
         told = f"1 validation error detected: Value '{settings.get('Role', '')}' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: {_ROLE.pattern}"  # noqa: E501
         raise ServiceError("ValidationException", told)
-    levels = {"ApplicationLogLevel", "SystemLogLevel"} & settings["LoggingConfig"].keys()
-    if levels and settings["LoggingConfig"].get("LogFormat", "Text") == "Text":
-        told = f"{min(levels)} is only supported when LogFormat is set to JSON."
-        raise ServiceError("InvalidParameterValueException", told)
-    if settings["LoggingConfig"].get("LogFormat") == "JSON":
-        raise ServiceError(
-            "InvalidParameterValueException", "The JSON log format is not served here; use LogFormat Text."
-        )
+    settings["LoggingConfig"] = _logging(settings.get("LoggingConfig", {}))
     return settings
+
+
+def _logging(config: Mapping[str, str]) -> dict[str, str]:
+    """LoggingConfig: the format, and with JSON the levels ("Log-level filtering": INFO where nothing is said)."""
+    levels = sorted({"ApplicationLogLevel", "SystemLogLevel"} & config.keys())
+    if config.get("LogFormat", "Text") == "JSON":
+        return {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **config}
+    if levels:
+        told = f"{levels[0]} is only supported when LogFormat is set to JSON."
+        raise ServiceError("InvalidParameterValueException", told)
+    return {"LogFormat": "Text", **config}
 
 
 def _check_ranges(settings: Mapping[str, Any]) -> None:

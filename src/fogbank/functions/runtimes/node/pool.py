@@ -160,7 +160,7 @@ class NodeRuntime:
     def _say_once(self, instance: Instance, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            instance.log.say([f"fogbank: {text}\n"])
+            instance.log.note(text)
 
 
 def _installed_major() -> int:

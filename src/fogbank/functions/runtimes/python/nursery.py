@@ -199,7 +199,7 @@ class PythonRuntime:
         interpreter = interpreters.find(version.runtime)
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
-            log.say([f"fogbank: this machine has no {version.runtime}; Python {interpreter.version} runs it instead\n"])
+            log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
         key = (interpreter.path, self._lends_sdk(version, log))
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes or self._zygotes[key].parent.closed:
@@ -215,7 +215,7 @@ class PythonRuntime:
         if interpreter.path not in self._warned:
             self._warned.add(interpreter.path)
             text = f"the boto3 that fogbank has needs a newer Python than {interpreter.version}"
-            log.say([f"fogbank: {text}: a function of {version.runtime} that uses boto3 must bundle one\n"])
+            log.note(f"{text}: a function of {version.runtime} that uses boto3 must bundle one")
         return False
 
     async def warm(self, runtime: str) -> None:

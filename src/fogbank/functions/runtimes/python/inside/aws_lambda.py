@@ -269,7 +269,7 @@ def _init_error(error):
         return json.dumps(document).encode()
     else:
         document = error_document(error, "", own_frames=False)
-    print("[ERROR] %s: %s%s" % (document["errorType"], document["errorMessage"], _told_trace(document["stackTrace"])))
+    _log_error(document)
     return json.dumps(document).encode()
 
 
@@ -399,13 +399,23 @@ def error_document(error, request_id, *, kind="", text="", own_frames=True):
 
 
 def _told(document):
-    print("[ERROR] %s: %s%s" % (document["errorType"], document["errorMessage"], _told_trace(document["stackTrace"])))
+    _log_error(document)
     return json.dumps(document).encode()
 
 
-def _told_trace(trace):
-    """On one log event: \\r stands for a line's end inside it."""
-    return "\rTraceback (most recent call last):\r" + "".join(trace).replace("\n", "\r") if trace else ""
+def _log_error(document):
+    """One log event: \\r stands for a line's end inside it."""
+    if _logs_are_json():
+        said = {"timestamp": time.strftime(_JSON_TIME, time.gmtime()), "level": "ERROR", **document}
+        print(json.dumps(said, ensure_ascii=False))
+        return
+    told = ["[ERROR] %s: %s" % (document["errorType"], document["errorMessage"])]
+    if document.get("stackTrace") is not None:
+        told.append("Traceback (most recent call last):")
+        for line in "".join(document["stackTrace"]).splitlines():
+            text = line.lstrip(" ")  # Its indentation of spaces that no viewer of logs drops.
+            told.append("\u00a0" * (len(line) - len(text)) + text)
+    print("\r".join(told))
 
 
 # -- logging, in Lambda's form --
@@ -424,14 +434,50 @@ class _Handler(logging.Handler):
         sys.stdout.write(self.format(record).replace("\n", "\r") + "\n")
 
 
+_JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
+# Of a record, what is not said as it stands: all else (an `extra`) is said by its own name.
+_NOT_SAID = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) - {"taskName"} | {"aws_request_id"}
+
+
+class _JsonFormatter(logging.Formatter):
+    """ "Using structured JSON logs with Python" (Lambda Developer Guide), as AWS's runtime words it."""
+
+    def format(self, record):
+        kind, error, trace = record.exc_info or (None, None, None)
+        said = {
+            "timestamp": self.formatTime(record, _JSON_TIME),
+            "level": logging.getLevelName(min(50, max(0, record.levelno)) // 10 * 10),
+            "message": record.msg if isinstance(record.msg, dict) and not record.args else record.getMessage(),
+            "logger": record.name,
+            "stackTrace": traceback.format_tb(trace) if kind else None,
+            "errorType": kind.__name__ if kind else None,
+            "errorMessage": str(error) if kind else None,
+            "requestId": record.aws_request_id,
+            "location": "%s:%s:%d" % (record.pathname, record.funcName, record.lineno) if kind else None,
+        }
+        more = {name: value for name, value in vars(record).items() if name not in _NOT_SAID and name not in said}
+        whole = {name: value for name, value in {**said, **more}.items() if value is not None}
+        return json.dumps(whole, ensure_ascii=False, default=str)
+
+
 _log_filter = _RequestId()
+
+
+def _logs_are_json():
+    return os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
 
 
 def _set_up_logging():
     logging.Formatter.converter = time.gmtime
     handler = _Handler()
-    form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
-    handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
+    if _logs_are_json():
+        handler.setFormatter(_JsonFormatter())
+        level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        if level:
+            logging.getLogger().setLevel({"TRACE": "DEBUG"}.get(level, level))
+    else:
+        form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+        handler.setFormatter(logging.Formatter(form, "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(_log_filter)
     logging.getLogger().handlers[:] = [handler]
 

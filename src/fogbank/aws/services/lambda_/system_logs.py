@@ -1,0 +1,185 @@
+"""What Lambda itself writes into a function's log, round its events: as text, or as JSON where LogFormat says so.
+
+Lambda Developer Guide, "Sending Lambda function logs to CloudWatch Logs" (START, END, REPORT), "Configuring JSON and
+plain text log formats", "Log-level filtering"; the records are those of "Lambda Telemetry API Event schema reference".
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fogbank.functions.model import Invocation, Outcome, Version
+
+_ORDER = {level: place for place, level in enumerate(("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"))}
+_SAME = {"WARNING": "WARN", "CRITICAL": "FATAL"}  # As Python says it.
+
+
+class Words(Protocol):
+    """`functions.dialect.Dialect`'s log lines."""
+
+    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]: ...
+    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]: ...
+    def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]: ...
+    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]: ...
+    def init_failed(
+        self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]: ...
+
+
+def words(version: Version) -> Words:
+    return _JSON if version.log_format == "JSON" else _TEXT
+
+
+class _Text:
+    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
+        return (f"START RequestId: {invocation.request_id} Version: {version.qualifier}\n",)
+
+    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
+        request_id, took_ms = invocation.request_id, outcome.duration_ms
+        report = (
+            f"REPORT RequestId: {request_id}\tDuration: {took_ms:.2f} ms\t"
+            f"Billed Duration: {_billed_ms(outcome)} ms\tMemory Size: {version.memory_mb} MB\t"
+            f"Max Memory Used: {outcome.max_memory_mb} MB\t"
+        )
+        if outcome.cold:
+            report += f"Init Duration: {outcome.init_ms:.2f} ms\t"
+        if outcome.timed_out:
+            report += "Status: timeout"
+        elif outcome.exited:
+            report += f"Status: error\tError Type: {_error_type(outcome)}"
+        return f"END RequestId: {request_id}\n", f"{report}\n"
+
+    def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]:
+        return (f"{message}\n",)
+
+    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
+        return ()
+
+    def init_failed(
+        self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]:
+        status = "timeout" if timed_out else f"error\tError Type: {error}"
+        return (f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: {status}\n",)
+
+
+class _Json:
+    """ "System log level event mapping": what is said at which level."""
+
+    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
+        record = {
+            "requestId": invocation.request_id,
+            "functionArn": ":".join(invocation.function_arn.split(":")[:7]),
+            "version": version.qualifier,
+        }
+        return _said(version, now_ms, ("INFO", "platform.start", record))
+
+    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
+        how = _status(outcome)
+        metrics: dict[str, Any] = {
+            "durationMs": round(outcome.duration_ms, 3),
+            "billedDurationMs": _billed_ms(outcome),
+            "memorySizeMB": version.memory_mb,
+            "maxMemoryUsedMB": outcome.max_memory_mb,
+        }
+        if outcome.cold:
+            metrics["initDurationMs"] = round(outcome.init_ms, 3)
+        done = {
+            "requestId": invocation.request_id,
+            **how,
+            "metrics": {"durationMs": round(outcome.duration_ms, 3), "producedBytes": len(outcome.payload)},
+        }
+        report = {"requestId": invocation.request_id, "metrics": metrics, **how}
+        well = how["status"] == "success"
+        return _said(
+            version, now_ms,
+            ("DEBUG" if well else "WARN", "platform.runtimeDone", done),
+            ("INFO" if well else "WARN", "platform.report", report),
+        )  # fmt: skip
+
+    def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]:
+        """The records of the end tell it."""
+        return ()
+
+    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
+        return _initialised(version, init_ms, now_ms, {"status": "success"}, "DEBUG")
+
+    def init_failed(
+        self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]:
+        how = {"status": "timeout"} if timed_out else {"status": "error", "errorType": error}
+        return _initialised(version, init_ms, now_ms, how, "WARN")
+
+
+_TEXT, _JSON = _Text(), _Json()
+
+
+def _initialised(version: Version, init_ms: float, now_ms: int, how: dict[str, str], level: str) -> Sequence[str]:
+    kind = {"initializationType": "on-demand", "phase": "init"}
+    done = {**kind, **how}
+    report = {**kind, "metrics": {"durationMs": round(init_ms, 3)}, **how}
+    began = _said(version, now_ms - int(init_ms), ("DEBUG", "platform.initStart", kind))
+    ended = _said(
+        version, now_ms, (level, "platform.initRuntimeDone", done), (level, "platform.initReport", report)
+    )  # fmt: skip
+    return (*began, *ended)
+
+
+def _said(version: Version, now_ms: int, *events: tuple[str, str, dict[str, Any]]) -> Sequence[str]:
+    """Level, type and record of each, as far as the function's SystemLogLevel wants them."""
+    least = _ORDER[version.system_log_level]
+    return tuple(
+        orjson.dumps({"time": iso(now_ms), "type": kind, "record": record}).decode() + "\n"
+        for level, kind, record in events
+        if _ORDER[level] >= least
+    )
+
+
+def _status(outcome: Outcome) -> dict[str, str]:
+    """As the text form's REPORT says it: nothing of a function that has answered with an error."""
+    if outcome.timed_out:
+        return {"status": "timeout"}
+    return {"status": "error", "errorType": _error_type(outcome)} if outcome.exited else {"status": "success"}
+
+
+def _error_type(outcome: Outcome) -> str:
+    return str(orjson.loads(outcome.payload).get("errorType", "Runtime.ExitError"))
+
+
+def _billed_ms(outcome: Outcome) -> int:
+    """By the millisecond, rounded up, initialisation included."""
+    return math.ceil(outcome.duration_ms + outcome.init_ms)
+
+
+def iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def application_filter(version: Version) -> Callable[[str], bool] | None:
+    """Which of the function's own lines are kept ("Log-level filtering"): "If the level field is invalid or missing,
+    Lambda assigns the log output the level INFO"; none where all are."""
+    if version.log_format != "JSON":
+        return None
+    least = _ORDER[version.application_log_level]
+
+    def wanted(line: str) -> bool:
+        return _ORDER[_level(line)] >= least
+
+    return wanted
+
+
+def _level(line: str) -> str:
+    if not line.startswith("{"):
+        return "INFO"
+    try:
+        said = str(orjson.loads(line).get("level")).upper()
+    except orjson.JSONDecodeError:
+        return "INFO"
+    said = _SAME.get(said, said)
+    return said if said in _ORDER else "INFO"
