@@ -28,7 +28,7 @@ from fogbank.aws.protocol.names import method_name
 from fogbank.aws.service import House, Operations, ServiceError
 from fogbank.aws.services.lambda_ import events as function_events
 from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
-from fogbank.aws.services.lambda_.dialect import LambdaDialect
+from fogbank.aws.services.lambda_.dialect import DIALECTS
 from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
@@ -90,7 +90,7 @@ class Server:
         self.logs = logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(
             config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, self.ids,
-            endpoint=lambda: self.url, dialects={"aws": LambdaDialect()},
+            endpoint=lambda: self.url, dialects=DIALECTS,
         )  # fmt: skip
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(

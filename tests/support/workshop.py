@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from fogbank.aws.services.lambda_.dialect import LambdaDialect
+from fogbank.aws.services.lambda_.dialect import DIALECTS
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.model import Invocation, Outcome, Version
 from fogbank.kernel.clock import Clock
@@ -39,7 +39,7 @@ class Workshop:
         async def make() -> InstanceEngine:
             return InstanceEngine(
                 folder / "run", cache_dir, self.clock, telemetry, self, Ids(self.clock),
-                endpoint=lambda: ENDPOINT, dialects={"aws": LambdaDialect()}, **engine,
+                endpoint=lambda: ENDPOINT, dialects=DIALECTS, **engine,
             )  # fmt: skip
 
         self.engine = self.run(make())

@@ -138,8 +138,8 @@ class LogWriter:
             self.lost_lines += len(events)
             return
         self._pending[place] += events
-        for event in events:
-            self._bytes += len(event[1])
+        for _, message in events:
+            self._bytes += len(message)
 
     async def run(self) -> None:
         """For the supervisor. Real time, not the clock's: lines come as fast as they come."""

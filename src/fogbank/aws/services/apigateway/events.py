@@ -40,7 +40,6 @@ def event(
     form = live.forms.get(method)
     if form is None:
         form = live.forms[method] = _form(live, endpoint, request.method)
-    sent, told = _sent(request), encoded(trace)
     query = many_query = labelled = body = b"null"
     binary = b"false"
     if request.query:
@@ -49,10 +48,10 @@ def event(
         labelled = encoded(labels)
     if len(request.body):
         body, binary = _body(request, live)
+    sent, told, own_path, request_id = _sent(request), encoded(trace), encoded(path), request.id.encode()
     return form % (
-        encoded(path), sent.headers, told, sent.many, told, query, many_query, labelled,
-        extended_id(request.id).encode(), edge.request_time(now_ms // 1000).encode(),
-        encoded(f"/{live.stage.name}{path}"), b"%d" % now_ms, request.id.encode(),
+        own_path, sent.headers, told, sent.many, told, query, many_query, labelled, extended_id(request_id),
+        edge.request_time(now_ms // 1000).encode(), own_path[1:], b"%d" % now_ms, request_id,
         sent.identity if who is None else _identity(request, who), _domain(request, live),
         b"" if claims is None else b',"authorizer":' + encoded({"claims": claims}), body, binary,
     )  # fmt: skip
@@ -78,7 +77,7 @@ def _form(live: Live, endpoint: Endpoint, method: str) -> bytes:
             "httpMethod": method,
             "extendedRequestId": quoted,
             "requestTime": quoted,
-            "path": hole,
+            "path": orjson.Fragment(b'"/%b\0' % stage.name.encode()),  # The path itself comes with its last quote.
             "accountId": api.account,
             "protocol": "HTTP/1.1",
             "stage": stage.name,
@@ -172,13 +171,13 @@ def _body(request: Request, live: Live) -> tuple[bytes, bytes]:
 def _domain(request: Request, live: Live) -> bytes:
     """Where a request came by a path, the event tells of the API's own address."""
     api = live.api
-    host = request.headers.get("host", "")
-    own = host.startswith(api.id) and request.host.startswith(f"{api.id}.")
-    return encoded(request.host if own else f"{api.id}.execute-api.{api.region}.amazonaws.com")
+    if request.headers.get("host", "").lower().startswith(f"{api.id}."):
+        return encoded(request.host)
+    return b'"%b.execute-api.%b.amazonaws.com"' % (api.id.encode(), api.region.encode())
 
 
-def extended_id(request_id: str) -> str:
-    return request_id[:13].replace("-", "") + request_id[14:18]
+def extended_id(request_id: bytes) -> bytes:
+    return request_id[:8] + request_id[9:13] + request_id[14:18]
 
 
 def encoded(value: Any) -> bytes:

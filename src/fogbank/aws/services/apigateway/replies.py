@@ -36,7 +36,7 @@ def response_of(payload: bytes, api: Api, request: Request, trace: str) -> Respo
         return gateway_responses.customised(api, "INTEGRATION_FAILURE", request)
     if not 200 <= status <= 999:
         return gateway_responses.customised(api, "INTEGRATION_FAILURE", request)
-    if not any(name.lower() == "content-type" for name, _ in headers):
+    if not headers or all(name.lower() != "content-type" for name, _ in headers):
         headers.append(("Content-Type", "application/json"))
     return Response(status, [*gateway_responses.id_headers(request.id), ("X-Amzn-Trace-Id", trace), *headers], body)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.lambda_ import layers, permissions, state
+from fogbank.aws.services.lambda_ import dialect, layers, permissions, state
 from fogbank.functions.engine import Throttled
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -97,6 +97,7 @@ class Caller:
             ephemeral_mb=chosen["EphemeralStorage"]["Size"],
             log_group=logging.get("LogGroup", f"/aws/lambda/{function.name}"), log_stream_prefix=f"[{one.version}]",
             log_owner=f"{function.account}/{function.region}", log_format=logging.get("LogFormat", "Text"),
+            dialect=dialect.JSON if logging.get("LogFormat") == "JSON" else dialect.TEXT,
             application_log_level=logging.get("ApplicationLogLevel", "INFO"),
             system_log_level=logging.get("SystemLogLevel", "INFO"),
         )  # fmt: skip

@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from fogbank.aws.services.lambda_.system_logs import application_filter, iso, words
+from fogbank.aws.services.lambda_.system_logs import JsonWords, TextWords, application_filter, iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from fogbank.functions.model import Invocation, Outcome, Version
+    from fogbank.aws.services.lambda_.system_logs import Words
+    from fogbank.functions.dialect import Dialect
+    from fogbank.functions.model import Invocation, Version
+
+
+TEXT, JSON = "aws", "aws-json"  # What a version's `dialect` says, by its log's format.
 
 
 class LambdaDialect:
+    def __init__(self, words: Words) -> None:
+        self._words = words
+        self.started, self.ended, self.initialised = words.started, words.ended, words.initialised
+
     def environment(self, version: Version, log_stream: str, endpoint: str) -> dict[str, str]:
         name, _, number = version.name.partition(":")
         account, _, region = version.log_owner.partition("/")
@@ -47,15 +56,6 @@ class LambdaDialect:
             "LD_LIBRARY_PATH": f"{version.code}:{version.code}/lib:/opt/lib",
         }
 
-    def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
-        return words(version).started(version, invocation, now_ms)
-
-    def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
-        return words(version).ended(version, invocation, outcome, now_ms)
-
-    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
-        return words(version).initialised(version, init_ms, now_ms)
-
     def line_filter(self, version: Version) -> Callable[[str], bool] | None:
         return application_filter(version)
 
@@ -63,7 +63,7 @@ class LambdaDialect:
         told = f"Task timed out after {version.timeout_ms / 1000:.2f} seconds"
         message = f"RequestId: {invocation.request_id} Error: {told}"
         document = orjson.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message})
-        return words(version).died(f"{iso(now_ms)} {invocation.request_id} {told}", version, now_ms), document
+        return self._words.died(f"{iso(now_ms)} {invocation.request_id} {told}", version, now_ms), document
 
     def died(
         self, version: Version, invocation: Invocation, how: str, now_ms: int
@@ -72,10 +72,13 @@ class LambdaDialect:
         if how == "exit status 0":
             message = f"RequestId: {invocation.request_id} Error: Runtime exited without providing a reason"
         document = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": message})
-        return words(version).died(message, version, now_ms), document
+        return self._words.died(message, version, now_ms), document
 
     def init_failed(
         self, version: Version, document: bytes, init_ms: float, now_ms: int, *, timed_out: bool
     ) -> Sequence[str]:
         error = orjson.loads(document)["errorType"]
-        return words(version).init_failed(version, error, init_ms, now_ms, timed_out=timed_out)
+        return self._words.init_failed(version, error, init_ms, now_ms, timed_out=timed_out)
+
+
+DIALECTS: Mapping[str, Dialect] = {TEXT: LambdaDialect(TextWords()), JSON: LambdaDialect(JsonWords())}

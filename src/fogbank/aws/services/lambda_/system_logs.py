@@ -33,11 +33,7 @@ class Words(Protocol):
     ) -> Sequence[str]: ...
 
 
-def words(version: Version) -> Words:
-    return _JSON if version.log_format == "JSON" else _TEXT
-
-
-class _Text:
+class TextWords:
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
         return (f"START RequestId: {invocation.request_id} Version: {version.qualifier}\n",)
 
@@ -69,7 +65,7 @@ class _Text:
         return (f"INIT_REPORT Init Duration: {init_ms:.2f} ms\tPhase: init\tStatus: {status}\n",)
 
 
-class _Json:
+class JsonWords:
     """ "System log level event mapping": what is said at which level."""
 
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
@@ -115,9 +111,6 @@ class _Json:
     ) -> Sequence[str]:
         how = {"status": "timeout"} if timed_out else {"status": "error", "errorType": error}
         return _initialised(version, init_ms, now_ms, how, "WARN")
-
-
-_TEXT, _JSON = _Text(), _Json()
 
 
 def _initialised(version: Version, init_ms: float, now_ms: int, how: dict[str, str], level: str) -> Sequence[str]:
