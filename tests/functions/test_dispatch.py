@@ -48,6 +48,43 @@ def test_a_burst_from_zero_is_answered_whole(workshop):
     assert [result for result in results if isinstance(result, BaseException) or result.error] == []
 
 
+def test_an_event_takes_an_instance_that_is_free_sooner_than_a_new_one_is_born(workshop):
+    version = workshop.function("import os, time\ntime.sleep(0.5)\ndef handler(e, c):\n    return os.getpid()")
+    first = workshop.answer(version)
+
+    async def together():
+        began = time.perf_counter()
+        outcomes = await asyncio.gather(*(workshop.ask(version) for _ in range(20)))
+        return time.perf_counter() - began, {json.loads(outcome.payload) for outcome in outcomes}
+
+    took_s, pids = workshop.run(together())
+    assert took_s < 0.4 and first in pids, (took_s, pids)
+
+
+def test_every_event_that_waits_for_a_birth_that_fails_is_told_why(workshop):
+    version = workshop.function("import time\ntime.sleep(0.1)\nimport nowhere")
+    ids = [f"0000000{number}-0000-7000-8000-000000000000" for number in range(6)]
+    outcomes = gather(workshop, *(workshop.ask(version, request_id=one) for one in ids))
+    assert [json.loads(outcome.payload)["errorType"] for outcome in outcomes] == ["Runtime.ImportModuleError"] * 6
+    assert sorted(json.loads(outcome.payload)["requestId"] for outcome in outcomes) == ids
+
+
+def test_who_gives_up_waiting_for_a_birth_leaves_the_instance_to_the_next(workshop):
+    version = workshop.function("import os, time\ntime.sleep(0.3)\ndef handler(e, c):\n    return os.getpid()")
+
+    async def give_up():
+        asking = asyncio.create_task(workshop.ask(version))
+        await asyncio.sleep(0.1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        while not workshop.engine._pools[version.id].idle:
+            await asyncio.sleep(0.01)
+
+    workshop.run(give_up())
+    outcome = workshop.invoke(version)
+    assert outcome.cold and len(workshop.engine._pools[version.id].all) == 1
+
+
 def test_prepared_instances_meet_events_initialised(workshop):
     version = workshop.function(SLOW)
     workshop.run(workshop.engine.prepare(version, 3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,14 @@ _REAP_EVERY_S = 30.0
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An event that found no idle instance."""
+
+    invocation: Invocation
+    served: asyncio.Future[Instance | Outcome]  # The instance that is to run it, or how the birth of one failed.
+
+
 @dataclass(slots=True)
 class _Pool:
     """The instances of one version."""
@@ -49,6 +58,8 @@ class _Pool:
     idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    coming: int = 0  # Births under way, or due, for those who wait.
     provisioned: int = 0
     retired: bool = False
     births: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BIRTHS_AT_ONCE))
@@ -71,7 +82,7 @@ class InstanceEngine:
         self._watch = Watch()
         self._runner = Runner(clock, telemetry, self._watch)
         self._reaper: asyncio.Task[None] | None = None
-        self._refilling: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     # -- the door --
 
@@ -100,18 +111,18 @@ class InstanceEngine:
             raise Throttled
         pool.busy += 1
         try:
-            instance, cold = self._take_idle(pool), False
+            instance = self._take_idle(pool)
             if instance is None:
                 with self._clock.aside:
-                    instance, failed = await self._birth(pool, invocation)
-                if instance is None:
-                    self._runner.tell_of(version, invocation, failed)
-                    return failed
-                cold = True
+                    served = await self._wait_for_one(pool, invocation)
+                if isinstance(served, Outcome):
+                    self._runner.tell_of(version, invocation, served)
+                    return served
+                instance = served
             outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             self._runner.run(
                 pool.dialect, instance, invocation,
-                lambda result: None if outcome.done() else outcome.set_result(result), cold=cold,
+                lambda result: None if outcome.done() else outcome.set_result(result),
             )  # fmt: skip
             try:
                 result = await outcome
@@ -122,6 +133,35 @@ class InstanceEngine:
             return result
         finally:
             self._leave(pool)
+
+    async def _wait_for_one(self, pool: _Pool, invocation: Invocation) -> Instance | Outcome:
+        """Whichever comes first: one that another event gives back, or one that is born."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(invocation, loop.create_future())
+        pool.waiting.append(waiting)
+        if pool.coming < len(pool.waiting):
+            pool.coming += 1
+            task = loop.create_task(self._bring_one(pool))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        try:
+            return await waiting.served
+        except BaseException:
+            if waiting in pool.waiting:
+                pool.waiting.remove(waiting)
+            elif not waiting.served.cancelled() and isinstance(served := waiting.served.result(), Instance):
+                self._give_back(pool, served)  # It was given just now.
+            raise
+
+    async def _bring_one(self, pool: _Pool) -> None:
+        try:
+            await self._birth(pool)
+        except Exception as error:  # The machine has no room for a process, say: whoever waits longest is told.
+            waiting = _first(pool.waiting)
+            if waiting is not None:
+                waiting.served.set_exception(error)
+        finally:
+            pool.coming -= 1
 
     def _leave(self, pool: _Pool) -> None:
         pool.busy -= 1
@@ -145,7 +185,7 @@ class InstanceEngine:
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
 
     async def close(self) -> None:
-        for task in (self._reaper, *self._refilling, *self._runner.ending):
+        for task in (self._reaper, *self._tasks, *self._runner.ending):
             if task is not None:
                 task.cancel()
         for pool in list(self._pools.values()):
@@ -177,7 +217,11 @@ class InstanceEngine:
 
     def _give_back(self, pool: _Pool, instance: Instance) -> None:
         if instance.state == "idle":
-            pool.idle.append(instance)
+            waiting = _first(pool.waiting)
+            if waiting is None:
+                pool.idle.append(instance)
+            else:
+                waiting.served.set_result(instance)
 
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
@@ -214,8 +258,8 @@ class InstanceEngine:
         pool.all.discard(instance)
         if instance.events and len(pool.all) < pool.provisioned:  # Without an event it would only end again.
             task = asyncio.get_running_loop().create_task(self._refill(pool))
-            self._refilling.add(task)
-            task.add_done_callback(self._refilling.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _refill(self, pool: _Pool) -> None:
         try:
@@ -237,7 +281,7 @@ class InstanceEngine:
             try:
                 instance = await self._spawn(pool)
             except NoRuntimeError as error:
-                raise InitFailed(_no_runtime(error)) from error
+                raise InitFailed(_no_runtime(str(error))) from error
             try:
                 problem = await self._await_init(pool, instance, self.init_s)
             except TimeoutError:
@@ -246,14 +290,16 @@ class InstanceEngine:
             raise InitFailed(problem)
         self._give_back(pool, instance)
 
-    async def _birth(self, pool: _Pool, invocation: Invocation) -> tuple[Instance | None, Outcome]:
-        """A new instance whose init is done; or none, and the outcome that says why."""
-        version, dialect = pool.version, pool.dialect
+    async def _birth(self, pool: _Pool) -> None:
+        """A new instance, once its init is done, for the event that waits longest; if it fails, that one is told."""
+        version = pool.version
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
         for limit_s in (self.init_s, version.timeout_ms / 1000):
             try:
                 async with pool.births:
+                    if not pool.waiting:  # Those before it were quick.
+                        return
                     instance = await self._spawn(pool)
                     instance.log.begin([], self._clock.now_ms())
                     problem = await self._await_init(pool, instance, limit_s)
@@ -261,15 +307,32 @@ class InstanceEngine:
             except TimeoutError:
                 continue
             except NoRuntimeError as error:
-                return None, Outcome(
-                    _no_runtime(error), "Unhandled", log_tail=f"fogbank: {error}\n".encode(), cold=True
-                )
+                self._fail(pool, partial(_without_runtime, str(error)))
+                return
         else:
-            lines, document = dialect.timed_out(version, invocation, self._clock.now_ms())
-            return None, self._stillborn(instance, invocation, document, lines, timed_out=True)
+            if not self._fail(pool, partial(self._too_slow, instance)):
+                instance.kill()
+            return
         if problem is None:
-            return instance, Outcome(b"")
-        return None, self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), [])
+            instance.fresh = True
+            self._give_back(pool, instance)
+        elif not self._fail(pool, partial(self._failed, instance, problem)):
+            instance.kill()
+
+    def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
+        """Whether somebody waits, who is told."""
+        waiting = _first(pool.waiting)
+        if waiting is not None:
+            waiting.served.set_result(outcome_of(waiting.invocation))
+        return waiting is not None
+
+    def _too_slow(self, instance: Instance, invocation: Invocation) -> Outcome:
+        version = instance.version
+        lines, document = self._dialects[version.dialect].timed_out(version, invocation, self._clock.now_ms())
+        return self._stillborn(instance, invocation, document, lines, timed_out=True)
+
+    def _failed(self, instance: Instance, problem: bytes, invocation: Invocation) -> Outcome:
+        return self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), ())
 
     def _stillborn(
         self,
@@ -336,8 +399,21 @@ class InstanceEngine:
                     instance.kill()
 
 
-def _no_runtime(error: NoRuntimeError) -> bytes:
-    return orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": str(error)})
+def _first(waiting: deque[_Waiting]) -> _Waiting | None:
+    """Who waits longest and still waits; it waits no more."""
+    while waiting:
+        one = waiting.popleft()
+        if not one.served.done():
+            return one
+    return None
+
+
+def _without_runtime(why: str, _: Invocation) -> Outcome:
+    return Outcome(_no_runtime(why), "Unhandled", log_tail=f"fogbank: {why}\n".encode(), cold=True)
+
+
+def _no_runtime(why: str) -> bytes:
+    return orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": why})
 
 
 def _init_timed_out(limit_s: float) -> bytes:

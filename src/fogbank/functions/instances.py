@@ -55,6 +55,7 @@ class Instance(asyncio.Protocol):
         self.how_ended = ""
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
+        self.fresh = False  # Its first event is told that it was born for one.
         self.wrote = False  # Lines may wait in the log's pipe.
         self._loop = asyncio.get_running_loop()
         self._buffer = b""

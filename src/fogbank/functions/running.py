@@ -26,14 +26,14 @@ class Runner:
         self.ending: set[asyncio.Task[None]] = set()  # Of events that end badly.
 
     def run(
-        self, dialect: Dialect, instance: Instance, invocation: Invocation, done: Callable[[Outcome], None],
-        *, cold: bool = False,
+        self, dialect: Dialect, instance: Instance, invocation: Invocation, done: Callable[[Outcome], None]
     ) -> None:  # fmt: skip
         """`done` is told the outcome, whatever it is. Without a task where all goes well."""
         version, timeout_ms, now_ms = instance.version, instance.version.timeout_ms, self.clock.now_ms()
         if invocation.deadline_ms is not None:
             timeout_ms = invocation.deadline_ms - now_ms
         first = dialect.started(version, invocation, now_ms)
+        cold, instance.fresh = instance.fresh, False
         if cold:  # Its initialisation has written already.
             instance.log.say(first, now_ms)
         else:
