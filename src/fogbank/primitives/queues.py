@@ -38,6 +38,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     receive_count: int = 0
     first_received_ms: int = 0
     group: str = ""
+    moved: bool = False  # Its holder has asked for another moment: `MOVED` tells it to whoever has the receipt.
     notes: dict[str, Any] = {}  # The skin's own facts: kept here, never read here.
 
     @property
@@ -54,7 +55,7 @@ class Counts:
 
 MESSAGES = Records(Message, "queue", "due")  # (queue, due_ms, id)
 GROUPED = Records(int, "queue", "grouped")  # (queue, group, id) → due_ms: the order inside a group
-LENT = Records(int, "queue", "lent")  # (queue, id) → due_ms of what was lent: a receipt tells another once it is moved
+MOVED = Records(int, "queue", "lent")  # (queue, id) → due_ms, where that is not the one in its receipt any more
 
 
 def send(tx: Tx, queue: str, message: Message) -> None:
@@ -133,12 +134,13 @@ def _next_of_group(tx: Tx, queue: str, group: str, now_ms: int) -> Iterator[Mess
 
 def _lend(tx: Tx, queue: str, message: Message, now_ms: int, lend_ms: int) -> Message:
     MESSAGES.delete(tx, queue, message.due_ms, message.id)
+    if message.moved:
+        MOVED.delete(tx, queue, message.id)
     taken = replace(
-        message, due_ms=now_ms + lend_ms, receive_count=message.receive_count + 1,
+        message, due_ms=now_ms + lend_ms, receive_count=message.receive_count + 1, moved=False,
         first_received_ms=message.first_received_ms or now_ms,
     )  # fmt: skip
     _place(tx, queue, taken)
-    LENT.put(tx, queue, message.id, row=taken.due_ms)
     return taken
 
 
@@ -151,8 +153,8 @@ def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool 
     if message.due_ms <= now_ms:
         return False
     MESSAGES.delete(tx, queue, message.due_ms, message.id)
-    _place(tx, queue, replace(message, due_ms=due_ms))
-    LENT.put(tx, queue, message.id, row=due_ms)
+    _place(tx, queue, replace(message, due_ms=due_ms, moved=True))
+    MOVED.put(tx, queue, message.id, row=due_ms)
     tx.emit(DUE, (queue,))
     return True
 
@@ -170,12 +172,18 @@ def delete(tx: Tx, queue: str, receipt: str) -> bool:
 
 def release(tx: Tx, queue: str, now_ms: int) -> None:
     """Whoever held messages of it is known to be gone: they are due now, not when their time would be over."""
-    for key, due_ms in list(LENT.scan(tx, queue)):
-        message = MESSAGES.get(tx, queue, due_ms, str(key[-1])) if due_ms > now_ms else None
-        if message is not None:
-            _forget(tx, queue, message)
-            _place(tx, queue, replace(message, due_ms=now_ms))
+    for message in list(_in_flight(tx, queue, now_ms)):
+        _forget(tx, queue, message)
+        _place(tx, queue, replace(message, due_ms=now_ms, moved=False))
     tx.emit(DUE, (queue,))
+
+
+def _in_flight(tx: Tx, queue: str, now_ms: int) -> Iterator[Message]:
+    """Lent now: what waits longer without having been lent is delayed."""
+    for _, row in tx.scan(MESSAGES.key(queue, now_ms + 1), (*MESSAGES.key(queue), END)):
+        message = MESSAGES.decode(row)
+        if message.receive_count:
+            yield message
 
 
 def held(tx: Tx, queue: str, receipt: str) -> Message | None:
@@ -209,7 +217,7 @@ def next_due_ms(tx: Tx, queue: str) -> int | None:
 def counts(tx: Tx, queue: str, now_ms: int) -> Counts:
     visible = tx.count(MESSAGES.key(queue), MESSAGES.key(queue, now_ms + 1))
     later = tx.count(MESSAGES.key(queue, now_ms + 1), (*MESSAGES.key(queue), END))
-    in_flight = sum(1 for due_ms in LENT.all(tx, queue) if due_ms > now_ms)
+    in_flight = sum(1 for _ in _in_flight(tx, queue, now_ms))
     return Counts(visible, in_flight, later - in_flight)
 
 
@@ -225,7 +233,7 @@ def expire(tx: Tx, queue: str, now_ms: int, limit: int = 1000) -> int:
 
 def drop(tx: Tx, queue: str) -> None:
     """Forget the whole queue (or all that is in it)."""
-    for records in (MESSAGES, GROUPED, LENT):
+    for records in (MESSAGES, GROUPED, MOVED):
         records.clear(tx, queue)
 
 
@@ -240,14 +248,14 @@ def _find(tx: Tx, queue: str, receipt: str) -> Message | None:
     message_id, count, lent_until_ms = receipt.rsplit(":", 2)
     message = MESSAGES.get(tx, queue, int(lent_until_ms), message_id, lock=True)
     if message is None:
-        moved_ms = LENT.get(tx, queue, message_id)
+        moved_ms = MOVED.get(tx, queue, message_id)
         message = None if moved_ms is None else MESSAGES.get(tx, queue, moved_ms, message_id, lock=True)
     return message if message is not None and message.receive_count == int(count) else None
 
 
 def _forget(tx: Tx, queue: str, message: Message) -> None:
     MESSAGES.delete(tx, queue, message.due_ms, message.id)
-    if message.receive_count:
-        LENT.delete(tx, queue, message.id)
+    if message.moved:
+        MOVED.delete(tx, queue, message.id)
     if message.group:
         GROUPED.delete(tx, queue, message.group, message.id)
