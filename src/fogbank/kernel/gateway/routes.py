@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from fogbank.kernel.gateway.messages import Answer, Request, Route
 
-_HOSTS_MAX = 1024
+_KNOWN_MAX, _KNOWN_CHARACTERS_MAX = 1024, 512  # Hosts and paths are the callers' to make up.
 
 
 class Routes:
@@ -17,21 +17,22 @@ class Routes:
 
     def __init__(self, routes: Sequence[Route], default: Callable[[Request], Answer]) -> None:
         self._routes, self._default = tuple(routes), default
-        self._by_host: dict[str, tuple[Route, ...]] = {}  # Those that a Host header leaves in question.
+        self._known: dict[tuple[str, str], Callable[[Request], Answer]] = {}  # By the Host header and the path.
 
     def answer(self, request: Request) -> Answer:
-        host = request.headers.get("host", "")
-        candidates = self._by_host.get(host)
-        if candidates is None:
-            candidates = self._of_host(host, request)
-        for route in candidates:
-            if route.path is None or route.path.match(request.path) is not None:
-                return route.answer(request)
-        return self._default(request)
+        asked = request.headers.get("host", ""), request.path
+        known = self._known.get(asked)
+        if known is None:
+            known = self._find(request)
+            if len(asked[0]) + len(asked[1]) <= _KNOWN_CHARACTERS_MAX:
+                if len(self._known) >= _KNOWN_MAX:
+                    self._known.clear()
+                self._known[asked] = known
+        return known(request)
 
-    def _of_host(self, host: str, request: Request) -> tuple[Route, ...]:
-        found = tuple(route for route in self._routes if route.host is None or route.host.fullmatch(request.host))
-        if len(self._by_host) >= _HOSTS_MAX:  # Hosts are the callers' to make up.
-            self._by_host.clear()
-        self._by_host[host] = found
-        return found
+    def _find(self, request: Request) -> Callable[[Request], Answer]:
+        host, path = request.host, request.path
+        for route in self._routes:
+            if (route.host is None or route.host.fullmatch(host)) and (route.path is None or route.path.match(path)):
+                return route.answer
+        return self._default
