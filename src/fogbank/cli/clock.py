@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +11,12 @@ import orjson
 import typer
 
 from fogbank.cli.support import options, running
-from fogbank.cli.support.problems import Problem
+from fogbank.cli.support.moments import distance_ms, moment_ms
 from fogbank.cli.support.progress import Progress
 
 app = options.application(invoke_without_command=True)
 
 _Data = Annotated[Path | None, typer.Option("--data", envvar="FOGBANK_DATA", help="Folder of the state.")]
-
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DISTANCE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +44,7 @@ def advance(ctx: typer.Context, distance: str, *, data: _Data = None, json: opti
 @app.command("set")
 def set_(ctx: typer.Context, moment: str, *, data: _Data = None, json: options.Json = False) -> None:
     """Move the clock forward to a moment (ISO 8601; UTC where no zone is given)."""
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError as error:
-        raise Problem(f"{moment!r} is not a moment: write 2027-01-31T12:00:00Z") from error
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    _move(ctx.obj, data, json=json, set_ms=round(at.timestamp() * 1000))
-
-
-def distance_ms(text: str) -> int:
-    parts = _DISTANCE.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise Problem(f"{text!r} is not a distance of time: write 90s, 15m, 1h30m or 1d")
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts))
+    _move(ctx.obj, data, json=json, set_ms=moment_ms(moment))
 
 
 def _move(given: _Given, data: Path | None, *, json: bool, **move: int) -> None:

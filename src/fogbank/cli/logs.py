@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from fogbank.cli.support import functions, options, running
+from fogbank.cli.support import functions, moments, options, running
 from fogbank.cli.support.client import AskError
 
 if TYPE_CHECKING:
@@ -30,16 +30,27 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", envvar="FOGBANK_FOLLOW", help="Go on until Ctrl-C.")
     ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            envvar="FOGBANK_SINCE", help="From then on: 10m ago, or 2027-01-31T12:00:00Z, by the cloud's clock."
+        ),
+    ] = "",
     data: options.Data = options.DATA,
     json: options.Json = False,
 ) -> None:
     """Show what functions logged."""
     client = running.need(data).client
-    reader = Reader(client, functions.find(client, name) if name else "")
+    now_ms = client.get("/_fogbank/clock")["now_ms"]
+    first_ms = moments.since_ms(since, now_ms) if since else 0
+    reader = Reader(client, functions.find(client, name) if name else "", since_ms=first_ms)
     try:
         while True:
             for function, event in reader.fresh():
-                typer.echo(orjson.dumps({"function": function, **event}).decode() if json else line(function, event))
+                shown = (
+                    orjson.dumps({"function": function, **event}).decode() if json else line(function, event, now_ms)
+                )
+                typer.echo(shown)
             if not follow:
                 return
             time.sleep(_POLL_S)
@@ -47,9 +58,11 @@ def logs(
         return
 
 
-def line(function: str, event: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
-    return f"{at} {function}  {event['message'].rstrip()}"
+def line(function: str, event: dict[str, Any], now_ms: int) -> str:
+    """With the day, where that is not today's."""
+    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+    day = "" if at.date() == datetime.fromtimestamp(now_ms / 1000, UTC).date() else f"{at:%Y-%m-%d} "
+    return f"{day}{at.strftime('%H:%M:%S.%f')[:-3]} {function}  {event['message'].rstrip()}"
 
 
 class Reader:

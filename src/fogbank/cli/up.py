@@ -159,7 +159,7 @@ def _watch(server: running.Running, deployment: _Deployment, data: Path, *, star
             if saved:
                 outputs = _deploy_and_tell(server, deployment, outputs)
             for function, event in reader.fresh():
-                typer.echo(logs.line(function, event))
+                typer.echo(logs.line(function, event, event["timestamp"]))
     typer.echo(f"\n{_farewell(data, started=started, ephemeral=ephemeral)}", err=True)
     if started:
         running.stop(data)
