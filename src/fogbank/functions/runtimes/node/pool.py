@@ -67,7 +67,7 @@ class NodeRuntime:
         instance.pid = spare.process.pid
         self._living.add(spare.process)
         self._hear_end(spare.process, instance)
-        await instance.open(spare.end)
+        frames = await instance.open(spare.end)
         order = {
             "handler": version.handler,
             "code": str(version.code),
@@ -75,7 +75,7 @@ class NodeRuntime:
             "environment": environment,
             "node_path": node_path,
         }
-        instance.send(orjson.dumps(order))
+        frames.send(orjson.dumps(order))
 
     def retire(self, version_id: str) -> None:
         self._wanted.pop(version_id, None)
