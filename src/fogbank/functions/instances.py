@@ -62,6 +62,7 @@ class Instance:
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.channel: Channel | None = None
+        self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
         self.wrote = False  # Lines may wait in the log's pipe.
         self._loop = asyncio.get_running_loop()
         self._deadline_s = _NEVER  # By the loop's clock.
@@ -80,7 +81,9 @@ class Instance:
     # -- what the channel tells --
 
     def lost(self) -> None:
-        """The other end is gone."""
+        """The other end is gone. Only the first time counts."""
+        if self._lost:
+            return
         self._lost = True
         self.state = "dead"
         self._tell(Ended())
@@ -165,7 +168,8 @@ class Instance:
 
     def close(self) -> None:
         self.state = "dead"
-        self.log.close()
+        if not self.keeps_log:
+            self.log.close()
         if self.channel is not None:
             self.channel.close()
 

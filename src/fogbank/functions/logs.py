@@ -10,7 +10,7 @@ import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fogbank.functions.model import LogSink, Version
     from fogbank.kernel.clock import Clock
@@ -26,6 +26,7 @@ class Log:
 
     def __init__(self, fd: int, version: Version, stream: str, sink: LogSink, clock: Clock) -> None:
         self.stream = stream
+        self.heard: Callable[[str], None] = _nobody  # Told each line that came through the pipe.
         self._fd, self._sink, self._clock = fd, sink, clock
         self._place = version.log_owner, version.log_group, stream
         self._rest = b""
@@ -102,6 +103,7 @@ class Log:
 
     def _add(self, line: str) -> None:
         self._events.append((self._clock.now_ms(), line))
+        self.heard(line)
         self._tail.append(line)
         if len(self._tail) > _TAIL_LINES_MAX:
             del self._tail[: _TAIL_LINES_MAX // 2]
@@ -110,6 +112,10 @@ class Log:
         if self._events:
             events, self._events = self._events, []
             self._sink.write(self._place, events)
+
+
+def _nobody(line: str) -> None:
+    """Hears it."""
 
 
 def _waiting_bytes(fd: int) -> int:

@@ -80,6 +80,9 @@ class NodeRuntime:
     def retire(self, version_id: str) -> None:
         self._wanted.pop(version_id, None)
 
+    async def warm(self, runtime: str) -> None:
+        """The first instance starts those that wait for the others."""
+
     async def close(self) -> None:
         if self._refill is not None:
             self._refill.cancel()
