@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fogbank.functions.engine import InitFailed
+from tests.support.processes import alive, until_dead
 from tests.support.waiting import eventually, until
 from tests.support.workshop import REQUEST_ID
 
@@ -78,7 +79,7 @@ def test_a_runtime_that_dies_between_two_events_costs_nobody(workshop, provided)
     version = provided("serve(lambda event: os.getpid())")
     first = workshop.answer(version)
     os.kill(first, signal.SIGKILL)
-    workshop.run(_until_dead(first))
+    workshop.run(until_dead(first))
     assert workshop.answer(version) != first
 
 
@@ -100,7 +101,7 @@ def test_a_runtime_that_hangs_in_an_event_is_ended_at_the_time_limit_and_the_nex
     first = workshop.answer(version, 0)
     outcome = workshop.invoke(version, 1)
     assert outcome.timed_out and json.loads(outcome.payload)["errorType"] == "Sandbox.Timedout"
-    workshop.run(_until_dead(first))
+    workshop.run(until_dead(first))
     after = workshop.invoke(version, 0)
     assert after.cold and json.loads(after.payload) != first
 
@@ -113,7 +114,7 @@ serve(lambda event: child.pid if event == 0 else time.sleep(60))
 """, timeout_ms=700)  # fmt: skip
     child = workshop.answer(version, 0)
     assert workshop.invoke(version, 1).timed_out
-    workshop.run(_until_dead(child))
+    workshop.run(until_dead(child))
 
 
 def test_the_memory_of_what_a_shell_started_counts(workshop, provided):
@@ -125,14 +126,17 @@ def test_the_memory_of_what_a_shell_started_counts(workshop, provided):
     assert "Max Memory Used: 256 MB" in workshop.text()
 
 
+POST = r"POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\n"
+
+
 @pytest.mark.parametrize(
     "garbage",
     [
-        "b'\\0' * 4096",
-        "b'GET / HTTP/9.9\\r\\n\\r\\n'",
-        "b'POST /2018-06-01/runtime/init/error HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: -1\\r\\n\\r\\n'",
-        "b'POST /2018-06-01/runtime/init/error HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 9\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n'",
-        "b'GET /' + b'a' * 100000 + b' HTTP/1.1\\r\\n\\r\\n'",
+        r"b'\0' * 4096",
+        r"b'GET / HTTP/9.9\r\n\r\n'",
+        rf"b'{POST}Content-Length: -1\r\n\r\n'",
+        rf"b'{POST}Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n'",
+        r"b'GET /' + b'a' * 100000 + b' HTTP/1.1\r\n\r\n'",
     ],
 )
 def test_garbage_is_refused_and_the_runtime_goes_on(workshop, provided, garbage):
@@ -172,7 +176,7 @@ def test_a_caller_that_gives_up_takes_the_instance_with_it(workshop, provided):
         await asyncio.sleep(0.1)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        await _until_dead(first)
+        await until_dead(first)
 
     workshop.run(give_up())
     assert workshop.answer(version, 0) != first
@@ -220,21 +224,10 @@ import time; time.sleep(60)
     server.kill()
     server.wait()
     server.stdout.close()
-    eventually(lambda: not any(_alive(pid) for pid in pids))
+    eventually(lambda: not any(alive(pid) for pid in pids))
 
 
 def _none_is_left(workshop, version) -> bool:
     pool = workshop.engine._pools.get(version.id)
     workshop.run(until(lambda: pool is None or not pool.all, within_s=5))
     return True
-
-
-async def _until_dead(pid: int) -> None:
-    await until(lambda: not _alive(pid), within_s=10)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -138,7 +138,7 @@ serve(lambda event: event)
     assert workshop.answer(version, 5) == 5
 
 
-# -- errors ---------------------------------------------------------------------------------------------------------------
+# -- errors --
 
 
 def test_an_error_is_handed_on_as_the_runtime_wrote_it(workshop, provided):
@@ -191,7 +191,7 @@ def test_an_init_error_of_any_form_is_told(workshop, provided, body):
     assert {type(failed["errorMessage"]), type(failed["errorType"])} == {str}
 
 
-# -- sizes and streams ----------------------------------------------------------------------------------------------------
+# -- sizes and streams --
 
 
 def test_a_response_that_is_too_large_is_refused_and_the_caller_told(workshop, provided):

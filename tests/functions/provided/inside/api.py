@@ -40,7 +40,7 @@ def fail(request_id, body, **headers):
 
 def serve(handler):
     while True:
-        request_id, headers, event = next_event()
+        request_id, _, event = next_event()
         respond(request_id, handler(event))
 
 
@@ -52,6 +52,6 @@ def register(name, *events, **headers):
 
 
 def next_of(identifier):
-    status, headers, body = ask("GET", EXTENSION + "event/next", Lambda_Extension_Identifier=identifier)
+    status, _, body = ask("GET", EXTENSION + "event/next", Lambda_Extension_Identifier=identifier)
     assert status == 200, (status, body)
     return json.loads(body)

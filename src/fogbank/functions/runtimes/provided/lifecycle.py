@@ -121,6 +121,11 @@ class Lifecycle:
         if self._process is None:
             told = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
             self._fail(document("Runtime.InvalidEntrypoint", told))
+            return
+        self._process.on_birth = self._born
+
+    def _born(self, pid: int) -> None:
+        self._instance.pid = pid
 
     def _end_init(self) -> None:
         assert self._process is not None

@@ -34,6 +34,7 @@ class Process:
         self.refused = 0  # The errno of its start.
         self.status: int | None = None
         self.gone = asyncio.Event()
+        self.on_birth: Callable[[int], None] = lambda _: None  # Told its id.
         self._told = told
         self._pid = 0
         self._owed = 0  # A signal that came before there was anybody to get it.
@@ -45,6 +46,7 @@ class Process:
     @pid.setter
     def pid(self, pid: int) -> None:
         self._pid = pid
+        self.on_birth(pid)
         if self._owed:
             self.signal(self._owed)
 

@@ -34,6 +34,7 @@ class Subscriber:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._batches: asyncio.Queue[list[bytes]] = asyncio.Queue(_BATCHES_WAITING)
+        self._line: asyncio.StreamWriter | None = None
         self._worker = self._loop.create_task(self._deliver_all())
 
     def add(self, line: bytes) -> None:
@@ -67,30 +68,40 @@ class Subscriber:
         if self._timer is not None:
             self._timer.cancel()
         self._worker.cancel()
+        if self._line is not None:
+            self._line.close()
 
     async def _deliver_all(self) -> None:
         while True:
             lines = await self._batches.get()
             try:
                 await asyncio.wait_for(self._deliver(lines), _DELIVERY_S)
-            except (OSError, EOFError, ValueError, TimeoutError) as error:
+            except (OSError, EOFError, LookupError, ValueError, TimeoutError) as error:
                 self._dropped(len(lines), sum(map(len, lines)), f"the subscriber did not take them: {error!r}")
             finally:
                 self._batches.task_done()
 
     async def _deliver(self, lines: list[bytes]) -> None:
+        if self._protocol == "TCP":
+            await self._write_lines(lines)
+        else:
+            await self._post(b"[" + b",".join(lines) + b"]")
+
+    async def _write_lines(self, lines: list[bytes]) -> None:
+        """An event a line, on one connection for all of them."""
+        if self._line is None or self._line.is_closing():
+            _, self._line = await asyncio.open_connection(_HOST, self._port)
+        self._line.write(b"".join([line + b"\n" for line in lines]))
+        await self._line.drain()
+
+    async def _post(self, body: bytes) -> None:
         reader, writer = await asyncio.open_connection(_HOST, self._port)
         try:
-            if self._protocol == "TCP":  # A line an event: "NDJSON".
-                writer.write(b"".join(line + b"\n" for line in lines))
-                await writer.drain()
-                return
-            body = b"[" + b",".join(lines) + b"]"
-            writer.write(
+            head = (
                 f"POST {self._path} HTTP/1.1\r\nHost: sandbox.localdomain:{self._port}\r\nConnection: close\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-                + body
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             )
+            writer.write(head.encode() + body)
             await writer.drain()
             status = int((await reader.readuntil(b"\n")).split()[1])
             if status >= 400:
