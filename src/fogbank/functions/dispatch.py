@@ -22,7 +22,9 @@ from fogbank.functions.logs import Log
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.node.pool import NodeRuntime
+from fogbank.functions.runtimes.provided.runtime import ProvidedRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
+from fogbank.functions.runtimes.table import Runtimes
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
@@ -77,8 +79,13 @@ class InstanceEngine:
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s = _INIT_S
-        self._python = PythonRuntime(cache_dir, telemetry)
-        self._node = NodeRuntime(cache_dir, telemetry)
+        self._runtimes = Runtimes(
+            {
+                "python": PythonRuntime(cache_dir, telemetry),
+                "nodejs": NodeRuntime(cache_dir, telemetry),
+                "provided": ProvidedRuntime(run_dir, telemetry, log_sink, clock),
+            }
+        )
         self._watch = Watch()
         self._runner = Runner(clock, telemetry, self._watch)
         self._reaper: asyncio.Task[None] | None = None
@@ -190,13 +197,11 @@ class InstanceEngine:
                 task.cancel()
         for pool in list(self._pools.values()):
             self._forget(pool)
-        await self._python.close()
-        await self._node.close()
+        await self._runtimes.close()
 
     async def warm(self, runtime: str) -> None:
         """Have what every instance of a runtime needs ready before the first is asked for."""
-        if runtime.startswith("python"):
-            await self._python.warm(runtime)
+        await self._runtimes.of(runtime).warm(runtime)
 
     # -- instances --
 
@@ -227,8 +232,7 @@ class InstanceEngine:
         self._pools.pop(pool.version.id, None)
         for instance in list(pool.all):
             instance.kill()
-        runtime = self._python if pool.version.runtime.startswith("python") else self._node
-        runtime.retire(pool.version.id)
+        self._runtimes.of(pool.version.runtime).retire(pool.version.id)
 
     async def _spawn(self, pool: _Pool) -> Instance:
         """A process is on its way; it says `ready` when its init is done."""
@@ -243,9 +247,8 @@ class InstanceEngine:
         )
         pool.all.add(instance)
         instance.on_end = lambda gone: self._ended(pool, gone)
-        runtime = self._python if version.runtime.startswith("python") else self._node
         try:
-            await runtime.spawn(version, instance, environment, write_end)
+            await self._runtimes.of(version.runtime).spawn(version, instance, environment, write_end)
         except BaseException as error:
             pool.all.discard(instance)
             if isinstance(error, NoRuntimeError):
@@ -366,10 +369,12 @@ class InstanceEngine:
             problem = await instance.ready(limit_s)
         except TimeoutError:
             timed_out, problem = True, _init_timed_out(limit_s)
-            instance.kill_process()
+            instance.end()
             raise
         except Ended:
-            text = f"Error: Runtime exited with error: {await instance.how()}"
+            how = await instance.how()
+            told = "without providing a reason" if how == "exit status 0" else f"with error: {how}"
+            text = f"Error: Runtime exited {told}"
             problem = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": text})
         except BaseException:
             problem = None

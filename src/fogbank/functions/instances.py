@@ -1,35 +1,27 @@
-"""One instance: a process that runs one version, one event at a time, and the lines it writes meanwhile.
-
-Frames both ways are four bytes of length and a body; `runtimes/*/inside` holds the other end. Those from there begin
-with a letter that tells the kind, a byte that tells whether lines wait in the log's pipe, and four of peak memory; an
-event on its way there with six fields that each end in a NUL.
-"""
+"""One instance: a process that runs one version, one event at a time, and the lines it writes meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import struct
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import orjson
 
+from fogbank.functions.frames import Frames
+
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Invocation, Version
 
-_LENGTH = struct.Struct(">I")
-_HEAD = struct.Struct(">IcBI")
-_NOT_BODY = _HEAD.size - _LENGTH.size  # What is counted in a frame's length beside its body.
 _NEVER = float("inf")
-_FRAME_BYTES_MAX = 64 * 1024 * 1024
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -41,8 +33,20 @@ class Ended(Exception):
     """The process is gone; how is told by `Instance.how_ended`."""
 
 
-class Instance(asyncio.Protocol):
-    """Made by a runtime; `ready()` once, then `run()` one event after the other."""
+class Channel(Protocol):
+    """How an instance is spoken to. What comes back is told by `Instance.take`, and its end by `Instance.lost`."""
+
+    def begin(self, invocation: Invocation, deadline_ms: int) -> None:
+        """Hand it an event; `deadline_ms` is by the machine's clock."""
+        ...
+
+    def close(self) -> None:
+        """No more events will come."""
+        ...
+
+
+class Instance:
+    """Made by a runtime; `ready()` once, then `start()` one event after the other."""
 
     def __init__(self, version: Version, log: Log) -> None:
         self.version, self.log = version, log
@@ -56,9 +60,12 @@ class Instance(asyncio.Protocol):
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
         self.fresh = False  # Its first event is told that it was born for one.
+        self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
+        self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
+        self.channel: Channel | None = None
+        self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
         self.wrote = False  # Lines may wait in the log's pipe.
         self._loop = asyncio.get_running_loop()
-        self._buffer = b""
         self._deadline_s = _NEVER  # By the loop's clock.
         self._timer: asyncio.TimerHandle | None = None
         self._told: Told | None = None  # Who waits for the next frame.
@@ -66,38 +73,26 @@ class Instance(asyncio.Protocol):
         self._lost = False
         self._status_known = asyncio.Event()
 
-    async def open(self, end: socket.socket) -> None:
-        await self._loop.connect_accepted_socket(lambda: self, end)
+    async def open(self, end: socket.socket) -> Frames:
+        """Speak to it in frames over this socket."""
+        frames = self.channel = Frames(self)
+        await frames.open(end)
+        return frames
 
-    # -- frames --
+    # -- what the channel tells --
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-            self._buffer = b""
-        while len(data) >= _HEAD.size:
-            size, kind, wrote, peak_kb = _HEAD.unpack_from(data)
-            if not _NOT_BODY <= size <= _FRAME_BYTES_MAX:
-                self.kill()
-                return
-            end = _LENGTH.size + size
-            if len(data) < end:
-                break
-            body, data = data[_HEAD.size : end], data[end:]
-            self._take(kind, body, peak_kb // 1024, wrote=wrote)
-        self._buffer = data
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def lost(self) -> None:
+        """The other end is gone. Only the first time counts."""
+        if self._lost:
+            return
         self._lost = True
         self.state = "dead"
         self._tell(Ended())
         self.on_end(self)
 
-    def _take(self, kind: bytes, body: bytes, peak_mb: int, *, wrote: int) -> None:
-        self.wrote = self.wrote or wrote != 0
+    def take(self, kind: bytes, body: bytes, peak_mb: int, *, wrote: bool) -> None:
+        """What the process says: I (it is initialised), R (a reply), X (an error), F (an error, and it ends)."""
+        self.wrote = self.wrote or wrote
         if peak_mb > self.peak_mb:
             self.peak_mb = peak_mb
         if self._told is None:
@@ -132,9 +127,6 @@ class Instance(asyncio.Protocol):
         if self._deadline_s <= next_s and self._timer is None and self._told is not None:
             self._timer = self._loop.call_at(self._deadline_s, self._tell, TimeoutError())
 
-    def send(self, body: bytes) -> None:
-        self._transport.write(_LENGTH.pack(len(body)) + body)
-
     # -- life --
 
     async def ready(self, timeout_s: float) -> bytes | None:
@@ -156,23 +148,14 @@ class Instance(asyncio.Protocol):
 
     def start(self, invocation: Invocation, timeout_s: float, deadline_ms: int, told: Told) -> None:
         """One event; it lasts from `began_s` to `idle_since_s`."""
-        facts = (
-            f"{invocation.request_id}\0{invocation.function_arn}\0{deadline_ms}\0{invocation.trace_header}\0"
-            f"{_one_field(invocation.client_context)}\0{_one_field(invocation.cognito_identity)}\0"
-        ).encode("utf-8", "surrogateescape")
         self.state, self.events, self.wrote = "busy", self.events + 1, False
         self.began_s = time.perf_counter()
-        length = _LENGTH.pack(len(facts) + len(invocation.payload))
-        self._transport.write(b"%b%b%b" % (length, facts, invocation.payload))
+        self.channel.begin(invocation, deadline_ms)  # type: ignore[union-attr]  # It has said that it is ready.
         self._wait(timeout_s, told)
 
     def memory_mb(self) -> int:
         """What it holds now, as the kernel counts it; 0 once it is gone."""
-        try:
-            with open(f"/proc/{self.pid}/statm", "rb") as statm:  # noqa: PTH123  # Often, and Path costs five times it.
-                return int(statm.read().split()[1]) * _PAGE_KB // 1024
-        except (OSError, IndexError):
-            return 0
+        return sum([_resident_kb(pid) for pid in self.processes()]) // 1024
 
     def kill_process(self) -> None:
         """End the process and all it has started (it leads a session of its own); who waits for it hears of it."""
@@ -181,15 +164,15 @@ class Instance(asyncio.Protocol):
                 os.killpg(self.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        self.kill_process()
+        self.end()
         self.close()
 
     def close(self) -> None:
         self.state = "dead"
-        self.log.close()
-        transport = getattr(self, "_transport", None)
-        if transport is not None:
-            transport.close()
+        if not self.keeps_log:
+            self.log.close()
+        if self.channel is not None:
+            self.channel.close()
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""
@@ -224,9 +207,12 @@ def _behind_the_server(pid: int) -> None:
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _one_field(text: str) -> str:
-    """JSON that a client gave: it may not hold the NUL that ends a field, and needs none."""
-    return text.replace("\0", "") if text else text
+def _resident_kb(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as statm:  # noqa: PTH123  # Often, and Path costs five times it.
+            return int(statm.read().split()[1]) * _PAGE_KB
+    except (OSError, IndexError):
+        return 0
 
 
 def describe_end(status: int) -> str:

@@ -29,6 +29,7 @@ class Log:
         wanted: Callable[[str], bool] | None = None,
     ) -> None:  # fmt: skip
         self.stream, self._wanted = stream, wanted
+        self.heard: Callable[[str], None] = _nobody  # Told each line that came through the pipe.
         self._fd, self._sink, self._clock = fd, sink, clock
         self._place = version.log_owner, version.log_group, stream
         self._rest = b""
@@ -80,9 +81,12 @@ class Log:
         self._tail += lines
         self.hand_on()
 
+    def line(self, text: str) -> None:
+        self.say((f"{text}\n",), self._clock.now_ms())
+
     def note(self, text: str) -> None:
         """A word of fogbank's own, for whoever wonders."""
-        self.say((f"fogbank: {text}\n",), self._clock.now_ms())
+        self.line(f"fogbank: {text}")
 
     def tail(self) -> bytes:
         """The end of what was written since `begin`."""
@@ -109,6 +113,7 @@ class Log:
         if self._wanted is not None and not self._wanted(line):
             return
         self._events.append((self._clock.now_ms(), line))
+        self.heard(line)
         self._tail.append(line)
         if len(self._tail) > _TAIL_LINES_MAX:
             del self._tail[: _TAIL_LINES_MAX // 2]
@@ -117,6 +122,10 @@ class Log:
         if self._events:
             events, self._events = self._events, []
             self._sink.write(self._place, events)
+
+
+def _nobody(line: str) -> None:
+    """Hears it."""
 
 
 def _waiting_bytes(fd: int) -> int:

@@ -67,7 +67,7 @@ class NodeRuntime:
         instance.pid = spare.process.pid
         self._living.add(spare.process)
         self._hear_end(spare.process, instance)
-        await instance.open(spare.end)
+        frames = await instance.open(spare.end)
         order = {
             "handler": version.handler,
             "code": str(version.code),
@@ -75,10 +75,13 @@ class NodeRuntime:
             "environment": environment,
             "node_path": node_path,
         }
-        instance.send(orjson.dumps(order))
+        frames.send(orjson.dumps(order))
 
     def retire(self, version_id: str) -> None:
         self._wanted.pop(version_id, None)
+
+    async def warm(self, runtime: str) -> None:
+        """The first instance starts those that wait for the others."""
 
     async def close(self) -> None:
         if self._refill is not None:

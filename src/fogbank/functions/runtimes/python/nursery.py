@@ -5,12 +5,13 @@ from __future__ import annotations
 import array
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -28,6 +29,15 @@ _INSIDE = Path(__file__).parent / "inside"
 _SOCKET_BYTES = 1024 * 1024
 
 
+class Child(Protocol):
+    """What is born on order, as its parent needs it: an instance, or any process."""
+
+    pid: int
+    state: str
+
+    def ended(self, status: int) -> None: ...
+
+
 class Parent:
     """A process that forks on order: a zygote, or a version's template."""
 
@@ -36,15 +46,16 @@ class Parent:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.closed = False
         self._on_closed = on_closed
-        self._orders: dict[int, Instance] = {}
-        self._children: dict[int, Instance] = {}
+        self._orders: dict[int, Child] = {}
+        self._children: dict[int, Child] = {}
         self._number = 0
         end.setblocking(False)
         asyncio.get_running_loop().add_reader(end.fileno(), self._hear)
 
-    def order(self, instance: Instance, settings: dict[str, Any], fds: list[int]) -> None:
+    def order(self, child: Child, settings: dict[str, Any], fds: list[int]) -> None:
+        """Raises `OSError` where the process has just died."""
         self._number += 1
-        self._orders[self._number] = instance
+        self._orders[self._number] = child
         message = orjson.dumps({"number": self._number, **settings})
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         self.end.sendmsg([message], rights)
@@ -59,8 +70,8 @@ class Parent:
             self.closed = True
             asyncio.get_running_loop().remove_reader(self.end.fileno())
             self.end.close()
-            for instance in self._orders.values():
-                instance.ended(9)
+            for child in (*self._orders.values(), *self._children.values()):  # They die with it.
+                child.ended(signal.SIGKILL)
             self._on_closed(self)
 
     def _hear(self) -> None:
@@ -80,11 +91,11 @@ class Parent:
         if "ready" in fact:
             self.ready.set_result(None)
         elif "born" in fact:
-            instance = self._orders.pop(fact["born"])
-            if instance.state == "starting":
-                instance.pid = fact["pid"]
-            if instance.pid == fact["pid"]:  # Else it has told its own already: it is the fork of a founder.
-                self._children[fact["pid"]] = instance
+            child = self._orders.pop(fact["born"])
+            if child.state == "starting":
+                child.pid = fact["pid"]
+            if child.pid == fact["pid"]:  # Else it has told its own already: it is the fork of a founder.
+                self._children[fact["pid"]] = child
         else:
             ended = self._children.pop(fact["ended"], None)
             if ended is not None:

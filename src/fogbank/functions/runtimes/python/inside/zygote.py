@@ -10,6 +10,7 @@ order's number and the process id, {"ended": pid, "status": wait status}.
 """
 
 import array
+import contextlib
 import gc
 import json
 import os
@@ -26,6 +27,7 @@ class Zygote:
     def __init__(self, control, give_birth):
         self.control = control
         self.give_birth = give_birth
+        self.children = set()
         self.alarm_read, self.alarm_write = os.pipe()
         os.set_blocking(self.alarm_write, False)
         os.set_blocking(self.alarm_read, False)
@@ -43,6 +45,7 @@ class Zygote:
                     self._drain_alarm()
                     self._report_ended()
                 elif not self._obey():
+                    self._end_children()
                     os._exit(0)
 
     def _obey(self):
@@ -65,6 +68,7 @@ class Zygote:
             self._leave()
             self.give_birth(order, list(fds))
             os._exit(0)
+        self.children.add(pid)
         for fd in fds:
             os.close(fd)
         self._tell({"born": order["number"], "pid": pid})
@@ -78,6 +82,12 @@ class Zygote:
         os.close(self.alarm_read)
         os.close(self.alarm_write)
         die_with_parent()
+
+    def _end_children(self):
+        """And all that they have started: each leads a session of its own."""
+        for pid in self.children:
+            with contextlib.suppress(ProcessLookupError):  # It leads none yet, and dies with this process.
+                os.killpg(pid, signal.SIGKILL)
 
     def _tell(self, fact):
         self.control.send(json.dumps(fact).encode())
@@ -97,6 +107,7 @@ class Zygote:
                 return
             if pid == 0:
                 return
+            self.children.discard(pid)
             self._tell({"ended": pid, "status": status})
 
 

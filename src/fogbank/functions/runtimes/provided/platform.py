@@ -1,0 +1,93 @@
+"""What the platform says of an execution environment in its telemetry: events by the documented schema.
+
+Lambda Developer Guide, "Lambda Telemetry API Event schema reference".
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fogbank.functions.instances import Instance
+    from fogbank.functions.model import Invocation
+    from fogbank.functions.runtimes.provided.extensions import Extension
+    from fogbank.functions.runtimes.provided.telemetry import Telemetry
+
+    Reply = tuple[bytes, bytes] | None
+
+_INIT = {"initializationType": "on-demand", "phase": "init"}
+
+
+class Platform:
+    def __init__(self, instance: Instance, telemetry: Telemetry) -> None:
+        self._instance, self._telemetry = instance, telemetry
+        self._began_s = time.perf_counter()
+        self._request_id = ""
+        self._runtime_done = False  # In this event, and told so.
+
+    def init_started(self) -> None:
+        version = self._instance.version
+        name, _, number = version.name.partition(":")
+        facts = {"functionName": name, "functionVersion": number, "instanceMaxMemory": version.memory_mb << 20}
+        self._telemetry.say("platform.initStart", _INIT | facts)
+
+    def init_done(self, status: str, error: str = "", extensions: list[Extension] | None = None) -> None:
+        outcome = _INIT | {"status": status} | _error(error)
+        self._telemetry.say("platform.initRuntimeDone", outcome)
+        for extension in extensions or ():
+            facts = {"name": extension.name, "state": extension.state, "events": list(extension.events)}
+            self._telemetry.say("platform.extension", facts)
+        self._telemetry.say("platform.initReport", outcome | {"metrics": {"durationMs": self._took_ms()}})
+
+    def event_started(self, invocation: Invocation) -> None:
+        if not self._telemetry.wanted:
+            return
+        self._began_s, self._request_id, self._runtime_done = time.perf_counter(), invocation.request_id, False
+        record: dict[str, Any] = {
+            "requestId": invocation.request_id,
+            "version": self._instance.version.name.rpartition(":")[2],
+        }
+        if invocation.trace_header:
+            record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": invocation.trace_header}
+        self._telemetry.say("platform.start", record)
+
+    def runtime_done(self, reply: Reply, status: str = "success", error: str = "") -> None:
+        """Once in an event, the first time."""
+        if self._runtime_done or not self._telemetry.wanted:
+            return
+        self._runtime_done = True
+        metrics = {"durationMs": self._took_ms(), "producedBytes": len(reply[1]) if reply else 0}
+        record = {"requestId": self._request_id, "status": status, "metrics": metrics}
+        self._telemetry.say("platform.runtimeDone", record | _error(error))
+
+    def event_done(self, status: str, error: str = "") -> None:
+        if not self._telemetry.wanted:
+            return
+        instance, took_ms = self._instance, self._took_ms()
+        init_ms = round(instance.init_ms, 3) if instance.events == 1 else 0.0
+        held_mb = min(instance.memory_mb(), instance.version.memory_mb)
+        metrics = {
+            "durationMs": took_ms,
+            "billedDurationMs": math.ceil(took_ms + init_ms),
+            "memorySizeMB": instance.version.memory_mb,
+            "maxMemoryUsedMB": max(instance.peak_mb, held_mb),
+        } | ({"initDurationMs": init_ms} if init_ms else {})
+        record = {"requestId": self._request_id, "status": status, "metrics": metrics}
+        self._telemetry.say("platform.report", record | _error(error))
+
+    def failed(self, phase: str, error: str, reply: Reply) -> None:
+        """The environment is lost in this phase."""
+        if phase == "init":
+            self.init_done("error", error)
+        elif phase == "invoke":
+            self.runtime_done(reply, "error", error)
+            self.event_done("error", error)
+
+    def _took_ms(self) -> float:
+        return round((time.perf_counter() - self._began_s) * 1000, 3)
+
+
+def _error(kind: str) -> dict[str, str]:
+    return {"errorType": kind} if kind else {}

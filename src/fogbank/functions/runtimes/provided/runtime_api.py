@@ -1,0 +1,192 @@
+"""The Runtime API, version 2018-06-01: how a `bootstrap` gets its events and answers them.
+
+Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes"; what is refused, and in which words, is as
+the service's own Runtime Interface Emulator has it.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from fogbank.functions.runtimes.provided.answers import NOT_ALLOWED, accepted, document, not_found, refused
+from fogbank.functions.runtimes.provided.server import STREAM_BYTES_MAX, Poll
+from fogbank.kernel.gateway.messages import Ready, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fogbank.functions.model import Invocation
+    from fogbank.functions.runtimes.provided.server import Line
+    from fogbank.kernel.gateway.messages import Answer, Request
+
+PREFIX: Final = "/2018-06-01/runtime/"
+_REPLY_BYTES_MAX = (
+    6 * 1024 * 1024 + 100
+)  # Lambda quotas: invocation payload, synchronous; what the service allows over.
+_ERROR_TYPE = "lambda-runtime-function-error-type"
+_KIND = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
+_WITH_CAUSE = "application/vnd.aws.lambda.error.cause+json"
+_TOO_LARGE = orjson.dumps(
+    {
+        "errorMessage": f"Response payload size exceeded maximum allowed payload size ({_REPLY_BYTES_MAX} bytes).",
+        "errorType": "Function.ResponseSizeTooLarge",
+    }
+)
+
+
+class RuntimeApi:
+    """What the runtime may say when; its states have the names that the service's errors use."""
+
+    def __init__(self, progressed: Callable[[], None], init_failed: Callable[[bytes], None]) -> None:
+        """`progressed` hears that the runtime waits for an event, `init_failed` the document of a failed init."""
+        self.state = "Started"
+        self.reply: tuple[bytes, bytes] | None = None  # Kind and body, once the event is answered.
+        self._progressed, self._init_failed = progressed, init_failed
+        self._poll: Poll | None = None
+        self._request_id = ""
+        self._event: Response | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "Ready"
+
+    def begin(self, invocation: Invocation, deadline_ms: int) -> None:
+        """Hand it an event, or keep it until it asks: one whose connection broke will ask again."""
+        self._request_id, self.reply = invocation.request_id, None
+        self._event = _rendered(invocation, deadline_ms)
+        if self._poll is not None and self._poll.give(self._event):
+            self.state = "Running"
+        self._poll = None
+
+    def answer(self, line: Line, request: Request) -> Answer:
+        match request.method, request.path.removeprefix(PREFIX).split("/"):
+            case "GET", ["invocation", "next"]:
+                return self._next(line)
+            case "POST", ["invocation", request_id, "response"]:
+                return self._answered(request_id, "InvocationResponse", request, self._respond)
+            case "POST", ["invocation", request_id, "error"]:
+                return self._answered(request_id, "InvocationErrorResponse", request, self._fail)
+            case "POST", ["init", "error"]:
+                return self._fail_init(request)
+            case _:
+                return not_found()
+
+    def _next(self, line: Line) -> Answer:
+        if self.state == "InitError":
+            return self._not_now("Ready")
+        if self._event is not None and self.state in ("Running", "Ready"):  # It asks again for what it has, or missed.
+            self.state = "Running"
+            return Ready(self._event)
+        self._event = None
+        poll = self._poll = Poll.of(line)
+        self.state = "Ready"
+        self._progressed()
+        return poll.pending
+
+    def _answered(
+        self, request_id: str, state: str, request: Request, take: Callable[[Request], Ready]
+    ) -> Answer:  # fmt: skip
+        if request_id != self._request_id or not request_id:
+            return refused(400, "InvalidRequestID", "Invalid request ID")
+        if self.state != "Running":
+            return self._not_now(state)
+        self.state = "ResponseSent"
+        return take(request)
+
+    def _respond(self, request: Request) -> Ready:
+        """The whole reply: it is handed on once it is here. Whoever streams it to a caller would take its pieces from
+        the gateway's `Body` while they come."""
+        mode = request.headers.get("lambda-runtime-function-response-mode", "")
+        if mode not in ("", "streaming"):
+            told = "Invalid function response mode"
+            self.reply = b"X", document("Runtime.InvalidResponseModeHeader", told, self._request_id)
+            return refused(400, "InvalidFunctionResponseMode", "Invalid function response mode")
+        most = STREAM_BYTES_MAX if mode else _REPLY_BYTES_MAX
+        if len(request.body) > most:
+            self.reply = b"X", _TOO_LARGE
+            told = f"Exceeded maximum allowed payload size ({most} bytes)."
+            return refused(413, "RequestEntityTooLarge", told)
+        failed = request.headers.get(_ERROR_TYPE) if mode else None  # A trailer: the stream broke off.
+        if failed is not None:
+            self.reply = b"X", _broken_off(failed, request.headers.get("lambda-runtime-function-error-body", ""))
+        else:
+            self.reply = b"R", bytes(request.body)
+        return accepted()
+
+    def _fail(self, request: Request) -> Ready:
+        body = bytes(request.body)
+        if len(body) > _REPLY_BYTES_MAX:
+            self.reply = b"X", _TOO_LARGE
+        elif request.headers.get("content-type") == _WITH_CAUSE:
+            self.reply = b"X", _without_cause(body)
+        else:  # "Lambda's default behavior is to use Lambda-Runtime-Function-Error-Type": the API's specification.
+            self.reply = b"X", body or document(_kind(request), "unknown error", self._request_id)
+        return accepted()
+
+    def _fail_init(self, request: Request) -> Answer:
+        if self.state != "Started":
+            return self._not_now("InitError")
+        self.state = "InitError"
+        self._init_failed(_init_document(bytes(request.body), _kind(request)))
+        return accepted()
+
+    def _not_now(self, wanted: str) -> Ready:
+        told = f"State transition from {self.state} to {wanted} failed for runtime. Error: {NOT_ALLOWED}"
+        return refused(403, "InvalidStateTransition", told)
+
+
+def _rendered(invocation: Invocation, deadline_ms: int) -> Response:
+    """ "Next invocation": an event with the headers that it has something for."""
+    given = (
+        ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
+        ("Lambda-Runtime-Deadline-Ms", str(deadline_ms)),
+        ("Lambda-Runtime-Invoked-Function-Arn", invocation.function_arn),
+        ("Lambda-Runtime-Trace-Id", invocation.trace_header),
+        ("Lambda-Runtime-Client-Context", invocation.client_context),
+        ("Lambda-Runtime-Cognito-Identity", invocation.cognito_identity),
+        ("Content-Type", "application/json"),
+    )
+    return Response(200, [header for header in given if header[1]], invocation.payload)
+
+
+def _kind(request: Request) -> str:
+    """A type of the runtime's own that the service would know; else that it is not known."""
+    given = request.headers.get(_ERROR_TYPE, "")
+    return given if _KIND.match(given) else "Runtime.Unknown"
+
+
+def _init_document(body: bytes, kind: str) -> bytes:
+    """What the runtime says of its failed init, as an object that names its type: others read it."""
+    found = _object(body)
+    found.setdefault("errorType", kind)
+    found.setdefault("errorMessage", "" if body.startswith(b"{") else body.decode(errors="replace"))
+    return orjson.dumps({**found, "errorType": str(found["errorType"]), "errorMessage": str(found["errorMessage"])})
+
+
+def _without_cause(body: bytes) -> bytes:
+    """An error that brings a cause for X-Ray: the caller gets the rest."""
+    found = _object(body)
+    if not found:
+        return b'"Invalid error body"'
+    return orjson.dumps({name: found[name] for name in ("errorMessage", "errorType", "stackTrace") if name in found})
+
+
+def _broken_off(kind: str, encoded: str) -> bytes:
+    """ "Response streaming": the trailers say how a stream failed, its body in base64."""
+    try:
+        body = b64decode(encoded, validate=True)
+    except ValueError:
+        body = b""
+    return body or orjson.dumps({"errorType": kind})
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}

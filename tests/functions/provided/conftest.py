@@ -1,0 +1,45 @@
+"""`provided`: functions of a custom runtime whose `bootstrap` the test writes; `extension`: layers with one."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+_API = (Path(__file__).parent / "inside" / "api.py").read_text()
+_PYTHON = getattr(sys, "_base_executable", "") or sys.executable
+
+
+def program(source: str) -> str:
+    """A Python program by itself, with what it may say to the APIs."""
+    return f"#!{_PYTHON} -S\n{_API}\n\n{source}\n"
+
+
+@pytest.fixture
+def provided(workshop):
+    def function(source, **settings):
+        """`source`: of the bootstrap, in Python; or files by name, taken as they are."""
+        files = {"bootstrap": program(source)} if isinstance(source, str) else source
+        version = workshop.function(files, **({"runtime": "provided.al2023", "handler": "any"} | settings))
+        for name in files:
+            (version.code / name).chmod(0o755)
+        return version
+
+    return function
+
+
+@pytest.fixture
+def extension(tmp_path):
+    numbers = itertools.count()
+
+    def layer(name, source):
+        folder = tmp_path / f"layer{next(numbers)}"
+        path = folder / "extensions" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(source if source.startswith("#!") else program(source))
+        path.chmod(0o755)
+        return folder
+
+    return layer
