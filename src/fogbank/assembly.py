@@ -17,19 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 import fogbank.aws.links
 import fogbank.aws.services
 from fogbank import __version__, control
 from fogbank.aws.protocol import models
 from fogbank.aws.protocol.door import Asker, Door
 from fogbank.aws.protocol.names import method_name
-from fogbank.aws.service import House, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events as function_events
-from fogbank.aws.services.lambda_.calling import Caller as FunctionCaller
+from fogbank.aws.service import House, Operations
 from fogbank.aws.services.lambda_.dialect import DIALECTS
-from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
+from fogbank.aws.services.lambda_.feeding import Feeder
+from fogbank.aws.services.lambda_.state import FUNCTIONS
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
@@ -41,7 +38,7 @@ from fogbank.kernel.ids import Ids
 from fogbank.kernel.signals import Signals
 from fogbank.kernel.store.opening import open_store
 from fogbank.kernel.tasks import Supervisor
-from fogbank.kernel.telemetry import Telemetry, current_trace
+from fogbank.kernel.telemetry import Telemetry
 from fogbank.primitives.blobs import Blobs
 from fogbank.primitives.logs import LogWriter
 
@@ -50,7 +47,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from fogbank.aws.service import Ask
-    from fogbank.functions.model import Outcome
     from fogbank.kernel.config import Config
     from fogbank.kernel.gateway.messages import Answer, Request, Response
 
@@ -95,7 +91,7 @@ class Server:
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
             config, self.store, self.clock, self.ids, self.signals, Blobs(config.blobs_dir), self.engine,
-            self.telemetry, self.caller, self.door.signer, lambda: self.url, links=_links(),
+            self.telemetry, self.caller, self.door.signer, lambda: self.url, self.door.serves, links=_links(),
             resource_types=_resource_types(),
         )  # fmt: skip
         self.services = [cls(self.house) for cls in _operations()]
@@ -107,8 +103,9 @@ class Server:
         self.gateway = Gateway(answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir)
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
         self.supervisor.start("logs: write behind", logs.run)
+        feeding = self.house.share(Feeder)
         triggers = Triggers(
-            self.store, self.clock, self.signals, self.supervisor, self.house.links, self._feed, self._deliver
+            self.store, self.clock, self.signals, self.supervisor, self.house.links, feeding.invoke, feeding.deliver
         )
         self.supervisor.start("triggers", triggers.run)
         for service in self.services:
@@ -135,25 +132,6 @@ class Server:
         await self.store.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
-
-    async def _feed(self, function_arn: str, event: bytes) -> Outcome | None:
-        """A trigger's event for a function, in the trace of what it tells of; None if it must wait."""
-        _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
-        who = Named(account, region, name, *qualifier)
-        try:
-            _, outcome = await self.house.share(FunctionCaller).call(
-                who, event, self.ids.new(), trace_id=current_trace.get()
-            )
-        except ServiceError as error:
-            if error.code == "TooManyRequestsException":
-                return None
-            raise
-        return outcome
-
-    async def _deliver(self, destination: str, document: dict[str, Any]) -> None:
-        _, _, _, region, account, _ = destination.split(":", 5)
-        ask = self.caller(account, region, "lambda.amazonaws.com")
-        await function_events.send(ask, destination, orjson.dumps(document).decode(), {})
 
     def health(self) -> dict[str, Any]:
         services = sorted({service.service for service in self.services})

@@ -49,6 +49,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     access_key: str = ""
     source_arn: str = ""  # Of a service that calls on behalf of something of its own: the rule, the API's method.
     host: str = ""  # "127.0.0.1:4566": where the caller reached us, for URLs that must work for it.
+    trace_header: str = ""  # X-Amzn-Trace-Id as it came: what carries an event on takes its lineage along.
 
     @property
     def sender(self) -> str:
@@ -143,6 +144,7 @@ class House:
     caller: Caller
     signer: Signer  # Of requests to `routes`; those to the API itself are authenticated before they come.
     endpoint: Callable[[], str]  # "http://127.0.0.1:4566": where this server answers, once it does.
+    serves: Callable[[str, str], bool]  # Whether a service has this operation: what leads to others asks before.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
     resource_types: dict[str, Any] = field(default_factory=dict)  # CloudFormation's, by name: instances of the classes.
     _shared: dict[type, Any] = field(default_factory=dict)

@@ -304,7 +304,6 @@ class InstanceEngine:
                     if not pool.waiting:  # Those before it were quick.
                         return
                     instance = await self._spawn(pool)
-                    instance.log.begin([], self._clock.now_ms())
                     problem = await self._await_init(pool, instance, limit_s)
                 break
             except TimeoutError:

@@ -16,6 +16,8 @@ LEVELS: Final = ("error", "info", "debug")
 
 # The trace that this task works for: 32 hex digits, or nothing. A task that is started inherits it.
 current_trace: ContextVar[str] = ContextVar("current_trace", default="")
+# Through which functions what this task works for has come already, in a cloud's own words; or nothing.
+current_lineage: ContextVar[str] = ContextVar("current_lineage", default="")
 
 _AMZN_ROOT = re.compile(r"Root=1-([0-9a-f]{8})-([0-9a-f]{24})")
 

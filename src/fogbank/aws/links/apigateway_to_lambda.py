@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.services.lambda_.calling import Caller, Target
-from fogbank.aws.services.lambda_.state import Named
+from fogbank.aws.services.lambda_.state import by_arn
 from fogbank.functions.model import Invocation
 
 if TYPE_CHECKING:
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
 
 def target(house: House, tx: Recaller, function_arn: str, source_arn: str) -> Target:
     """Raises `ServiceError` where the function is gone, or not open to this API."""
-    return house.share(Caller).resolve(tx, _named(function_arn), "apigateway.amazonaws.com", source_arn)
-
-
-@lru_cache(1024)
-def _named(function_arn: str) -> Named:
-    _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
-    return Named(account, region, name, *qualifier)
+    return house.share(Caller).resolve(tx, by_arn(function_arn), "apigateway.amazonaws.com", source_arn)
 
 
 def begin(

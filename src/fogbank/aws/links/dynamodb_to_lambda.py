@@ -5,18 +5,24 @@ Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB".
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.dynamodbstreams import records
+from fogbank.aws.services.lambda_ import sources
 from fogbank.primitives import patterns, streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fogbank.functions.triggers.model import Told
+    from fogbank.functions.triggers.stream_link import GivenUp
     from fogbank.kernel.store import Tx
     from fogbank.primitives.streams import Record, Stream
+
+# StartingPosition: "AT_TIMESTAMP is supported only for Amazon Kinesis streams, Amazon DocumentDB, Amazon MSK, and
+# self-managed Apache Kafka."
+FEEDS = sources.Feeding("dynamodb", "stream", batch=100, positions=("TRIM_HORIZON", "LATEST"))
 
 
 def source(tx: Tx, arn: str) -> tuple[str, dict[str, Any]]:
@@ -36,12 +42,24 @@ def wanted(settings: dict[str, Any], stream: Stream, record: Record) -> bool:
     return any(patterns.compiled(text)(event) for text in filters)
 
 
-def encode(_settings: dict[str, Any], stream: Stream, batch: Sequence[Record]) -> dict[str, Any]:
+def encode(_settings: dict[str, Any], stream: Stream, _shard: str, batch: Sequence[Record]) -> dict[str, Any]:
     return {"Records": [records.event_record(stream, record) for record in batch]}
+
+
+def key(record: Record) -> bytes:
+    """What has the same keys stays in order: the changes of an item."""
+    return records.keys(record)
 
 
 def trace(record: Record) -> str:
     return records.trace(record)
+
+
+def window(
+    _settings: dict[str, Any], stream: Stream, _shard: str, begin_ms: int, end_ms: int, state: Any,
+    *, final: bool, early: bool,
+) -> dict[str, Any]:  # fmt: skip
+    return sources.window(stream.notes["shard"], stream.name, begin_ms, end_ms, state, final=final, early=early)
 
 
 def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) -> int | None:
@@ -60,34 +78,25 @@ def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) ->
     return min(known) - 1 if len(known) == len(positions) else nothing
 
 
-def gave_up(
-    settings: dict[str, Any], stream: Stream, function: str, batch: Sequence[Record], why: str, tries: int, now_ms: int
-) -> tuple[str, dict[str, Any]] | None:
-    """ "Capturing discarded batches": where they are, not the records themselves, is sent to the destination."""
-    destination = settings.get("on_failure")
-    if not destination:
-        return None
-    first, last = batch[0], batch[-1]
-    record = {
-        "requestContext": {
-            "functionArn": function,
-            "condition": why,
-            "approximateInvokeCount": tries,
-        },
-        "version": "1.0",
-        "timestamp": _iso(now_ms),
-        "DDBStreamBatchInfo": {
-            "shardId": stream.notes["shard"],
-            "startSequenceNumber": records.sequence_number(first.position),
-            "endSequenceNumber": records.sequence_number(last.position),
-            "approximateArrivalOfFirstRecord": _iso(first.at_ms),
-            "approximateArrivalOfLastRecord": _iso(last.at_ms),
-            "batchSize": len(batch),
-            "streamArn": settings["stream_arn"],
-        },
+def gave_up(settings: dict[str, Any], stream: Stream, given_up: GivenUp) -> Told | None:
+    """Where the records are, not they themselves, by which they can be read again."""
+    first, last = given_up.records[0], given_up.records[-1]
+    info = {
+        "shardId": stream.notes["shard"],
+        "startSequenceNumber": records.sequence_number(first.position),
+        "endSequenceNumber": records.sequence_number(last.position),
+        "approximateArrivalOfFirstRecord": sources.iso_second(first.at_ms),
+        "approximateArrivalOfLastRecord": sources.iso_second(last.at_ms),
+        "batchSize": len(given_up.records),
+        "streamArn": settings["stream_arn"],
     }
-    return destination, record
+    event = encode(settings, stream, given_up.shard, given_up.records)
+    return sources.discarded(settings, given_up, {"DDBStreamBatchInfo": info}, event)
 
 
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def parents(_stream: Stream, _shard: str) -> Sequence[str]:
+    return ()
+
+
+def ended(stream: Stream, _shard: str) -> bool:
+    return bool(stream.closed_ms)

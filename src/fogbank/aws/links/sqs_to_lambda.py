@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from fogbank.aws.protocol import lineage as ways
+from fogbank.aws.services.lambda_ import sources
 from fogbank.aws.services.sqs import message, state
 from fogbank.aws.services.sqs.operations.messages import dead_letters, handle
 from fogbank.kernel.telemetry import amzn_trace
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from fogbank.kernel.store import Tx
     from fogbank.primitives.queues import Message
+
+FEEDS = sources.Feeding("sqs", "queue", batch=10)
 
 
 def source(tx: Tx, arn: str) -> tuple[str, dict[str, Any]]:
@@ -54,6 +58,13 @@ def encode(settings: dict[str, Any], batch: Sequence[Message]) -> dict[str, Any]
 def trace(one: Message) -> str:
     """A sender's own trace header goes before the trace of its request."""
     return amzn_trace(one.notes["system"].get("AWSTraceHeader", "")) or str(one.notes.get("trace", ""))
+
+
+def lineage(batch: Sequence[Message]) -> str:
+    """Through which functions the messages have come."""
+    return ways.merged(
+        str(one.notes.get("lineage", "")) or ways.of(one.notes["system"].get("AWSTraceHeader", "")) for one in batch
+    )
 
 
 def failed(settings: dict[str, Any], batch: Sequence[Message], reply: Any) -> set[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
-from fogbank.aws.protocol import errors, models, validation
+from fogbank.aws.protocol import edge, errors, lineage, models, validation
 from fogbank.aws.protocol.authentication import Authentication, is_issued
 from fogbank.aws.protocol.names import method_name
 from fogbank.aws.protocol.refusals import guarded
@@ -19,7 +19,7 @@ from fogbank.aws.protocol.wire import Wire
 from fogbank.aws.service import Call, KnownKey, Later, ServiceError
 from fogbank.kernel.gateway.messages import Ready, Response
 from fogbank.kernel.store import StoreError
-from fogbank.kernel.telemetry import current_trace
+from fogbank.kernel.telemetry import current_lineage, current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +74,9 @@ class Door:
                     method = guarded(operations, name)
                     methods[name] = (method, iscoroutinefunction(method))
             self._authentication.registers += operations.key_registers()
+
+    def serves(self, service: str, operation: str) -> bool:
+        return method_name(operation) in self._methods.get(service, {})
 
     async def signer(self, request: Request) -> KnownKey | None:
         """Who signed a request to an address beside the API; none where nobody did. Raises `ServiceError`."""
@@ -159,6 +162,7 @@ class Door:
         return Call(
             who.account, where.region or self._config.region, who.principal, self._clock.now_ms(), request.id,
             request.trace_id, self._ids.new, where.access_key, "", request.headers.get("host", ""),
+            request.headers.get("x-amzn-trace-id", ""),
         )  # fmt: skip
 
     # -- from inside ------------------------------------------------------------------------------------------------
@@ -194,6 +198,7 @@ class Door:
             self._ids.new,
             source_arn=who.source_arn,
             host=host,
+            trace_header=_carried(),
         )
         result = await method(call, parameters) if waits else await self._store.transact(method, call, parameters)
         if type(result) is Later:
@@ -225,6 +230,12 @@ class Door:
             "operation failed", service=where.service, operation=where.operation, path=where.path, error=repr(error),
             stack="".join(traceback.format_exception(error)),
         )  # fmt: skip
+
+
+def _carried() -> str:
+    """The header of a call from inside, where what it works for has come through functions."""
+    way = current_lineage.get()
+    return lineage.with_lineage(edge.trace_text(current_trace.get()), way) if way else ""
 
 
 def _nobody(where: Destination) -> str:

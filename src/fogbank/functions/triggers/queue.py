@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from fogbank.kernel.telemetry import current_trace
+from fogbank.functions.triggers.model import NotRun
+from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from fogbank.functions.triggers.model import Context, Trigger
     from fogbank.kernel.store import Tx
 
 _THROTTLED_MS = 500
 _FAILED_BACK_OFF_MS = 100
+_AT_ONCE_FIRST, _AT_ONCE_MAX = 5, 1000
+_GROWS_BY, _GROWS_EVERY_MS = 5, 1000
 
 
 class Link(Protocol):
@@ -44,27 +47,71 @@ class Link(Protocol):
         """The trace in which it was sent; empty where that is not known."""
         ...
 
+    def lineage(self, batch: Sequence[queues.Message], /) -> str:
+        """Through which functions they have come, in the cloud's own words; empty where through none."""
+        ...
+
     def failed(self, settings: dict[str, Any], batch: Sequence[queues.Message], reply: Any, /) -> set[str]:
         """Ids of the messages that stay in the queue after the function answered."""
         ...
 
 
 async def run(context: Context, trigger: Trigger, link: Link) -> None:
-    slots = asyncio.Semaphore(trigger.at_once_max)
-    working: set[asyncio.Task[None]] = set()
+    places = _Places(context, trigger)
     try:
         with context.signals.watch(queues.DUE, (trigger.source,)) as watch:
             while True:
-                await slots.acquire()
+                await places.free()
                 batch = await _next_batch(context, trigger, link, watch)
-                task = asyncio.get_running_loop().create_task(_work(context, trigger, link, batch))
-                working.add(task)
-                task.add_done_callback(working.discard)
-                task.add_done_callback(lambda _: slots.release())
+                places.take(_work(context, trigger, link, batch))
     finally:
-        for task in working:
+        await places.close()
+
+
+class _Places:
+    """For batches in work: as many as are set; or a few, and more from second to second while those do not do.
+
+    Lambda Developer Guide, "Scaling behavior" of Amazon SQS: five batches at first, up to 300 more a minute while there
+    are messages, 1,000 at most.
+    """
+
+    def __init__(self, context: Context, trigger: Trigger) -> None:
+        self._clock = context.clock
+        self._fixed = trigger.at_once_max
+        self._working: set[asyncio.Task[None]] = set()
+        self._short_since_ms: int | None = None
+
+    async def free(self) -> None:
+        """Once there is room for one batch more."""
+        if len(self._working) < (self._fixed or _AT_ONCE_FIRST):
+            self._short_since_ms = None
+            return
+        if self._short_since_ms is None:
+            self._short_since_ms = self._clock.now_ms()
+        while len(self._working) >= self._room():
+            ended = asyncio.Event()
+            told = [(task, lambda _, ended=ended: ended.set()) for task in self._working]
+            for task, tell in told:
+                task.add_done_callback(tell)
+            await self._clock.wait_for(ended, None if self._fixed else self._clock.now_ms() + _GROWS_EVERY_MS)
+            for task, tell in told:
+                task.remove_done_callback(tell)
+
+    def _room(self) -> int:
+        if self._fixed or self._short_since_ms is None:
+            return self._fixed or _AT_ONCE_FIRST
+        steps = (self._clock.now_ms() - self._short_since_ms) // _GROWS_EVERY_MS
+        return min(_AT_ONCE_FIRST + _GROWS_BY * steps, _AT_ONCE_MAX)
+
+    def take(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def close(self) -> None:
+        for task in self._working:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await asyncio.gather(*self._working, return_exceptions=True)
 
 
 async def _next_batch(context: Context, trigger: Trigger, link: Link, watch: Any) -> list[queues.Message]:
@@ -107,9 +154,11 @@ def _take(
 
 async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queues.Message]) -> None:
     current_trace.set(link.trace(batch[0]))
+    current_lineage.set(link.lineage(batch))
     event = orjson.dumps(link.encode(trigger.settings, batch))
-    outcome = await context.invoke(trigger.function, event)
-    if outcome is None:  # Throttled: nobody has looked at the messages, but they have been lent once.
+    try:
+        outcome = (await context.invoke(trigger.function, event)).outcome
+    except NotRun:  # Nobody has looked at the messages, but they have been lent once.
         due_ms = context.clock.now_ms() + _THROTTLED_MS
         await context.store.transact(_put_back, trigger.source, batch, due_ms, context.clock.now_ms())
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fogbank.aws.services.lambda_ import calling
 from tests.support.cloud import Cloud
 from tests.support.code import ROLE, call, deploy, zipped
 from tests.support.refusals import refused
@@ -120,7 +121,9 @@ def test_a_client_context_is_json_in_base64(functions: Any, context: str) -> Non
     assert refused(functions.invoke, FunctionName="f", ClientContext=context)[0] == "InvalidRequestContentException"
 
 
-def test_an_event_that_no_instance_was_free_for_in_time_goes_where_failures_go(cloud: Cloud, functions: Any) -> None:
+def test_an_event_that_no_instance_was_free_for_in_time_goes_where_failures_go(
+    cloud: Cloud, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Developer Guide, "How Lambda handles errors and retries with asynchronous invocation"."""
     sqs = cloud.client("sqs")
     urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("lost", "dead")}
@@ -128,7 +131,7 @@ def test_an_event_that_no_instance_was_free_for_in_time_goes_where_failures_go(c
     functions.put_function_event_invoke_config(
         FunctionName="f", MaximumEventAgeInSeconds=60, DestinationConfig={"OnFailure": {"Destination": f"{SQS}lost"}}
     )
-    functions.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    monkeypatch.setattr(calling, "ACCOUNT_CONCURRENCY", 0)
     functions.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"n": 7}')
 
     def taken(name: str) -> Any:
@@ -215,7 +218,7 @@ def test_a_mapping_goes_through_its_states_and_carries_tags(cloud: Cloud, functi
     seen += [functions.update_event_source_mapping(UUID=uuid, Enabled=False)["State"]]
     seen += [functions.get_event_source_mapping(UUID=uuid)["State"]]
     seen += [functions.delete_event_source_mapping(UUID=uuid)["State"]]
-    assert seen == ["Creating", "Enabled", "Updating", "Disabled", "Deleting"]
+    assert seen == ["Creating", "Enabled", "Disabling", "Disabled", "Deleting"]
 
 
 # -- policies --

@@ -194,27 +194,34 @@ def test_a_queue_that_hides_messages_for_less_than_the_functions_timeout_is_refu
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "told"),
     [
-        {"ParallelizationFactor": 2},
-        {"MetricsConfig": {"Metrics": ["EventCount"]}},
-        {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sns:us-east-1:000000000000:lost"}}},
+        ({"ParallelizationFactor": 2}, "Unsupported ParallelizationFactor parameter"),
+        ({"TumblingWindowInSeconds": 60}, "Unsupported TumblingWindowInSeconds parameter"),
+        ({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:lost"}}},
+         "Unsupported DestinationConfig parameter"),
+        ({"MetricsConfig": {"Metrics": ["EventCount"]}}, "MetricsConfig of event source mappings is not served here"),
+        ({"ScalingConfig": {"MaximumConcurrency": 5}, "ProvisionedPollerConfig": {"MaximumPollers": 3}}, "both"),
+        ({"ProvisionedPollerConfig": {"MinimumPollers": 4, "MaximumPollers": 3}}, "MinimumPollers"),
     ],
-)
-def test_what_a_mapping_could_not_do_is_refused_when_it_is_made(cloud: Cloud, functions: Any, given: Any) -> None:
+)  # fmt: skip
+def test_what_a_mapping_of_a_queue_could_not_do_is_refused_when_it_is_made(
+    cloud: Cloud, functions: Any, given: Any, told: str
+) -> None:
     deploy(functions, "f", ECHO)
     cloud.client("sqs").create_queue(QueueName="q")
-    with pytest.raises(ClientError, match="not served here") as refused:
+    with pytest.raises(ClientError, match=told) as refused:
         functions.create_event_source_mapping(
             FunctionName="f", EventSourceArn="arn:aws:sqs:us-east-1:000000000000:q", **given
         )
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
 
 
-def test_a_dead_letter_target_that_cannot_be_reached_is_refused_when_it_is_set(functions: Any) -> None:
-    lost = {"TargetArn": "arn:aws:sns:us-east-1:000000000000:lost"}
-    with pytest.raises(ClientError, match="not served here"):
+@pytest.mark.parametrize("target", ["arn:aws:s3:::lost", "arn:aws:sqs:us-east-1:000000000000:lost.fifo"])
+def test_a_dead_letter_target_that_cannot_be_one_is_refused_when_it_is_set(functions: Any, target: str) -> None:
+    lost = {"TargetArn": target}
+    with pytest.raises(ClientError, match="is invalid"):
         deploy(functions, "f", ECHO, DeadLetterConfig=lost)
     deploy(functions, "f", ECHO, DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:lost"})
-    with pytest.raises(ClientError, match="not served here"):
+    with pytest.raises(ClientError, match="is invalid"):
         functions.update_function_configuration(FunctionName="f", DeadLetterConfig=lost)

@@ -51,6 +51,11 @@ def event_record(stream: Stream, record: Record) -> dict[str, Any]:
     return answer
 
 
+def keys(record: Record) -> bytes:
+    """Of the item that changed, as they are kept."""
+    return decode_change(record.data).keys
+
+
 def trace(record: Record) -> str:
     return decode_change(record.data).trace
 

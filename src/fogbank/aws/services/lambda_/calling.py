@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import edge
+from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.lambda_ import dialect, layers, permissions, state
+from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
 from fogbank.functions.engine import Throttled
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -144,11 +145,13 @@ class Caller:
 
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
-        trace_id: str = "", client_context: str = "", tail: bool = False,
+        trace_id: str = "", lineage: str = "", client_context: str = "", tail: bool = False,
     ) -> tuple[Target, Outcome]:  # fmt: skip
-        """Resolve and run in one."""
+        """Resolve and run in one. Raises RecursiveInvocationException for an event that has been here too often."""
         target = await self._house.store.transact(self.resolve, who, principal, source_arn)
+        recursion.check(self._house.telemetry, target.function, lineage)
         trace = edge.function_trace(edge.trace_text(trace_id), request_id)
+        trace = ways.with_lineage(trace, ways.grown(lineage, target.function.arn))
         invocation = Invocation(
             request_id, payload, function_arn=target.arn, trace_header=trace, client_context=client_context, tail=tail
         )

@@ -1,23 +1,25 @@
 """Asynchronous invocations: a durable queue for each function, tried three times, then handed to where failures go.
 
 Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation": two more attempts, one
-minute after the first and two minutes after the second; throttles are tried again for up to six hours.
+minute after the first and two minutes after the second; throttles are tried again for up to six hours, "exponentially
+from 1 second after the first attempt to a maximum of 5 minutes". An event leaves its queue once all are told of it: a
+crash before that repeats its last step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import orjson
-
+from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.lambda_ import state
+from fogbank.aws.services.lambda_ import destinations, records, recursion, state
 from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.aws.services.lambda_.destinations import Parcel
+from fogbank.aws.services.lambda_.records import End
 from fogbank.kernel.store.records import Records
-from fogbank.kernel.telemetry import current_trace
+from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
 
@@ -46,7 +48,7 @@ class EventConfig:
     on_failure: str = ""
 
 
-CONFIGS = Records(EventConfig, "lambda", "event-config")  # (function id, qualifier or "")
+CONFIGS = Records(EventConfig, "lambda", "event-config")  # (function id, qualifier or "" for $LATEST)
 WAITING = Records(str, "lambda", "event-queue")  # (function id,): queues that hold something
 
 
@@ -55,12 +57,21 @@ def enqueue(tx: Tx, call: Call, function: state.Function, who: state.Named, payl
     queue = _queue(function.id)
     notes = {
         "name": who.name, "account": who.account, "region": who.region, "qualifier": who.qualifier, "attempt": 1,
-        "trace": call.trace_id,
+        "trace": call.trace_id, "lineage": ways.of(call.trace_header),
     }  # fmt: skip
     message = Message(call.request_id, payload, due_ms=call.now_ms, sent_ms=call.now_ms, notes=notes)
     queues.send(tx, queue, message)
     WAITING.put(tx, function.id, row=function.id)
     tx.emit(_QUEUED)
+
+
+def config_key(who: state.Named) -> str:
+    """$LATEST and no qualifier have one configuration."""
+    return "" if who.qualifier == state.LATEST else who.qualifier
+
+
+def _config(tx: Tx, function_id: str, who: state.Named) -> EventConfig:
+    return CONFIGS.get(tx, function_id, config_key(who)) or EventConfig(0)
 
 
 def _queue(function_id: str) -> str:
@@ -117,66 +128,61 @@ class EventQueue:
 
     async def _one(self, function_id: str, message: Message) -> None:
         house, notes = self._house, message.notes
-        current_trace.set(notes.get("trace", ""))
         who = state.Named(notes["account"], notes["region"], notes["name"], notes["qualifier"])
-        caller = house.share(Caller)
+        current_trace.set(notes.get("trace", ""))
+        way = notes.get("lineage", "")
         try:
-            target, outcome = await caller.call(who, message.body.encode(), message.id, trace_id=current_trace.get())
+            target, outcome = await house.share(Caller).call(
+                who, message.body.encode(), message.id, trace_id=current_trace.get(), lineage=way
+            )
         except ServiceError as error:
-            if error.code == "TooManyRequestsException":
-                now_ms = house.clock.now_ms()
-                if await house.store.transact(self._throttled, function_id, who, message, now_ms):
-                    await self._expired(function_id, who, message)
-            else:  # The function is gone, and its events with it.
-                await house.store.transact(queues.delete, _queue(function_id), message.receipt)
-            return
-        ended_ms = house.clock.now_ms()
-        config, again = await house.store.transact(self._settle, function_id, who, message, outcome.error, ended_ms)
-        if again:
-            return
-        destination = config.on_failure if outcome.error else config.on_success
-        if destination or outcome.error:
-            await self._deliver(target.function, target.published, who, message, outcome, destination)
-        await house.store.transact(queues.delete, _queue(function_id), message.receipt)
+            end = await house.store.transact(self._refused, function_id, who, message, error.code, house.clock.now_ms())
+        else:
+            ran = End(records.SUCCESS, notes["attempt"], outcome, target.published.version)
+            end = await house.store.transact(self._ran, function_id, who, message, ran, house.clock.now_ms())
+        if end is not None:
+            current_lineage.set(ways.grown(way, who.at("").arn))
+            await self._tell(function_id, who, message, end)
+            await house.store.transact(queues.delete, _queue(function_id), message.receipt)
 
-    def _settle(
-        self, tx: Tx, function_id: str, who: state.Named, message: Message, error: str | None, now_ms: int
-    ) -> tuple[EventConfig, bool]:
-        """Put a failed event back for its next attempt, if it has one; True if so."""
-        config = CONFIGS.get(tx, function_id, who.qualifier) or EventConfig(0)
+    def _ran(self, tx: Tx, function_id: str, who: state.Named, message: Message, ran: End, now_ms: int) -> End | None:
+        """How it ended; None if it was put back for another try."""
+        assert ran.outcome is not None
+        if not ran.outcome.error:
+            return ran
+        config = _config(tx, function_id, who)
         retries = len(_RETRY_AFTER_MS) if config.retries is None else config.retries
-        attempt = message.notes["attempt"]
-        wait_ms = _RETRY_AFTER_MS[min(attempt, len(_RETRY_AFTER_MS)) - 1]
-        age_max_ms = 1000 * (config.age_max_s or _AGE_MAX_S)
-        if not error or attempt > retries:
-            return config, False
-        if now_ms + wait_ms - message.sent_ms > age_max_ms:
-            message.notes["condition"] = "EventAgeExceeded"
-            return config, False
-        self._put_back(tx, function_id, message, now_ms + wait_ms, attempt + 1)
-        return config, True
+        if ran.tries > retries:
+            return replace(ran, condition=records.USED_UP)
+        due_ms = now_ms + _RETRY_AFTER_MS[min(ran.tries, len(_RETRY_AFTER_MS)) - 1]
+        if due_ms - message.sent_ms > 1000 * (config.age_max_s or _AGE_MAX_S):
+            return replace(ran, condition=records.TOO_OLD)
+        self._put_back(tx, function_id, message, due_ms, attempt=ran.tries + 1)
+        return None
 
-    def _throttled(self, tx: Tx, function_id: str, who: state.Named, message: Message, now_ms: int) -> bool:
-        """Put it back for later; True, and nothing done, if it has become too old for that."""
-        config = CONFIGS.get(tx, function_id, who.qualifier) or EventConfig(0)
+    def _refused(
+        self, tx: Tx, function_id: str, who: state.Named, message: Message, code: str, now_ms: int
+    ) -> End | None:
+        """The function was not run. How it ended; None if it was put back, or its function is gone and it too."""
+        function, tries = state.FUNCTIONS.get(tx, who.account, who.region, who.name), message.notes["attempt"] - 1
+        if code == recursion.STOPPED:
+            return End(records.LOOP, tries)
+        if code != "TooManyRequestsException" or function is None:
+            queues.delete(tx, _queue(function_id), message.receipt)
+            return None
+        if function.reserved == 0:
+            # "When you set reserved concurrency to zero for an asynchronously invoked function, Lambda begins sending
+            # new events to the configured dead-letter queue or the on-failure event destination, without any retries."
+            return End(records.NO_CONCURRENCY, tries)
+        if now_ms - message.sent_ms > 1000 * (_config(tx, function_id, who).age_max_s or _AGE_MAX_S):
+            return End(records.TOO_OLD, tries)
         times = message.notes.get("throttled", 0)
-        wait_ms = min(_THROTTLED_AFTER_MS << min(times, 16), _THROTTLED_AFTER_MAX_MS)
-        if now_ms - message.sent_ms > 1000 * (config.age_max_s or _AGE_MAX_S):
-            return True
         message.notes["throttled"] = times + 1
-        self._put_back(tx, function_id, message, now_ms + wait_ms, message.notes["attempt"])
-        return False
+        wait_ms = min(_THROTTLED_AFTER_MS << min(times, 16), _THROTTLED_AFTER_MAX_MS)
+        self._put_back(tx, function_id, message, now_ms + wait_ms, attempt=tries + 1)
+        return None
 
-    async def _expired(self, function_id: str, who: state.Named, message: Message) -> None:
-        """An event that no instance was free for in time goes where failures go ("EventAgeExceeded")."""
-        house = self._house
-        target = await house.store.transact(house.share(Caller).resolve, who)
-        config = await house.store.transact(CONFIGS.get, function_id, who.qualifier) or EventConfig(0)
-        if config.on_failure or target.published.settings.get("DeadLetterConfig", {}).get("TargetArn"):
-            await self._deliver(target.function, target.published, who, message, None, config.on_failure)
-        await house.store.transact(queues.delete, _queue(function_id), message.receipt)
-
-    def _put_back(self, tx: Tx, function_id: str, message: Message, due_ms: int, attempt: int) -> None:
+    def _put_back(self, tx: Tx, function_id: str, message: Message, due_ms: int, *, attempt: int) -> None:
         queue = _queue(function_id)
         if queues.delete(tx, queue, message.receipt):
             notes = {**message.notes, "attempt": attempt}
@@ -184,80 +190,39 @@ class EventQueue:
             WAITING.put(tx, function_id, row=function_id)
             tx.emit(_QUEUED)
 
-    async def _deliver(
-        self, function: state.Function, one: state.Published, who: state.Named, message: Message, outcome: Any,
-        destination: str,
-    ) -> None:  # fmt: skip
-        """To the destination (with the documented record), and a failure to the dead-letter queue (the bare event)."""
-        ask = self._house.caller(function.account, function.region, "lambda.amazonaws.com")
-        dead_letters = one.settings.get("DeadLetterConfig", {}).get("TargetArn", "")
-        record = orjson.dumps(_record(who, one, message, outcome, self._house.clock.now_ms())).decode()
-        told: list[tuple[str, str, dict[str, Any]]] = [(destination, record, {})] if destination else []
-        if dead_letters and (outcome is None or outcome.error):
-            told.append((dead_letters, message.body, _dead_letter_attributes(message, outcome)))
-        for arn, body, attributes in told:
-            try:
-                await send(ask, arn, body, attributes)
-            except ServiceError as error:
-                self._house.telemetry.error(
-                    "an asynchronous invocation's result could not be delivered", function=who.arn, error=str(error),
-                    to=arn,
-                )  # fmt: skip
+    # -- telling of the end --
 
+    async def _tell(self, function_id: str, who: state.Named, message: Message, end: End) -> None:
+        """To the destination (the documented record), and of a failure to the dead-letter queue (the bare event)."""
+        house, now_ms = self._house, self._house.clock.now_ms()
+        destination, dead_letters = await house.store.transact(self._targets, function_id, who, end)
+        if destination:
+            kind = "Success" if end.good else "Failure"
+            arn = who.arn if who.qualifier else f"{who.arn}:{state.LATEST}"
+            await self._send(who, destination, Parcel(
+                records.record(who, message.id, message.body, end, now_ms), now_ms, house.ids.new, who.account,
+                who.region, folder=f"aws/lambda/async/{who.name}",
+                detail_type=f"Lambda Function Invocation Result - {kind}", resources=(arn,),
+            ))  # fmt: skip
+        if dead_letters:
+            attributes = records.dead_letter_attributes(message.id, end)
+            letter = Parcel(message.body, now_ms, house.ids.new, who.account, who.region, attributes)
+            await self._send(who, dead_letters, letter)
 
-def check_target(arn: str) -> None:
-    """Whether `send` can reach it: told when it is set, not when the first event is lost on it."""
-    if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
-        told = f"The destination ARN {arn} is of a service that is not served here; SQS and Lambda are."
-        raise ServiceError("InvalidParameterValueException", told)
+    def _targets(self, tx: Tx, function_id: str, who: state.Named, end: End) -> tuple[str, str]:
+        """ARNs of the destination and the dead-letter queue; empty where there is none for this end."""
+        config = _config(tx, function_id, who)
+        if end.good:
+            return config.on_success, ""
+        function = state.FUNCTIONS.get(tx, who.account, who.region, who.name)
+        # "Function versions use the same dead-letter queue settings as the unpublished version ($LATEST)."
+        chosen = function.latest.settings.get("DeadLetterConfig", {}) if function is not None else {}
+        return config.on_failure, chosen.get("TargetArn", "")
 
-
-async def send(ask: Any, arn: str, body: str, attributes: dict[str, Any]) -> None:
-    """Raises `ServiceError` if the target is gone, or of a kind that cannot be reached."""
-    _, _, service, region, account, name = arn.split(":", 5)
-    if service == "sqs":
-        url = f"https://sqs.{region}.amazonaws.com/{account}/{name}"
-        await ask("sqs", "SendMessage", QueueUrl=url, MessageBody=body, MessageAttributes=attributes)
-    elif service == "lambda":
-        await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=body.encode())
-    else:
-        raise ServiceError("InvalidParameterValueException", f"The destination {arn} is of a kind that is not served.")
-
-
-def _record(who: state.Named, one: state.Published, message: Message, outcome: Any, at_ms: int) -> dict[str, Any]:
-    """Developer Guide, "Capturing records of Lambda asynchronous invocations", the example record."""
-    attempts = message.notes["attempt"] if outcome is not None else message.notes["attempt"] - 1
-    condition = message.notes.get("condition", "RetriesExhausted")
-    if outcome is None:  # It was not even tried (again): there is no response to tell of.
-        condition = "EventAgeExceeded"
-    elif not outcome.error:
-        condition = "Success"
-    arn = who.arn if who.qualifier else f"{who.arn}:{state.LATEST}"
-    answered: dict[str, Any] = {}
-    if outcome is not None:
-        response: dict[str, Any] = {"statusCode": 200, "executedVersion": one.version}
-        if outcome.error:
-            response["functionError"] = outcome.error
-        answered = {"responseContext": response, "responsePayload": orjson.loads(outcome.payload or b"null")}
-    return {
-        "version": "1.0",
-        "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
-        "requestContext": {
-            "requestId": message.id,
-            "functionArn": arn,
-            "condition": condition,
-            "approximateInvokeCount": attempts,
-        },
-        "requestPayload": orjson.loads(message.body),
-        **answered,
-    }
-
-
-def _dead_letter_attributes(message: Message, outcome: Any) -> dict[str, Any]:
-    """Developer Guide, "Adding a dead-letter queue": the attributes RequestID, ErrorCode and ErrorMessage."""
-    told = "Rate Exceeded." if outcome is None else orjson.loads(outcome.payload).get("errorMessage", "")
-    return {
-        "RequestID": {"DataType": "String", "StringValue": message.id},
-        "ErrorCode": {"DataType": "Number", "StringValue": "429" if outcome is None else "200"},
-        "ErrorMessage": {"DataType": "String", "StringValue": told[:1024] or "none"},
-    }
+    async def _send(self, who: state.Named, arn: str, parcel: Parcel) -> None:
+        try:
+            await destinations.send(self._house, arn, parcel)
+        except ServiceError as error:
+            self._house.telemetry.error(
+                "an asynchronous invocation's result could not be delivered", function=who.arn, error=str(error), to=arn
+            )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
-from fogbank.functions.triggers import model as triggers
+from fogbank.functions.triggers import stored as triggers
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def by_arn(tx: Tx, arn: str) -> Mapping | None:
 def switch(tx: Tx, function: Function, *, there: bool) -> None:
     """Mappings outlive their function: they rest while there is none of its name, and go on with the next."""
     for mapping in MAPPINGS.all(tx, function.account, function.region):
-        trigger = triggers.TRIGGERS.get(tx, mapping.id)
+        trigger = triggers.get(tx, mapping.id)
         if trigger is not None and mapping.function_arn.split(":")[6] == function.name:
             triggers.put(tx, replace(trigger, enabled=there and mapping.enabled))
 

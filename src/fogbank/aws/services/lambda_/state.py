@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,6 +53,7 @@ class Function:
     last_version: int = 0
     reserved: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    may_loop: bool = False  # PutFunctionRecursionConfig: "Allow".
 
     @property
     def arn(self) -> str:
@@ -133,6 +135,13 @@ def named(call: Call, text: str, qualifier: str | None = None) -> Named:
         )
     account, region = found["account"] or call.account, found["region"] or call.region
     return Named(account, region, found["name"], qualifier or inside)
+
+
+@lru_cache(1024)
+def by_arn(function_arn: str) -> Named:
+    """From a whole ARN, with a qualifier or without."""
+    _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
+    return Named(account, region, name, *qualifier)
 
 
 def find(tx: Tx, who: Named) -> Function:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import bundles, events, layers, mappings, settings, state, unserved
+from fogbank.aws.services.lambda_ import bundles, destinations, layers, mappings, settings, state, unserved
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -44,7 +44,7 @@ class Functions(Operations):
                 "InvalidParameterValueException",
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
             )
-        chosen = _chosen(request)
+        chosen = self._chosen(request)
         kept = await bundles.keep(self.house, call, request["Code"])
         return await self.house.store.transact(self._create, call, who, request, chosen, kept)
 
@@ -95,7 +95,7 @@ class Functions(Operations):
         state.check_revision(request.get("RevisionId"), function.latest.revision)
         latest = replace(
             function.latest,
-            settings=_chosen(request, function.latest.settings),
+            settings=self._chosen(request, function.latest.settings),
             description=request.get("Description", function.latest.description),
             revision=call.new_id(),
             modified_ms=call.now_ms,
@@ -199,6 +199,12 @@ class Functions(Operations):
         function = state.find(tx, state.named(call, request["Resource"]))
         state.put(tx, replace(function, tags={k: v for k, v in function.tags.items() if k not in gone}))
 
+    def _chosen(self, request: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
+        target = request.get("DeadLetterConfig", {}).get("TargetArn")
+        if target:
+            destinations.check(self.house, target, destinations.DEAD_LETTERS)
+        return settings.chosen(request, before)
+
     # -- code --
 
     async def _download(self, request: Request) -> Response:
@@ -225,13 +231,6 @@ def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
     if any(key.lower().startswith("aws:") for key in tags):
         raise ServiceError("InvalidParameterValueException", "Tag keys starting with 'aws:' are reserved for system use.")  # fmt: skip  # noqa: E501
     return tags
-
-
-def _chosen(request: dict[str, Any], before: dict[str, Any] | None = None) -> dict[str, Any]:
-    target = request.get("DeadLetterConfig", {}).get("TargetArn")
-    if target:
-        events.check_target(target)
-    return settings.chosen(request, before)
 
 
 def publish(tx: Tx, call: Call, function: state.Function, description: str) -> tuple[state.Function, state.Published]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
+from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events, paging, permissions, state, unserved
+from fogbank.aws.services.lambda_ import destinations, events, paging, permissions, state, unserved
 from fogbank.aws.services.lambda_.calling import Caller
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Invocations(Operations):
             principal=call.principal,
             source_arn=call.source_arn,
             trace_id=call.trace_id,
+            lineage=ways.of(call.trace_header),
             client_context=client,
             tail=request.get("LogType") == "Tail",
         )
@@ -70,6 +72,9 @@ class Invocations(Operations):
     # -- what becomes of asynchronous ones --
 
     def put_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        if not request.keys() & {"MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"}:
+            told = "You must specify at least one of error handling or destination setting."
+            raise ServiceError("InvalidParameterValueException", told)
         return self._configure(tx, call, request, events.EventConfig(call.now_ms))
 
     def update_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +87,7 @@ class Invocations(Operations):
 
     def delete_function_event_invoke_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         who, function, _ = self._find(tx, call, request)
-        events.CONFIGS.delete(tx, function.id, who.qualifier)
+        events.CONFIGS.delete(tx, function.id, events.config_key(who))
 
     def list_function_event_invoke_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
@@ -105,17 +110,31 @@ class Invocations(Operations):
             given.get("OnSuccess", {}).get("Destination", before.on_success),
             given.get("OnFailure", {}).get("Destination", before.on_failure),
         )
-        for arn in filter(None, (config.on_success, config.on_failure)):
-            events.check_target(arn)
-        events.CONFIGS.put(tx, function.id, who.qualifier, row=config)
+        for arn, kinds in (
+            (config.on_success, destinations.ON_SUCCESS), (config.on_failure, destinations.ON_FAILURE)
+        ):  # fmt: skip
+            if arn:
+                self._check_destination(tx, function, arn, kinds)
+        events.CONFIGS.put(tx, function.id, events.config_key(who), row=config)
         return _shown(who, config)
+
+    def _check_destination(self, tx: Tx, function: state.Function, arn: str, kinds: tuple[str, ...]) -> None:
+        destinations.check(self.house, arn, kinds)
+        parts = arn.split(":")
+        if parts[2] != "lambda":
+            return
+        if len(parts) < 7 or state.FUNCTIONS.get(tx, parts[4], parts[3], parts[6]) is None:
+            raise ServiceError("InvalidParameterValueException", f"The destination ARN {arn} is invalid.")
+        if ":".join(parts[:7]) == function.arn:
+            told = "You can't specify the function as a destination for itself."
+            raise ServiceError("InvalidParameterValueException", told)
 
     def _find(
         self, tx: Tx, call: Call, request: dict[str, Any]
     ) -> tuple[state.Named, state.Function, events.EventConfig]:
         who = state.named(call, request["FunctionName"], request.get("Qualifier"))
         function = state.find(tx, who)
-        config = events.CONFIGS.get(tx, function.id, who.qualifier)
+        config = events.CONFIGS.get(tx, function.id, events.config_key(who))
         if config is None:
             arn = who.arn if who.qualifier else f"{who.arn}:{state.LATEST}"
             raise ServiceError(

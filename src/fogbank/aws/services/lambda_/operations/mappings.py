@@ -6,30 +6,27 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events, mappings, paging, state, unserved
+from fogbank.aws.services.lambda_ import destinations, mappings, paging, state, unserved
 from fogbank.aws.services.lambda_.mappings import MAPPINGS, Mapping, missing
-from fogbank.functions.triggers import model as triggers
+from fogbank.functions.triggers import stored as triggers
+from fogbank.functions.triggers.model import Trigger
 from fogbank.primitives import patterns
 
 if TYPE_CHECKING:
+    from fogbank.aws.services.lambda_.sources import Feeding
     from fogbank.kernel.store import Tx
 
-# CreateEventSourceMapping: what each kind of source may be given beside what all may.
-_LINKS = {"sqs": "aws.sqs_to_lambda", "dynamodb": "aws.dynamodb_to_lambda"}
-_BATCH = {"sqs": 10, "dynamodb": 100}
-_BATCH_MAX = {"sqs": 10_000, "dynamodb": 10_000}
+_BATCH_MAX, _BATCH_FIFO_MAX, _BATCH_UNGATHERED_MAX = 10_000, 10, 10
 _FILTERS_MAX = 10
-_NOT_SERVED = ("TumblingWindowInSeconds", "KMSKeyArn", "ProvisionedPollerConfig", "MetricsConfig")
-# What each kind of source has to itself ("CreateEventSourceMapping", "Request parameters": "(Kinesis and DynamoDB…)").
-_OF_STREAMS = (
-    "StartingPosition", "StartingPositionTimestamp", "ParallelizationFactor", "MaximumRecordAgeInSeconds",
-    "MaximumRetryAttempts", "BisectBatchOnFunctionError", "DestinationConfig",
-)  # fmt: skip
-_OF_QUEUES = ("ScalingConfig",)
+_AGE_MIN_S = 60
+_NOT_SERVED = ("KMSKeyArn", "MetricsConfig")
+_INVOKES_OF_A_POLLER = 10  # "Provisioned mode": "Each event poller can handle … up to 10 concurrent invokes".
+_POLLERS_MAX = 200
 _KEPT = (
     "BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "StartingPosition",
     "StartingPositionTimestamp", "DestinationConfig", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError",
-    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig", "FilterCriteria",
+    "MaximumRetryAttempts", "FunctionResponseTypes", "ScalingConfig", "FilterCriteria", "TumblingWindowInSeconds",
+    "ProvisionedPollerConfig",
 )  # fmt: skip
 
 
@@ -42,8 +39,8 @@ class Mappings(Operations):
         function = state.find(tx, who)
         one = state.published(tx, function, who)
         source_arn = request.get("EventSourceArn", "")
-        kind = _kind(source_arn)
-        _check(kind, request)
+        _, feeding = self._source(source_arn)
+        self._check(feeding, request)
         for known in MAPPINGS.all(tx, call.account, call.region):
             if (known.function_arn, known.source_arn) == (who.arn, source_arn):
                 raise ServiceError(
@@ -54,8 +51,8 @@ class Mappings(Operations):
                     fields={"Type": "User"},
                 )
         settings = {name: _stored(request[name]) for name in _KEPT if name in request}
-        settings.setdefault("BatchSize", _BATCH[kind])
-        if kind != "sqs" and "StartingPosition" not in settings:
+        settings.setdefault("BatchSize", feeding.batch)
+        if feeding.kind == "stream" and "StartingPosition" not in settings:
             raise ServiceError(
                 "InvalidParameterValueException",
                 "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",  # noqa: E501
@@ -72,11 +69,11 @@ class Mappings(Operations):
             request.get("Tags", {}),
         )
         self._put(tx, made, one)
-        return _described(made, "Creating" if made.enabled else "Disabled")
+        return self._described(tx, made, "Creating" if made.enabled else "Disabled")
 
     def update_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         before = self._find(tx, call, request)
-        _check(_kind(before.source_arn), request)
+        self._check(self._source(before.source_arn)[1], request)
         who = state.named(call, request.get("FunctionName", before.function_arn))
         one = state.published(tx, state.find(tx, who), who)
         given = {name: _stored(request[name]) for name in _KEPT if name in request}
@@ -85,10 +82,13 @@ class Mappings(Operations):
             enabled=request.get("Enabled", before.enabled),
         )  # fmt: skip
         self._put(tx, made, one)
-        return _described(made, "Updating")
+        status = "Updating"
+        if made.enabled != before.enabled:
+            status = "Enabling" if made.enabled else "Disabling"
+        return self._described(tx, made, status)
 
     def get_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        return _described(self._find(tx, call, request))
+        return self._described(tx, self._find(tx, call, request))
 
     def list_event_source_mappings(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         wanted = state.named(call, request["FunctionName"]).arn if "FunctionName" in request else None
@@ -99,13 +99,14 @@ class Mappings(Operations):
             if wanted in (None, mapping.function_arn) and source in (None, mapping.source_arn)
         ]
         page, more = paging.page(request, every, lambda mapping: mapping.id, most=100)
-        return {"EventSourceMappings": [_described(mapping) for mapping in page], **more}
+        return {"EventSourceMappings": [self._described(tx, mapping) for mapping in page], **more}
 
     def delete_event_source_mapping(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         mapping = self._find(tx, call, request)
+        shown = self._described(tx, mapping, "Deleting")
         MAPPINGS.delete(tx, call.account, call.region, mapping.id)
         triggers.remove(tx, mapping.id)
-        return _described(mapping, "Deleting")
+        return shown
 
     def _find(self, tx: Tx, call: Call, request: dict[str, Any]) -> Mapping:
         found = MAPPINGS.get(tx, call.account, call.region, request["UUID"])
@@ -114,16 +115,15 @@ class Mappings(Operations):
         return found
 
     def _put(self, tx: Tx, mapping: Mapping, one: state.Published) -> None:
-        kind = _kind(mapping.source_arn)
-        link = _LINKS[kind]
-        settings = mapping.settings
+        link, feeding = self._source(mapping.source_arn)
+        settings, queue = mapping.settings, feeding.kind == "queue"
         try:
             source, facts = self.house.links[link].source(tx, mapping.source_arn)
         except ServiceError as error:
             raise ServiceError(
                 "InvalidParameterValueException",
                 f"Error occurred while ReceiveMessage. SQS Error Code: {error.code}. SQS Error Message: {error.message}"
-                if kind == "sqs"
+                if queue
                 else error.message,
             ) from error
         timeout_s = one.settings["Timeout"]
@@ -133,41 +133,95 @@ class Mappings(Operations):
                 f"Queue visibility timeout: {facts['visibility_timeout_s']} seconds is less than Function timeout: "
                 f"{timeout_s} seconds",
             )
-        _check_batch(kind, settings, fifo=facts.get("fifo", False))
-        scaling = settings.get("ScalingConfig", {}).get("MaximumConcurrency", 5)
+        _check_batch(settings, queue=queue, fifo=facts.get("fifo", False))
         age_s = settings.get("MaximumRecordAgeInSeconds", -1)
-        triggers.put(tx, triggers.Trigger(
-            id=mapping.id, kind="queue" if kind == "sqs" else "stream", source=source, function=mapping.function_arn,
-            link=link, batch_max=settings["BatchSize"],
-            window_ms=1000 * settings.get("MaximumBatchingWindowInSeconds", 0), at_once_max=scaling,
-            enabled=mapping.enabled, begin=settings.get("StartingPosition", "LATEST"),
+        triggers.put(tx, Trigger(
+            id=mapping.id, kind=feeding.kind, source=source, function=mapping.function_arn, link=link,
+            batch_max=settings["BatchSize"], window_ms=1000 * settings.get("MaximumBatchingWindowInSeconds", 0),
+            at_once_max=_at_once(settings), enabled=mapping.enabled,
+            begin=settings.get("StartingPosition", "LATEST"),
             begin_ms=round(1000 * settings.get("StartingPositionTimestamp", 0)),
             retries_max=settings.get("MaximumRetryAttempts", -1), age_max_ms=1000 * age_s if age_s >= 0 else -1,
-            bisect=settings.get("BisectBatchOnFunctionError", False),
+            bisect=settings.get("BisectBatchOnFunctionError", False), lanes=settings.get("ParallelizationFactor", 1),
+            tumbling_ms=1000 * settings.get("TumblingWindowInSeconds", 0),
             settings={
-                "queue_arn" if kind == "sqs" else "stream_arn": mapping.source_arn,
+                "queue_arn" if queue else "stream_arn": mapping.source_arn,
                 "report_batch_item_failures": "ReportBatchItemFailures" in settings.get("FunctionResponseTypes", ()),
                 "filters": [one["Pattern"] for one in settings.get("FilterCriteria", {}).get("Filters", [])],
-                "on_failure": settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""),
+                "on_failure": _on_failure(settings),
             },
         ))  # fmt: skip
         mappings.put(tx, mapping)
 
+    def _source(self, arn: str) -> tuple[str, Feeding]:
+        """The name of the link that reads such sources, and what it says of them."""
+        service = arn.split(":")[2] if arn.count(":") >= 5 else ""
+        for name, link in self.house.links.items():
+            feeding = getattr(link, "FEEDS", None)
+            if feeding is not None and feeding.service == service:
+                return name, feeding
+        raise ServiceError("InvalidParameterValueException", f"The event source {arn or '(none)'} is of a kind that is not served here.")  # fmt: skip  # noqa: E501
 
-def _kind(arn: str) -> str:
-    service = arn.split(":")[2] if arn.count(":") >= 5 else ""
-    if service in _LINKS:
-        return service
-    raise ServiceError("InvalidParameterValueException", f"The event source {arn or '(none)'} is of a kind that is not served here.")  # fmt: skip  # noqa: E501
+    def _check(self, feeding: Feeding, request: dict[str, Any]) -> None:
+        for name in _NOT_SERVED:
+            if request.get(name):
+                told = f"{name} of event source mappings is not served here."
+                raise ServiceError("InvalidParameterValueException", told)
+        for name in feeding.foreign:
+            if request.get(name) not in (None, {}):
+                told = f"Unsupported {name} parameter for given event source mapping type."
+                raise ServiceError("InvalidParameterValueException", told)
+        _check_filters(request)
+        _check_numbers(request)
+        position = request.get("StartingPosition", "")
+        if position and position not in feeding.positions:
+            told = "Unsupported starting position for given event source type."
+            raise ServiceError("InvalidParameterValueException", told)
+        if (position == "AT_TIMESTAMP") != ("StartingPositionTimestamp" in request):
+            told = "StartingPositionTimestamp is given with StartingPosition AT_TIMESTAMP, and only with that."
+            raise ServiceError("InvalidParameterValueException", told)
+        destination = _on_failure(request)
+        if destination:
+            destinations.check(self.house, destination, destinations.OF_BATCHES)
+
+    def _described(self, tx: Tx, mapping: Mapping, status: str = "") -> dict[str, Any]:
+        streaming = self._source(mapping.source_arn)[1].kind == "stream"
+        defaults: dict[str, Any] = {"MaximumBatchingWindowInSeconds": 0, "FunctionResponseTypes": []}
+        if streaming:
+            defaults |= {
+                "ParallelizationFactor": 1, "MaximumRecordAgeInSeconds": -1, "MaximumRetryAttempts": -1,
+                "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}},
+                "TumblingWindowInSeconds": 0,
+                "LastProcessingResult": triggers.result(tx, mapping.id) or "No records processed",
+            }  # fmt: skip
+        chosen = {name: value for name, value in mapping.settings.items() if value != {} or name in defaults}
+        return {
+            **defaults,
+            **chosen,
+            "UUID": mapping.id,
+            "EventSourceArn": mapping.source_arn,
+            "EventSourceMappingArn": mapping.arn,
+            "FunctionArn": mapping.function_arn,
+            "LastModified": mapping.modified_ms / 1000,
+            "State": status or ("Enabled" if mapping.enabled else "Disabled"),
+            "StateTransitionReason": "User action" if streaming else "USER_INITIATED",
+        }
 
 
-def _check(kind: str, request: dict[str, Any]) -> None:
-    for name in _NOT_SERVED:
-        if request.get(name):
-            raise ServiceError("InvalidParameterValueException", f"{name} of event source mappings is not served here.")
-    if request.get("ParallelizationFactor", 1) > 1:
-        told = "A ParallelizationFactor above 1 is not served here: a shard's batches run one after the other."
-        raise ServiceError("InvalidParameterValueException", told)
+def _on_failure(given: dict[str, Any]) -> str:
+    return str(given.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
+
+
+def _at_once(settings: dict[str, Any]) -> int:
+    """Batches of a queue in work at a time; 0 where nothing was chosen."""
+    if settings.get("ScalingConfig"):
+        return int(settings["ScalingConfig"].get("MaximumConcurrency", 0))
+    if settings.get("ProvisionedPollerConfig"):
+        return _INVOKES_OF_A_POLLER * int(settings["ProvisionedPollerConfig"].get("MaximumPollers", _POLLERS_MAX))
+    return 0
+
+
+def _check_filters(request: dict[str, Any]) -> None:
     filters = [one.get("Pattern", "") for one in request.get("FilterCriteria", {}).get("Filters", [])]
     if len(filters) > _FILTERS_MAX:
         raise ServiceError("InvalidParameterValueException", f"Number of filters exceeds the limit of {_FILTERS_MAX}.")
@@ -177,51 +231,34 @@ def _check(kind: str, request: dict[str, Any]) -> None:
         except patterns.BadPattern as error:
             told = f"Invalid filter pattern definition: {error}."
             raise ServiceError("InvalidParameterValueException", told) from error
-    destination = request.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
-    if destination:
-        events.check_target(destination)
-    for name in _OF_STREAMS if kind == "sqs" else _OF_QUEUES:
-        if request.get(name) not in (None, {}):
-            told = f"Unsupported {name} parameter for given event source mapping type."
-            raise ServiceError("InvalidParameterValueException", told)
-    if request.get("StartingPosition") == "AT_TIMESTAMP":
-        # StartingPosition: "AT_TIMESTAMP is supported only for Amazon Kinesis streams, Amazon DocumentDB, Amazon MSK,
-        # and self-managed Apache Kafka."
-        told = "Unsupported starting position for given event source type."
+
+
+def _check_numbers(request: dict[str, Any]) -> None:
+    age_s = request.get("MaximumRecordAgeInSeconds", -1)
+    if -1 < age_s < _AGE_MIN_S:
+        # "values less than 60 and greater than -1 fall within the parameter's absolute range, they are not allowed".
+        told = f"MaximumRecordAgeInSeconds must be -1, or from {_AGE_MIN_S} to 604800."
+        raise ServiceError("InvalidParameterValueException", told)
+    pollers = request.get("ProvisionedPollerConfig", {})
+    if pollers and request.get("ScalingConfig"):
+        # "Provisioned mode": "You cannot use provisioned mode … with the maximum concurrency setting".
+        told = "ProvisionedPollerConfig and ScalingConfig cannot both be set."
+        raise ServiceError("InvalidParameterValueException", told)
+    if pollers.get("MinimumPollers", 0) > pollers.get("MaximumPollers", _POLLERS_MAX):
+        told = "MinimumPollers must not be greater than MaximumPollers."
         raise ServiceError("InvalidParameterValueException", told)
 
 
-def _check_batch(kind: str, settings: dict[str, Any], *, fifo: bool) -> None:
+def _check_batch(settings: dict[str, Any], *, queue: bool, fifo: bool) -> None:
     size, window_s = settings["BatchSize"], settings.get("MaximumBatchingWindowInSeconds", 0)
-    most = 10 if fifo else _BATCH_MAX[kind]
+    most = _BATCH_FIFO_MAX if fifo else _BATCH_MAX
     if fifo and window_s:
         raise ServiceError("InvalidParameterValueException", "Batching window is not supported for FIFO queues")
     if size > most:
         raise ServiceError("InvalidParameterValueException", f"Batch size {size} is larger than the {most} that this source allows.")  # fmt: skip  # noqa: E501
-    if kind == "sqs" and size > 10 and not window_s:
+    if queue and size > _BATCH_UNGATHERED_MAX and not window_s:
         raise ServiceError("InvalidParameterValueException", "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")  # fmt: skip  # noqa: E501
 
 
 def _stored(value: Any) -> Any:
     return value.timestamp() if hasattr(value, "timestamp") else value
-
-
-def _described(mapping: Mapping, status: str = "") -> dict[str, Any]:
-    defaults: dict[str, Any] = {"MaximumBatchingWindowInSeconds": 0, "FunctionResponseTypes": []}
-    if _kind(mapping.source_arn) != "sqs":
-        defaults |= {
-            "ParallelizationFactor": 1, "MaximumRecordAgeInSeconds": -1, "MaximumRetryAttempts": -1,
-            "BisectBatchOnFunctionError": False, "DestinationConfig": {"OnFailure": {}}, "TumblingWindowInSeconds": 0,
-            "LastProcessingResult": "No records processed",
-        }  # fmt: skip
-    return {
-        **defaults,
-        **mapping.settings,
-        "UUID": mapping.id,
-        "EventSourceArn": mapping.source_arn,
-        "EventSourceMappingArn": mapping.arn,
-        "FunctionArn": mapping.function_arn,
-        "LastModified": mapping.modified_ms / 1000,
-        "State": status or ("Enabled" if mapping.enabled else "Disabled"),
-        "StateTransitionReason": "USER_INITIATED" if _kind(mapping.source_arn) == "sqs" else "User action",
-    }

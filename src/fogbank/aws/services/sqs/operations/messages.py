@@ -6,8 +6,10 @@ import hashlib
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.protocol import lineage
 from fogbank.aws.service import Call, Later, Operations, ServiceError
 from fogbank.aws.services.sqs import attempts, attributes, message, state
+from fogbank.kernel.telemetry import amzn_trace
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 _BATCH_MAX = 10
 _DEDUPLICATION_MS = 300_000  # Developer Guide, "Exactly-once processing": the five-minute interval.
 _VISIBILITY_MAX_S = 43_200
+_TRACE_HEADER_MAX = 1024  # Far longer than any that AWS's own makes.
 _NUMBER_MAX = 1 << 63  # What a key of the store can hold.
 _LIMITS = {
     "MaxNumberOfMessages": (1, 10, "Must be between 1 and 10"),
@@ -58,12 +61,11 @@ class Messages(Operations):
         answer: dict[str, Any] = {"MD5OfMessageBody": message.md5_of(body)}
         if own:
             answer["MD5OfMessageAttributes"] = message.md5_of_attributes(own)
-        system = {}
-        given = request.get("MessageSystemAttributes")
+        given = request.get("MessageSystemAttributes", {})
         if given:
             message.check_system_attributes(given)
             answer["MD5OfMessageSystemAttributes"] = message.md5_of_attributes(given)
-            system = {name: value["StringValue"] for name, value in given.items()}
+        system = {**_traced(call), **{name: value["StringValue"] for name, value in given.items()}}
         system["SenderId"] = call.sender
         group = request.get("MessageGroupId", "")
         if group:
@@ -83,7 +85,7 @@ class Messages(Operations):
             state.SENT.put(tx, queue.id, scope, system["MessageDeduplicationId"], row=kept)
         elif group:
             system["MessageGroupId"] = group
-        notes: dict[str, Any] = {"system": system, "trace": call.trace_id}
+        notes: dict[str, Any] = {"system": system, "trace": call.trace_id, **_way(call)}
         if own:
             notes["attributes"] = own
         made = queues.Message(
@@ -166,6 +168,18 @@ class Messages(Operations):
         queue, entries = state.find(tx, call, request["QueueUrl"]), request["Entries"]
         _check_entries("ChangeMessageVisibility", entries)
         return _each(entries, lambda entry: _change_visibility(tx, call, queue, entry))
+
+
+def _traced(call: Call) -> dict[str, str]:
+    """Developer Guide, "Tracing Amazon SQS queues using AWS X-Ray": the header of a request goes with its messages."""
+    header = call.trace_header
+    return {"AWSTraceHeader": header} if amzn_trace(header) and len(header) <= _TRACE_HEADER_MAX else {}
+
+
+def _way(call: Call) -> dict[str, str]:
+    """The lineage, also where a sender's own attribute hides it."""
+    way = lineage.of(call.trace_header)
+    return {"lineage": way} if way else {}
 
 
 def _shown(lent: list[tuple[queues.Message, str]], request: dict[str, Any]) -> dict[str, Any]:
