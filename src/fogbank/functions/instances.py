@@ -79,6 +79,11 @@ class Instance:
         await frames.open(end)
         return frames
 
+    async def open_pipes(self, read_end: int, write_end: int) -> None:
+        """Speak to it in frames over these."""
+        frames = self.channel = Frames(self)
+        await frames.open_pipes(read_end, write_end)
+
     # -- what the channel tells --
 
     def lost(self) -> None:

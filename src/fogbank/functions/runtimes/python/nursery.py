@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
-_SOCKET_BYTES = 1024 * 1024
 
 
 class Child(Protocol):
@@ -127,15 +126,13 @@ class PythonRuntime:
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         """Have an instance born. `log_end` is the pipe it writes to, closed here."""
-        ours, theirs = socket.socketpair()
+        (come, ours_to_write), (ours_to_read, go) = os.pipe(), os.pipe()
         try:
-            for end in (ours, theirs):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
-            await self._order(version, instance, environment, [theirs.fileno(), log_end])
-            await instance.open(ours)
+            await instance.open_pipes(ours_to_read, ours_to_write)
+            await self._order(version, instance, environment, [come, go, log_end])
         finally:
-            theirs.close()
-            os.close(log_end)
+            for end in (come, go, log_end):
+                os.close(end)
 
     async def _order(self, version: Version, instance: Instance, environment: dict[str, str], fds: list[int]) -> None:
         family = self._families.setdefault(version.id, _Family())

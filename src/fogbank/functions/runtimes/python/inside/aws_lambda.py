@@ -1,7 +1,7 @@
 """One Lambda function, from its initialisation to its last event, as AWS's own runtime runs it.
 
 Lambda Developer Guide, "Building Lambda functions with Python". Frames both ways: four bytes of length, then the body.
-To here: a line of JSON (the event's facts), then the event. From here: one letter (I: initialised, R: reply, X: error),
+To here: six fields (the event's facts), then the event. From here: one letter (I: initialised, R: reply, X: error),
 four bytes (peak memory in KB), then the reply, the error document, or for I the process id and
 the milliseconds that init took.
 """
@@ -55,8 +55,8 @@ _NEVER_REPLACED = set(sys.builtin_module_names) | {
 
 def live(order, fds):
     """The whole life of the process that a zygote has just forked for a new version (`order` says which)."""
-    events, log = socket.socket(fileno=fds[0]), fds[1]
-    template = socket.socket(fileno=fds[2]) if len(fds) > 2 else None
+    events, log = _Events(fds[0], fds[1]), fds[2]
+    template = socket.socket(fileno=fds[3]) if len(fds) > 3 else None
     _become(order, log)
     known = _open_files()
     draws = Draws()
@@ -93,10 +93,10 @@ def _stay_behind_as_template(order, handler, events, log, template, init_ms):
 
     def give_birth(newer, fds):
         os.setsid()
-        _point_output_at(fds[1])
+        _point_output_at(fds[2])
         began = time.monotonic()
         _wake({**order, **newer})
-        serve(handler, socket.socket(fileno=fds[0]), (time.monotonic() - began) * 1000, order)
+        serve(handler, _Events(fds[0], fds[1]), (time.monotonic() - began) * 1000, order)
 
     _zygote.Zygote(template, give_birth).serve()
 
@@ -485,11 +485,30 @@ def _set_up_logging():
 # -- frames --
 
 
+class _Events:
+    """The pipe that events come by, and the one that replies go by: a socket pair costs half as much again."""
+
+    def __init__(self, come, go):
+        self._come, self._go = come, go
+
+    def read(self, size):
+        return os.read(self._come, size)
+
+    def write(self, data):
+        sent = os.write(self._go, data)
+        while sent < len(data):
+            sent += os.write(self._go, memoryview(data)[sent:])
+
+    def close(self):
+        os.close(self._come)
+        os.close(self._go)
+
+
 def _say(events, kind, body):
     """A frame: its kind, whether lines wait in the log's pipe, the peak of memory in KB, and the body."""
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     size = _HEAD.size - _LENGTH.size + len(body)
-    events.sendall(_HEAD.pack(size, kind, _lines_wait(), peak_kb) + body)
+    events.write(_HEAD.pack(size, kind, _lines_wait(), peak_kb) + body)
 
 
 def _lines_wait():
@@ -501,7 +520,7 @@ def _lines_wait():
 
 def _read_frame(events):
     """The next frame, in one read where it is small: no other follows before this one is answered."""
-    data = events.recv(65536)
+    data = events.read(65536)
     if 0 < len(data) < _LENGTH.size:
         data += _read_exactly(events, _LENGTH.size - len(data)) or b""
     if len(data) < _LENGTH.size:
@@ -514,12 +533,12 @@ def _read_frame(events):
 
 
 def _read_exactly(events, size):
-    first = events.recv(size)
+    first = events.read(size)
     if len(first) == size:
         return first
     pieces, have = [first], len(first)
     while have < size:
-        piece = events.recv(min(size - have, 1048576)) if pieces[-1] else b""
+        piece = events.read(min(size - have, 1048576)) if pieces[-1] else b""
         if not piece:
             return None
         pieces.append(piece)

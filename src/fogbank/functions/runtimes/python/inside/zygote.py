@@ -4,8 +4,8 @@ A zygote has loaded what most functions load, and forks an instance on each orde
 initialises the function and then, if its state survives a fork, stays behind as a *template*: a zygote of that one
 version, whose forks are initialised at birth.
 
-An order is one message on the control socket: JSON, and the file descriptors [event socket, log pipe] or, to found a
-template too, [event socket, log pipe, control socket of the template]. Answers are JSON lines: {"born": …} with the
+An order is one message on the control socket: JSON, and the file descriptors [pipe of events, pipe of replies, log pipe]
+or, to found a template too, the control socket of that behind them. Answers are JSON lines: {"born": …} with the
 order's number and the process id, {"ended": pid, "status": wait status}.
 """
 
