@@ -3,9 +3,11 @@
 import shutil
 import sys
 
-from bench import functions, http, start, storage
+from bench import crowds, functions, http, start, storage
 
-BENCHES = {"http": http.main, "functions": functions.main, "storage": storage.main, "start": start.main}
+BENCHES = {
+    "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main, "start": start.main,
+}  # fmt: skip
 
 if __name__ == "__main__":
     if shutil.which("wrk") is None:

@@ -1,0 +1,102 @@
+"""Many instances at once: what idle ones hold, how a burst from zero compares with a warm one, how soon Node is there.
+
+Run: .venv/bin/python -m bench.crowds
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.measuring import show
+from tests.support.workshop import Workshop
+
+if TYPE_CHECKING:
+    from fogbank.functions.model import Version
+
+_IDLE, _BURST, _ROUNDS, _NODES = 200, 500, 3, 12
+_HANDLER = "def handler(event, context):\n    return event\n"
+_WITH_SDK = f"import boto3\nTABLE = boto3.resource('dynamodb', region_name='us-east-1').Table('items')\n{_HANDLER}"
+_NODE = "exports.handler = async (event) => event;\n"
+
+
+def _held_mb(pid: int) -> float:
+    """Proportional set size: what is shared counts for each who shares it."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+async def _idle_mb(workshop: Workshop) -> float:
+    version = workshop.function(_WITH_SDK)
+    await workshop.engine.prepare(version, _IDLE)
+    pids = [fact["pid"] for fact in workshop.engine.status() if fact["state"] == "idle"]
+    held = sum(_held_mb(pid) for pid in pids)
+    await workshop.engine.retire(version.id)
+    return held * _IDLE / len(pids)
+
+
+async def _burst_s(workshop: Workshop, version: Version) -> float:
+    began = time.perf_counter()
+    outcomes = await asyncio.gather(*(workshop.ask(version, 1) for _ in range(_BURST)))
+    assert all(outcome.error is None for outcome in outcomes)
+    return time.perf_counter() - began
+
+
+async def _bursts(workshop: Workshop) -> tuple[float, float]:
+    """Medians, from zero and warm, in turns."""
+    cold, warm = [], []
+    for _ in range(_ROUNDS):
+        version = workshop.function(_HANDLER)
+        cold.append(await _burst_s(workshop, version))
+        warm.append(await _burst_s(workshop, version))
+        await workshop.engine.retire(version.id)
+    return statistics.median(cold), statistics.median(warm)
+
+
+async def _node_ms(workshop: Workshop) -> float:
+    """From nothing to an answer, of a process that was waiting."""
+    await workshop.ask(workshop.function(_NODE, runtime="nodejs20.x"), 1)
+    took = []
+    for _ in range(_NODES):
+        await asyncio.sleep(0.5)  # The pool fills up again.
+        version = workshop.function(_NODE, runtime="nodejs20.x")
+        began = time.perf_counter()
+        outcome = await workshop.ask(version, 1)
+        took.append((time.perf_counter() - began) * 1000)
+        assert outcome.cold and outcome.error is None, outcome.payload
+        await workshop.engine.retire(version.id)
+    return statistics.median(took)
+
+
+async def _measure(workshop: Workshop) -> list[tuple[str, str, str]]:
+    await workshop.ask(workshop.function(_WITH_SDK), 1)  # The zygote starts.
+    cold_s, warm_s = await _bursts(workshop)
+    node: Any = await _node_ms(workshop)
+    held_mb = await _idle_mb(workshop)
+    return [
+        (f"burst of {_BURST} from zero", f"{cold_s * 1000:.0f} ms", f"warm: {warm_s * 1000:.0f} ms"),
+        ("  as a part of the same warm", f"{cold_s / warm_s:.1f}", "goal: under 3"),
+        ("Node, claimed from the pool, p50", f"{node:.1f} ms", "goal: under 25 ms"),
+        (f"{_IDLE} idle instances with a boto3 resource", f"{held_mb:.0f} MB", "goal: under 600 MB"),
+    ]
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        workshop = Workshop(Path(folder), Path(tempfile.gettempdir()) / "fogbank-bench-cache")
+        try:
+            rows = workshop.run(_measure(workshop))
+        finally:
+            workshop.close()
+    show("Many instances", rows)
+
+
+if __name__ == "__main__":
+    main()
