@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import inline
 from fogbank.aws.stacks.resource import unless_gone
 
@@ -265,7 +266,11 @@ async def _provision(
     count = (wanted.get(member) or {}).get("ProvisionedConcurrentExecutions")
     where = {"FunctionName": name, "Qualifier": qualifier}
     if count is not None:
-        await ask("lambda", "PutProvisionedConcurrencyConfig", ProvisionedConcurrentExecutions=int(count), **where)
+        made = await ask(
+            "lambda", "PutProvisionedConcurrencyConfig", ProvisionedConcurrentExecutions=int(count), **where
+        )
+        if made["Status"] == "FAILED":
+            raise ServiceError("InvalidRequest", made["StatusReason"])
     elif before and before.get("ProvisionedConcurrencyConfig"):
         await ask("lambda", "DeleteProvisionedConcurrencyConfig", **where)
 
