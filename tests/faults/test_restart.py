@@ -130,3 +130,31 @@ def test_a_deploy_that_was_under_way_is_rolled_back_and_can_be_made_again(progra
     del resources["A"]
     stacks.create_stack(StackName="app", TemplateBody=json.dumps({"Resources": resources}))
     eventually(lambda: status() == "CREATE_COMPLETE")
+
+
+def test_a_stream_is_read_on_where_it_was_and_only_the_batch_in_work_comes_twice(program: Fogbank) -> None:
+    table = program.client("dynamodb")
+    stream = table.create_table(
+        TableName="items", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    )["TableDescription"]["LatestStreamArn"]  # fmt: skip
+    functions = program.client("lambda")
+    source = "import time\ndef handler(event, context):\n"
+    source += "    [one] = [record['dynamodb']['Keys']['id']['S'] for record in event['Records']]\n"
+    source += "    print('began', one)\n    time.sleep(4 if one == 'slow' else 0)\n    print('ended', one)\n"
+    deploy(functions, "reader", source, Timeout=60)
+    functions.create_event_source_mapping(
+        FunctionName="reader", EventSourceArn=stream, StartingPosition="TRIM_HORIZON", BatchSize=1
+    )
+    for name in ("first", "slow", "last"):
+        table.put_item(TableName="items", Item={"id": {"S": name}})
+
+    def written() -> str:
+        return str(program.run("logs", "reader", ok=None).stdout)
+
+    eventually(lambda: "began slow" in written())
+    kill_and_start(program)
+    eventually(lambda: "ended last" in written())
+    lines = [line for name in ("first", "slow", "last") for line in (f"began {name}", f"ended {name}")]
+    assert [written().count(line) for line in lines] == [1, 1, 2, 1, 1, 1]

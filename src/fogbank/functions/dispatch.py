@@ -78,7 +78,7 @@ class InstanceEngine:
         self._clock, self._telemetry, self._log_sink, self._ids = clock, telemetry, log_sink, ids
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
-        self.init_s = _INIT_S
+        self.init_s, self.idle_s = _INIT_S, _IDLE_S
         self._runtimes = Runtimes(
             {
                 "python": PythonRuntime(cache_dir, telemetry),
@@ -392,15 +392,18 @@ class InstanceEngine:
     # -- idle ones --
 
     async def _reap(self) -> None:
-        """Let go of instances that nobody needed for a while, but for the provisioned ones."""
         while True:
             await asyncio.sleep(_REAP_EVERY_S)
-            now_s = time.perf_counter()
-            for pool in list(self._pools.values()):
-                spare = len(pool.all) - pool.provisioned
-                for instance in [i for i in pool.idle if now_s - i.idle_since_s > _IDLE_S][: max(spare, 0)]:
-                    pool.idle.remove(instance)
-                    instance.kill()
+            self.reap()
+
+    def reap(self) -> None:
+        """Let go of instances that nobody needed for a while, but for the provisioned ones."""
+        now_s = time.perf_counter()
+        for pool in list(self._pools.values()):
+            spare = len(pool.all) - pool.provisioned
+            for instance in [i for i in pool.idle if now_s - i.idle_since_s > self.idle_s][: max(spare, 0)]:
+                pool.idle.remove(instance)
+                instance.kill()
 
 
 def _first(waiting: deque[_Waiting]) -> _Waiting | None:

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from fogbank.aws.protocol import edge
-from fogbank.aws.services.lambda_.calling import Caller, Target
+from fogbank.aws.services.lambda_.admission import Target
+from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.state import by_arn
 from fogbank.functions.model import Invocation
 

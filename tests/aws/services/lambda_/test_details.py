@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fogbank.aws.services.lambda_ import calling
+from fogbank.aws.services.lambda_ import admission
 from tests.support.cloud import Cloud
 from tests.support.code import ROLE, call, deploy, zipped
 from tests.support.refusals import refused
@@ -131,7 +131,7 @@ def test_an_event_that_no_instance_was_free_for_in_time_goes_where_failures_go(
     functions.put_function_event_invoke_config(
         FunctionName="f", MaximumEventAgeInSeconds=60, DestinationConfig={"OnFailure": {"Destination": f"{SQS}lost"}}
     )
-    monkeypatch.setattr(calling, "ACCOUNT_CONCURRENCY", 0)
+    monkeypatch.setattr(admission, "ACCOUNT_CONCURRENCY", 0)
     functions.invoke(FunctionName="f", InvocationType="Event", Payload=b'{"n": 7}')
 
     def taken(name: str) -> Any:

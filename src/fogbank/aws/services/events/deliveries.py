@@ -37,10 +37,13 @@ _FINAL = {
 
 
 def put(
-    tx: Tx, event_id: str, place: dict[str, str], target: dict[str, Any], event: str, body: str, now_ms: int
-) -> None:
-    """From here on it is not lost. `place` is the rule's: its account, region and ARN. Each firing begins a trace."""
-    notes = {"place": place, "target": target, "event": event, "attempt": 1, "trace": event_id.replace("-", "")}
+    tx: Tx, event_id: str, place: dict[str, str], target: dict[str, Any], event: str, body: str, now_ms: int,
+    *, trace: str = "",
+) -> None:  # fmt: skip
+    """From here on it is not lost. `place` is the rule's: its account, region and ARN. What belongs to no `trace`
+    begins one."""
+    trace = trace or event_id.replace("-", "")
+    notes = {"place": place, "target": target, "event": event, "attempt": 1, "trace": trace}
     queues.send(tx, _QUEUE, Message(event_id, body, due_ms=now_ms, sent_ms=now_ms, notes=notes))
 
 

@@ -6,14 +6,13 @@ What a name leads to is made of its rows once and recalled until one of them is 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.protocol import lineage as ways
-from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
+from fogbank.aws.services.lambda_.admission import Admission, Target, config_name, throttled
 from fogbank.functions.engine import Throttled
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -23,16 +22,7 @@ if TYPE_CHECKING:
     from fogbank.aws.service import House
     from fogbank.kernel.store import Recaller, Tx
 
-ACCOUNT_CONCURRENCY = 1000  # Lambda quotas: concurrent executions, the default.
 _KEPT_MAX = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    version: Version
-    function: state.Function
-    published: state.Published
-    arn: str  # As invoked, with the qualifier where one was given.
 
 
 class Caller:
@@ -41,8 +31,7 @@ class Caller:
     def __init__(self, house: House) -> None:
         self._house = house
         self._versions: dict[str, Version] = {}
-        self._running: dict[str, int] = {}  # By function id: all versions share a reserved limit.
-        self._running_all = 0
+        self._admission = house.share(Admission)
         self._chance = random.Random()
 
     def forget(self, version_id: str) -> None:
@@ -75,7 +64,11 @@ class Caller:
         return self._target(tx, function, who, state.published(tx, function, who)), others
 
     def _target(self, tx: Tx, function: state.Function, who: state.Named, one: state.Published) -> Target:
-        return Target(self.version(tx, function, one), function, one, who.arn)
+        reserved_all = state.RESERVED.get(tx, function.account, function.region) or 0
+        provisioned = ""
+        if who.qualifier and state.PROVISIONED.get(tx, function.id, who.qualifier) is not None:
+            provisioned = config_name(function, who.qualifier)
+        return Target(self.version(tx, function, one), function, one, who.arn, reserved_all, provisioned)
 
     def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
         key = state.version_id(function, one)
@@ -105,43 +98,29 @@ class Caller:
 
     def begin(self, target: Target, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:
         """As `run`, if there is room and an instance is idle; False, and nothing done, if not."""
-        function = target.function
-        if self._is_full(function) or not self._house.engine.begin(
-            target.version, invocation, partial(self._ended, function, done)
+        admission = self._admission
+        if admission.is_full(target) or not self._house.engine.begin(
+            target.version, invocation, partial(self._ended, target, done)
         ):
             return False
-        self._count(function, 1)
+        admission.enter(target)
         return True
 
-    def _ended(self, function: state.Function, done: Callable[[Outcome], None], outcome: Outcome) -> None:
-        self._count(function, -1)
+    def _ended(self, target: Target, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        self._admission.leave(target)
         done(outcome)
 
     async def run(self, target: Target, invocation: Invocation) -> Outcome:
         """Raises TooManyRequestsException where a limit is reached."""
-        function = target.function
-        if self._is_full(function):
-            raise throttled(function.reserved)
-        self._count(function, 1)
+        if self._admission.is_full(target):
+            raise throttled(target)
+        self._admission.enter(target)
         try:
             return await self._house.engine.invoke(target.version, invocation)
         except Throttled as error:
-            raise throttled(function.reserved) from error
+            raise throttled(target) from error
         finally:
-            self._count(function, -1)
-
-    def _is_full(self, function: state.Function) -> bool:
-        if function.reserved is not None:
-            return self._running.get(function.id, 0) >= function.reserved
-        return self._running_all >= ACCOUNT_CONCURRENCY
-
-    def _count(self, function: state.Function, change: int) -> None:
-        self._running_all += change
-        left = self._running.get(function.id, 0) + change
-        if left:
-            self._running[function.id] = left
-        else:
-            self._running.pop(function.id, None)
+            self._admission.leave(target)
 
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
@@ -156,11 +135,3 @@ class Caller:
             request_id, payload, function_arn=target.arn, trace_header=trace, client_context=client_context, tail=tail
         )
         return target, await self.run(target, invocation)
-
-
-def throttled(reserved: int | None) -> ServiceError:
-    reason = "ConcurrentInvocationLimitExceeded"
-    if reserved is not None:
-        reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
-    fields: dict[str, Any] = {"Reason": reason, "Type": "User"}
-    return ServiceError("TooManyRequestsException", "Rate Exceeded.", status=429, fields=fields)

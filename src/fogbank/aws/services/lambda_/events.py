@@ -74,6 +74,13 @@ def _config(tx: Tx, function_id: str, who: state.Named) -> EventConfig:
     return CONFIGS.get(tx, function_id, config_key(who)) or EventConfig(0)
 
 
+def forget(tx: Tx, function_id: str) -> None:
+    """The function is gone, and what was queued for it."""
+    CONFIGS.clear(tx, function_id)
+    WAITING.delete(tx, function_id)
+    queues.drop(tx, _queue(function_id))
+
+
 def _queue(function_id: str) -> str:
     return f"lambda:{function_id}"
 

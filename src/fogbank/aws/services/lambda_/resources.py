@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import inline
 from fogbank.aws.stacks.resource import unless_gone
 
@@ -142,7 +144,7 @@ class EventSourceMapping:
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
         fixed = ("EventSourceArn", "StartingPosition", "StartingPositionTimestamp")
-        unset: dict[str, Any] = {"FilterCriteria": {}, "FunctionResponseTypes": []}
+        unset = {member: value for member, value in _MAPPING_DEFAULTS.items() if member in old}
         given = unset | {member: value for member, value in _mapping(wanted).items() if member not in fixed}
         await ask("lambda", "UpdateEventSourceMapping", UUID=physical_id, **given)
 
@@ -264,7 +266,11 @@ async def _provision(
     count = (wanted.get(member) or {}).get("ProvisionedConcurrentExecutions")
     where = {"FunctionName": name, "Qualifier": qualifier}
     if count is not None:
-        await ask("lambda", "PutProvisionedConcurrencyConfig", ProvisionedConcurrentExecutions=int(count), **where)
+        made = await ask(
+            "lambda", "PutProvisionedConcurrencyConfig", ProvisionedConcurrentExecutions=int(count), **where
+        )
+        if made["Status"] == "FAILED":
+            raise ServiceError("InvalidRequest", made["StatusReason"])
     elif before and before.get("ProvisionedConcurrencyConfig"):
         await ask("lambda", "DeleteProvisionedConcurrencyConfig", **where)
 
@@ -281,15 +287,31 @@ def _alias_settings(wanted: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# What a property that has left the template goes back to.
+_MAPPING_DEFAULTS: dict[str, Any] = {
+    "FilterCriteria": {}, "FunctionResponseTypes": [], "ScalingConfig": {}, "ProvisionedPollerConfig": {},
+    "DestinationConfig": {}, "MaximumBatchingWindowInSeconds": 0, "ParallelizationFactor": 1,
+    "MaximumRecordAgeInSeconds": -1, "MaximumRetryAttempts": -1, "TumblingWindowInSeconds": 0,
+    "BisectBatchOnFunctionError": False, "Enabled": True,
+}  # fmt: skip
+
+
 def _mapping(wanted: dict[str, Any]) -> dict[str, Any]:
     """Numbers and booleans may stand as text in a template."""
     numbers = ("BatchSize", "MaximumBatchingWindowInSeconds", "ParallelizationFactor", "MaximumRecordAgeInSeconds",
                "MaximumRetryAttempts", "TumblingWindowInSeconds")  # fmt: skip
     given = {member: value for member, value in wanted.items() if member != "Tags"}
     given.update({member: int(given[member]) for member in numbers if member in given})
+    for member in ("ScalingConfig", "ProvisionedPollerConfig"):
+        if member in given:
+            given[member] = {
+                name: value if name == "PollerGroupName" else int(value) for name, value in given[member].items()
+            }
     for member in ("Enabled", "BisectBatchOnFunctionError"):
         if member in given:
             given[member] = str(given[member]).lower() == "true"
+    if "StartingPositionTimestamp" in given:
+        given["StartingPositionTimestamp"] = datetime.fromtimestamp(float(given["StartingPositionTimestamp"]), UTC)
     return given
 
 

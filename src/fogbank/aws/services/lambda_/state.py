@@ -40,7 +40,6 @@ class Published:
     revision: str  # New with every change.
     modified_ms: int
     description: str = ""
-    provisioned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,11 @@ class Function:
     def arn(self) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
 
+    @property
+    def place(self) -> str:
+        """Account and region, which have a limit together."""
+        return f"{self.account}/{self.region}"
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:
@@ -67,7 +71,6 @@ class Alias:
     description: str
     revision: str
     weights: dict[str, float] = field(default_factory=dict)  # Of other versions; the rest goes to `version`.
-    provisioned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,16 @@ class Url:
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioned:
+    """How many instances are to be initialised for a version or an alias."""
+
+    count: int
+    status: str  # "IN_PROGRESS", "READY" or "FAILED".
+    modified_ms: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Who may call a function (or one version or alias of it)."""
 
@@ -96,6 +109,8 @@ VERSIONS = Records(Published, "lambda", "version")  # (function id, number)
 ALIASES = Records(Alias, "lambda", "alias")  # (function id, name)
 URLS = Records(Url, "lambda", "url")  # (id,)
 URL_IDS = Records(str, "lambda", "url-of")  # (function id, qualifier or ""): the function's URL there
+PROVISIONED = Records(Provisioned, "lambda", "provisioned")  # (function id, qualifier)
+RESERVED = Records(int, "lambda", "reserved")  # (account, region): the sum for all functions there
 POLICIES = Records(Policy, "lambda", "policy")  # (function id, qualifier or "")
 
 

@@ -17,7 +17,8 @@ import orjson
 from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import permissions, state
-from fogbank.aws.services.lambda_.calling import Caller, Target
+from fogbank.aws.services.lambda_.admission import Target
+from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.state import URLS, Url
 from fogbank.functions.model import Invocation
 from fogbank.kernel.gateway.messages import Request, Response, Route

@@ -6,35 +6,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import paging, settings, state
-from fogbank.aws.services.lambda_.calling import ACCOUNT_CONCURRENCY, Caller
-from fogbank.functions.engine import InitFailed
+from fogbank.aws.services.lambda_ import paging, provisioned, settings, state
+from fogbank.aws.services.lambda_.admission import ACCOUNT_CONCURRENCY, UNRESERVED_MIN
+from fogbank.aws.services.lambda_.state import RESERVED, Provisioned
 
 if TYPE_CHECKING:
-    from fogbank.functions.model import Version
     from fogbank.kernel.store import Tx
-
-_UNRESERVED_MIN = 100  # Lambda quotas: what reserved concurrency must leave to all others.
 
 
 class Concurrency(Operations):
     service: ClassVar = "lambda"
 
     def backgrounds(self) -> list[Background]:
-        return [Background("lambda: keep provisioned instances", self._keep_provisioned)]
+        return [Background("lambda: keep provisioned instances", self.house.share(provisioned.Keeper).run)]
 
     def put_function_concurrency(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
         wanted = request["ReservedConcurrentExecutions"]
-        every = state.FUNCTIONS.all(tx, call.account, call.region)
-        others = sum(one.reserved or 0 for one in every if one.id != function.id)
-        if ACCOUNT_CONCURRENCY - others - wanted < _UNRESERVED_MIN:
+        others = (RESERVED.get(tx, function.account, function.region) or 0) - (function.reserved or 0)
+        if wanted and ACCOUNT_CONCURRENCY - others - wanted < UNRESERVED_MIN:
             raise ServiceError(
                 "InvalidParameterValueException",
                 "Specified ReservedConcurrentExecutions for function decreases account's "
-                f"UnreservedConcurrentExecution below its minimum value of [{_UNRESERVED_MIN}].",
+                f"UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MIN}].",
             )
-        state.put(tx, replace(function, reserved=wanted))
+        promised = sum(row.count for _, row in provisioned.every(tx, function))
+        if wanted < promised:
+            raise ServiceError(
+                "InvalidParameterValueException",
+                f"ReservedConcurrentExecutions {wanted} should not be lower than function's total provisioned "
+                f"concurrency [{promised}].",
+            )
+        _reserve(tx, function, wanted)
         return {"ReservedConcurrentExecutions": wanted}
 
     def get_function_concurrency(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -42,12 +45,11 @@ class Concurrency(Operations):
         return {} if reserved is None else {"ReservedConcurrentExecutions": reserved}
 
     def delete_function_concurrency(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        function = state.find(tx, state.named(call, request["FunctionName"]))
-        state.put(tx, replace(function, reserved=None))
+        _reserve(tx, state.find(tx, state.named(call, request["FunctionName"])), None)
 
     def get_account_settings(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         every = state.FUNCTIONS.all(tx, call.account, call.region)
-        reserved = sum(function.reserved or 0 for function in every)
+        reserved = RESERVED.get(tx, call.account, call.region) or 0
         return {
             "AccountLimit": {
                 "TotalCodeSize": 80_530_636_800,
@@ -65,122 +67,51 @@ class Concurrency(Operations):
     # -- provisioned --
 
     async def put_provisioned_concurrency_config(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        """Answers when the instances are initialised: sooner than AWS, never before it is true."""
-        who, wanted = self._named(call, request), request["ProvisionedConcurrentExecutions"]
-        version = await self.house.store.transact(self._set_provisioned, who, wanted)
-        try:
-            await self.house.engine.prepare(version, wanted)
-        except InitFailed as error:
-            await self.house.store.transact(self._set_provisioned, who, 0)
-            raise ServiceError(
-                "InvalidParameterValueException", f"FUNCTION_ERROR_INIT_FAILURE: {error.document.decode()}"
-            ) from error
-        return _shown(wanted, call.now_ms)
-
-    def _set_provisioned(self, tx: Tx, who: state.Named, count: int) -> Version:
-        function = state.find(tx, who)
-        one = state.published(tx, function, who)
-        if one.version == state.LATEST:
-            raise ServiceError(
-                "InvalidParameterValueException",
-                "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
-            )
-        if count:
-            _check_provisioned(tx, function, who, one, count)
-        if who.qualifier.isdigit():
-            state.VERSIONS.put(tx, function.id, int(who.qualifier), row=replace(one, provisioned=count))
-        else:
-            alias = state.alias(tx, function, who.qualifier)
-            state.ALIASES.put(tx, function.id, alias.name, row=replace(alias, provisioned=count))
-        return self.house.share(Caller).version(tx, function, one)
+        """Answers when the instances are initialised, or one has failed to be: sooner than AWS, never before it is
+        true."""
+        who = self._named(call, request)
+        wanted = request["ProvisionedConcurrentExecutions"]
+        await self.house.store.transact(provisioned.put, who, wanted, call.now_ms)
+        await self.house.share(provisioned.Keeper).keep(who)
+        return _shown(await self.house.store.transact(provisioned.get, who))
 
     def get_provisioned_concurrency_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        who = self._named(call, request)
-        function = state.find(tx, who)
-        count = _provisioned(tx, function, who)
-        if not count:
-            raise ServiceError(
-                "ProvisionedConcurrencyConfigNotFoundException",
-                "No Provisioned Concurrency Config found for this function",
-                status=404,
-            )
-        return _shown(count, function.latest.modified_ms)
+        return _shown(provisioned.get(tx, self._named(call, request)))
 
-    async def delete_provisioned_concurrency_config(self, call: Call, request: dict[str, Any]) -> None:
-        version = await self.house.store.transact(self._set_provisioned, self._named(call, request), 0)
-        await self.house.engine.prepare(version, 0)
+    def delete_provisioned_concurrency_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
+        who = self._named(call, request)
+        provisioned.delete(tx, state.find(tx, who).id, who.qualifier)
 
     def list_provisioned_concurrency_configs(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         function = state.find(tx, state.named(call, request["FunctionName"]))
-        page, more = paging.page(request, _all_provisioned(tx, function), lambda found: found[0])
-        rows = [
-            {"FunctionArn": f"{function.arn}:{name}", **_shown(count, function.latest.modified_ms)}
-            for name, count, _ in page
-        ]
+        page, more = paging.page(request, provisioned.every(tx, function), lambda found: found[0])
+        rows = [{"FunctionArn": f"{function.arn}:{name}", **_shown(row)} for name, row in page]
         return {"ProvisionedConcurrencyConfigs": rows, **more}
 
     def _named(self, call: Call, request: dict[str, Any]) -> state.Named:
         return state.named(call, request["FunctionName"], request["Qualifier"])
 
-    async def _keep_provisioned(self) -> None:
-        """After a start, and whenever an alias has moved, have what is promised ready."""
-        with self.house.signals.watch("lambda.provisioned") as watch:
-            while True:
-                for version, count in await self.house.store.transact(self._promised):
-                    try:
-                        await self.house.engine.prepare(version, count)
-                    except InitFailed as error:
-                        self.house.telemetry.error(
-                            "provisioned instance failed", function=version.name, error=str(error)
-                        )
-                await watch.wait()
 
-    def _promised(self, tx: Tx) -> list[tuple[Version, int]]:
-        caller = self.house.share(Caller)
-        return [
-            (caller.version(tx, function, one), count)
-            for function in state.FUNCTIONS.all(tx)
-            for _, count, one in _all_provisioned(tx, function)
-        ]
+def _reserve(tx: Tx, function: state.Function, wanted: int | None) -> None:
+    all_of_them = (RESERVED.get(tx, function.account, function.region) or 0) - (function.reserved or 0) + (wanted or 0)
+    RESERVED.put(tx, function.account, function.region, row=all_of_them)
+    state.put(tx, replace(function, reserved=wanted))
 
 
-def _check_provisioned(tx: Tx, function: state.Function, who: state.Named, one: state.Published, count: int) -> None:
-    others = [found for found in _all_provisioned(tx, function) if found[0] != who.qualifier]
-    if any(found[2].version == one.version for found in others):
-        told = "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
-        if who.qualifier.isdigit():
-            told = "Version is pointed by a Provisioned Concurrency alias"
-        raise ServiceError("InvalidParameterValueException", told)
-    alias = None if who.qualifier.isdigit() else state.alias(tx, function, who.qualifier)
-    if alias is not None and alias.weights:
-        told = "Provisioned Concurrency Configs cannot be applied to an alias with a routing configuration."
-        raise ServiceError("InvalidParameterValueException", told)
-    if function.reserved is not None and sum(found[1] for found in others) + count > function.reserved:
-        told = (
-            "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function"
-        )
-        raise ServiceError("InvalidParameterValueException", told)
+def release(tx: Tx, function: state.Function) -> None:
+    """The function is going: what was kept for it is free."""
+    _reserve(tx, function, None)
+    for qualifier, _ in provisioned.every(tx, function):
+        provisioned.delete(tx, function.id, qualifier)
 
 
-def _all_provisioned(tx: Tx, function: state.Function) -> list[tuple[str, int, state.Published]]:
-    who = state.Named(function.account, function.region, function.name)
-    found = [(one.version, one.provisioned, one) for one in state.VERSIONS.all(tx, function.id) if one.provisioned]
-    for alias in state.ALIASES.all(tx, function.id):
-        if alias.provisioned:
-            one = state.published(tx, function, who.at(alias.name))
-            found.append((alias.name, alias.provisioned, one))
-    return found
-
-
-def _provisioned(tx: Tx, function: state.Function, who: state.Named) -> int:
-    return next((count for name, count, _ in _all_provisioned(tx, function) if name == who.qualifier), 0)
-
-
-def _shown(count: int, at_ms: int) -> dict[str, Any]:
+def _shown(row: Provisioned) -> dict[str, Any]:
+    ready = row.count if row.status == provisioned.READY else 0
     return {
-        "RequestedProvisionedConcurrentExecutions": count,
-        "AvailableProvisionedConcurrentExecutions": count,
-        "AllocatedProvisionedConcurrentExecutions": count,
-        "Status": "READY",
-        "LastModified": settings.iso(at_ms),
+        "RequestedProvisionedConcurrentExecutions": row.count,
+        "AvailableProvisionedConcurrentExecutions": ready,
+        "AllocatedProvisionedConcurrentExecutions": ready,
+        "Status": row.status,
+        **({"StatusReason": row.reason} if row.reason else {}),
+        "LastModified": settings.iso(row.modified_ms),
     }

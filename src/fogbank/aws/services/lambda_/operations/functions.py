@@ -7,8 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import bundles, destinations, layers, mappings, settings, state, unserved
+from fogbank.aws.services.lambda_ import (
+    bundles,
+    destinations,
+    events,
+    layers,
+    mappings,
+    provisioned,
+    settings,
+    state,
+    unserved,
+)
 from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.aws.services.lambda_.operations.concurrency import release
 from fogbank.aws.services.lambda_.retirement import Retirement, retire
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
@@ -159,6 +170,8 @@ class Functions(Operations):
         who = state.named(call, request["FunctionName"], request.get("Qualifier"))
         function = state.find(tx, who)
         if not who.qualifier:
+            release(tx, function)
+            events.forget(tx, function.id)
             retire(tx, state.forget(tx, function), call.now_ms)
             mappings.switch(tx, function, there=False)
             return
@@ -176,6 +189,7 @@ class Functions(Operations):
                 status=409,
             )
         state.VERSIONS.delete(tx, function.id, int(one.version))
+        provisioned.delete(tx, function.id, one.version)
         retire(tx, [state.version_id(function, one)], call.now_ms)
 
     def list_tags(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:

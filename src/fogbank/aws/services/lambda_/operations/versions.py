@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import events, paging, settings, state, unserved
+from fogbank.aws.services.lambda_ import events, paging, provisioned, settings, state, unserved
 from fogbank.aws.services.lambda_.operations.functions import publish
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Versions(Operations):
         )
         self._check(tx, function, made)
         state.ALIASES.put(tx, function.id, made.name, row=made)
-        tx.emit("lambda.provisioned")
+        provisioned.renew(tx, function.id, made.name)
         return described(function, made)
 
     def get_alias(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Versions(Operations):
         state.ALIASES.delete(tx, function.id, request["Name"])
         state.POLICIES.delete(tx, function.id, request["Name"])
         events.CONFIGS.delete(tx, function.id, request["Name"])
-        tx.emit("lambda.provisioned")
+        provisioned.delete(tx, function.id, request["Name"])
 
     def _check(self, tx: Tx, function: state.Function, made: state.Alias) -> None:
         who = state.Named(function.account, function.region, function.name)

@@ -1,15 +1,16 @@
-"""Rules that fire by the clock, and their targets."""
+"""Rules that fire by the clock or mean events on a bus, and their targets."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.events import deliveries, expressions, transforms
-from fogbank.kernel.store.records import Records
+from fogbank.aws.services.events import deliveries, expressions, paging, state, transforms
+from fogbank.aws.services.events.operations.entries import compiled
+from fogbank.aws.services.events.state import BUSES, RULES, Bus, Rule
 from fogbank.primitives import schedules
 
 if TYPE_CHECKING:
@@ -18,37 +19,13 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _KIND = "events"
-_BUS = "default"
-_PAGE = 100
 _TARGETS_MAX = 5  # EventBridge quotas: "Targets per rule".
 _NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
-_TAGS_MAX = 50
 _TARGET_NOT_SERVED = (
     "KinesisParameters", "EcsParameters", "BatchParameters", "HttpParameters",
     "RedshiftDataParameters", "AppSyncParameters", "RunCommandParameters",
     "SageMakerPipelineParameters",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    account: str
-    region: str
-    name: str
-    schedule: str
-    state: str
-    description: str
-    last_ms: int  # When it was last due; at first, when it was made or enabled.
-    targets: list[dict[str, Any]] = field(default_factory=list)
-    tags: dict[str, str] = field(default_factory=dict)
-    role: str = ""
-
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:events:{self.region}:{self.account}:rule/{self.name}"
-
-
-RULES = Records(Rule, "events", "rule")  # (account, region, name)
 
 
 class Events(Operations):
@@ -65,117 +42,111 @@ class Events(Operations):
 
     def put_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         name, schedule = request["Name"], request.get("ScheduleExpression", "")
-        _check_bus(request)
+        bus, pattern = state.bus_name(tx, call, request), request.get("EventPattern", "")
         if not _NAME.fullmatch(name):
             told = f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+"  # noqa: E501
             raise ServiceError("ValidationException", told)
-        if "EventPattern" in request:
-            raise ServiceError(
-                "ValidationException", "Rules with an EventPattern are not served here; scheduled ones are."
-            )
-        if not schedule:
+        if not schedule and not pattern:
             raise ServiceError(
                 "ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified."
             )
-        try:
-            expressions.check(schedule)
-        except (expressions.BadExpression, ValueError) as error:
-            raise ServiceError("ValidationException", "Parameter ScheduleExpression is not valid.") from error
-        before = RULES.get(tx, call.account, call.region, name)
-        state = request.get("State", "ENABLED")
-        if state not in ("ENABLED", "DISABLED"):
-            raise ServiceError("ValidationException", f"State {state} is not valid for a rule with a schedule.")
-        restarts = before is None or before.schedule != schedule or (before.state != "ENABLED" and state == "ENABLED")
+        if pattern:
+            compiled(pattern)
+        if schedule:
+            _check_schedule(schedule, bus)
+        before = RULES.get(tx, call.account, call.region, state.path(bus, name))
+        status = request.get("State", "ENABLED")
+        if status not in ("ENABLED", "DISABLED"):
+            raise ServiceError("ValidationException", f"State {status} of rules is not served here.")
+        restarts = before is None or before.schedule != schedule or (before.state != "ENABLED" and status == "ENABLED")
         rule = Rule(
-            call.account, call.region, name, schedule, state, request.get("Description", ""),
+            call.account, call.region, name, schedule, status, request.get("Description", ""),
             call.now_ms if restarts or before is None else before.last_ms, before.targets if before else [],
             # PutRule: "If you are updating an existing rule, any tags you specify in the PutRule operation are not
             # applied".
-            before.tags if before else _checked_tags({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}),
-            request.get("RoleArn", ""),
+            before.tags if before else _given_tags(request), request.get("RoleArn", ""), bus, pattern,
         )  # fmt: skip
         self._put(tx, rule, call.now_ms)
         return {"RuleArn": rule.arn}
 
     def describe_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request, request["Name"])
+        rule = state.find(tx, call, request, request["Name"])
         return {**_described(rule), "CreatedBy": rule.account}
 
     def list_rules(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _check_bus(request)
-        prefix = request.get("NamePrefix", "")
-        every = [rule for rule in RULES.all(tx, call.account, call.region) if rule.name.startswith(prefix)]
-        page, more = _page(request, every, lambda rule: rule.name)
+        bus, prefix = state.bus_name(tx, call, request), request.get("NamePrefix", "")
+        found = state.rules_of(tx, call.account, call.region, bus)
+        every = [rule for rule in found if rule.name.startswith(prefix)]
+        page, more = paging.page(request, every, lambda rule: rule.name)
         return {"Rules": [_described(rule) for rule in page], **more}
 
     def delete_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        _check_bus(request)
-        rule = RULES.get(tx, call.account, call.region, request["Name"])
+        bus = state.bus_name(tx, call, request)
+        rule = RULES.get(tx, call.account, call.region, state.path(bus, request["Name"]))
         if rule is None:
             return
         if rule.targets:
             raise ServiceError("ValidationException", "Rule can't be deleted since it has targets.")
         schedules.drop(tx, _KIND, rule.arn)
-        RULES.delete(tx, call.account, call.region, rule.name)
+        RULES.delete(tx, call.account, call.region, rule.path)
 
     def enable_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        rule = _find(tx, call, request, request["Name"])
+        rule = state.find(tx, call, request, request["Name"])
         if rule.state != "ENABLED":
             self._put(tx, replace(rule, state="ENABLED", last_ms=call.now_ms), call.now_ms)
 
     def disable_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
-        self._put(tx, replace(_find(tx, call, request, request["Name"]), state="DISABLED"), call.now_ms)
+        self._put(tx, replace(state.find(tx, call, request, request["Name"]), state="DISABLED"), call.now_ms)
 
     def put_targets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request, request["Rule"])
+        rule = state.find(tx, call, request, request["Rule"])
         given = {target["Id"]: target for target in request["Targets"]}
         for target in given.values():
             _check_target(target)
         targets = list(({target["Id"]: target for target in rule.targets} | given).values())
         if len(targets) > _TARGETS_MAX:
             raise ServiceError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
-        RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, targets=targets))
+        state.put(tx, replace(rule, targets=targets))
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     def remove_targets(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, request, request["Rule"])
+        rule = state.find(tx, call, request, request["Rule"])
         left = [target for target in rule.targets if target["Id"] not in request["Ids"]]
-        RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, targets=left))
+        state.put(tx, replace(rule, targets=left))
         return {"FailedEntryCount": 0, "FailedEntries": []}
 
     def list_targets_by_rule(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        page, more = _page(request, _find(tx, call, request, request["Rule"]).targets, lambda target: str(target["Id"]))
+        page, more = paging.page(
+            request, state.find(tx, call, request, request["Rule"]).targets, lambda target: str(target["Id"])
+        )
         return {"Targets": page, **more}
 
     def list_rule_names_by_target(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _check_bus(request)
-        every = RULES.all(tx, call.account, call.region)
+        every = state.rules_of(tx, call.account, call.region, state.bus_name(tx, call, request))
         names = [r.name for r in every if any(t["Arn"] == request["TargetArn"] for t in r.targets)]
-        page, more = _page(request, names, str)
+        page, more = paging.page(request, names, str)
         return {"RuleNames": page, **more}
 
     def list_tags_for_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
-        return {"Tags": [{"Key": key, "Value": value} for key, value in rule.tags.items()]}
+        tags = _tagged(tx, call, request["ResourceARN"]).tags
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def tag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
-        tags = _checked_tags(rule.tags | {tag["Key"]: tag["Value"] for tag in request["Tags"]})
-        RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, tags=tags))
-        return {}
+        given = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        one = _tagged(tx, call, request["ResourceARN"])
+        return _tag(tx, one, state.checked_tags(one.tags | given))
 
     def untag_resource(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        rule = _find(tx, call, {}, request["ResourceARN"].rpartition("/")[2])
-        tags = {key: value for key, value in rule.tags.items() if key not in request["TagKeys"]}
-        RULES.put(tx, call.account, call.region, rule.name, row=replace(rule, tags=tags))
-        return {}
+        one = _tagged(tx, call, request["ResourceARN"])
+        return _tag(tx, one, {key: value for key, value in one.tags.items() if key not in request["TagKeys"]})
 
     # -- firing --
 
     def _put(self, tx: Tx, rule: Rule, now_ms: int) -> None:
         """Keep the rule, and when it is due next. What was missed while fogbank was stopped is not made up for."""
-        RULES.put(tx, rule.account, rule.region, rule.name, row=rule)
-        due_ms = expressions.next_ms(rule.schedule, rule.last_ms, now_ms) if rule.state == "ENABLED" else None
+        state.put(tx, rule)
+        fires = rule.schedule and rule.state == "ENABLED"
+        due_ms = expressions.next_ms(rule.schedule, rule.last_ms, now_ms) if fires else None
         if due_ms is None:
             schedules.drop(tx, _KIND, rule.arn)
         else:
@@ -251,42 +222,44 @@ def _check_target(target: dict[str, Any]) -> None:
         raise ServiceError("ValidationException", f"Dead-letter queue {dead_letters} is not a standard queue.")
 
 
-def _check_bus(request: dict[str, Any]) -> None:
-    if request.get("EventBusName", _BUS).rpartition("/")[2] != _BUS:
-        raise ServiceError("ResourceNotFoundException", f"Event bus {request['EventBusName']} does not exist.")
+def _given_tags(request: dict[str, Any]) -> dict[str, str]:
+    return state.checked_tags({tag["Key"]: tag["Value"] for tag in request.get("Tags", [])})
 
 
-T = TypeVar("T")
+def _tagged(tx: Tx, call: Call, arn: str) -> Rule | Bus:
+    """The rule or the bus of that ARN."""
+    kind, _, rest = arn.rpartition(":")[2].partition("/")
+    if kind == "event-bus":
+        bus = BUSES.get(tx, call.account, call.region, rest)
+        if bus is None:
+            raise state.missing_bus(rest)
+        return bus
+    bus_name, _, name = rest.rpartition("/")
+    return state.find(tx, call, {"EventBusName": bus_name or state.DEFAULT}, name)
 
 
-def _page(request: dict[str, Any], rows: list[T], name: Callable[[T], str]) -> tuple[list[T], dict[str, str]]:
-    after, limit = request.get("NextToken", ""), request.get("Limit", _PAGE)
-    behind = sorted((row for row in rows if name(row) > after), key=name)
-    more = {"NextToken": name(behind[limit - 1])} if len(behind) > limit else {}
-    return behind[:limit], more
+def _tag(tx: Tx, one: Rule | Bus, tags: dict[str, str]) -> dict[str, Any]:
+    if isinstance(one, Rule):
+        state.put(tx, replace(one, tags=tags))
+    else:
+        BUSES.put(tx, one.account, one.region, one.name, row=replace(one, tags=tags))
+    return {}
 
 
-def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > _TAGS_MAX:
-        raise ServiceError("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
-    return tags
-
-
-def _find(tx: Tx, call: Call, request: dict[str, Any], name: str) -> Rule:
-    _check_bus(request)
-    found = RULES.get(tx, call.account, call.region, name)
-    if found is None:
-        raise ServiceError("ResourceNotFoundException", f"Rule {name} does not exist on EventBus {_BUS}.")
-    return found
+def _check_schedule(schedule: str, bus: str) -> None:
+    if bus != state.DEFAULT:
+        told = "ScheduleExpression is supported only on the default event bus."
+        raise ServiceError("ValidationException", told)
+    try:
+        expressions.check(schedule)
+    except (expressions.BadExpression, ValueError) as error:
+        raise ServiceError("ValidationException", "Parameter ScheduleExpression is not valid.") from error
 
 
 def _described(rule: Rule) -> dict[str, Any]:
-    shown = {
-        "Name": rule.name,
-        "Arn": rule.arn,
-        "State": rule.state,
-        "ScheduleExpression": rule.schedule,
-        "EventBusName": _BUS,
-    }
-    further = {"Description": rule.description, "RoleArn": rule.role}
+    shown = {"Name": rule.name, "Arn": rule.arn, "State": rule.state, "EventBusName": rule.bus}
+    further = {
+        "ScheduleExpression": rule.schedule, "EventPattern": rule.pattern, "Description": rule.description,
+        "RoleArn": rule.role,
+    }  # fmt: skip
     return shown | {name: value for name, value in further.items() if value}
