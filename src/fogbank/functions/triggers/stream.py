@@ -119,7 +119,7 @@ async def _work(
             continue
         tries += 1
         if not outcome.error:
-            until = link.done_until(trigger.settings, batch, orjson.loads(outcome.payload or b"null"))
+            until = link.done_until(trigger.settings, batch, outcome.value())
             if until is None:
                 return batch[-1].position
             if until >= batch[0].position:

@@ -238,7 +238,7 @@ def _record(who: state.Named, one: state.Published, message: Message, outcome: A
         response: dict[str, Any] = {"statusCode": 200, "executedVersion": one.version}
         if outcome.error:
             response["functionError"] = outcome.error
-        answered = {"responseContext": response, "responsePayload": orjson.loads(outcome.payload or b"null")}
+        answered = {"responseContext": response, "responsePayload": outcome.value()}
     return {
         "version": "1.0",
         "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z",
@@ -255,7 +255,8 @@ def _record(who: state.Named, one: state.Published, message: Message, outcome: A
 
 def _dead_letter_attributes(message: Message, outcome: Any) -> dict[str, Any]:
     """Developer Guide, "Adding a dead-letter queue": the attributes RequestID, ErrorCode and ErrorMessage."""
-    told = "Rate Exceeded." if outcome is None else orjson.loads(outcome.payload).get("errorMessage", "")
+    document = {"errorMessage": "Rate Exceeded."} if outcome is None else outcome.value()
+    told = str(document.get("errorMessage", "")) if isinstance(document, dict) else ""  # A custom runtime's own.
     return {
         "RequestID": {"DataType": "String", "StringValue": message.id},
         "ErrorCode": {"DataType": "Number", "StringValue": "429" if outcome is None else "200"},
