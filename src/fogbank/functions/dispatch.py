@@ -20,7 +20,9 @@ from fogbank.functions.instances import Ended, Instance
 from fogbank.functions.logs import Log
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
+from fogbank.functions.runtimes.accompanied import Accompanied
 from fogbank.functions.runtimes.node.pool import NodeRuntime
+from fogbank.functions.runtimes.provided.host import Host
 from fogbank.functions.runtimes.provided.runtime import ProvidedRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
@@ -68,11 +70,12 @@ class InstanceEngine:
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s = _INIT_S
+        self._host = Host(run_dir, telemetry, log_sink, clock)
         self._runtimes = Runtimes(
             {
-                "python": PythonRuntime(cache_dir, telemetry),
-                "nodejs": NodeRuntime(cache_dir, telemetry),
-                "provided": ProvidedRuntime(run_dir, telemetry, log_sink, clock),
+                "python": Accompanied(PythonRuntime(cache_dir, telemetry), self._host),
+                "nodejs": Accompanied(NodeRuntime(cache_dir, telemetry), self._host),
+                "provided": ProvidedRuntime(self._host),
             }
         )
         self._watch = Watch()
@@ -157,6 +160,7 @@ class InstanceEngine:
                 task.cancel()
         for pool in list(self._pools.values()):
             self._forget(pool)
+        await self._host.close()
         await self._runtimes.close()
 
     async def warm(self, runtime: str) -> None:
