@@ -71,7 +71,7 @@ class Host:
         output = [log_end]
         lifecycle = Lifecycle(instance, _facts(version), close, runtime)
         self._living.add(lifecycle)
-        environment = {**environment, "AWS_LAMBDA_RUNTIME_API": address}
+        environment = {**environment, **_places(version, environment), "AWS_LAMBDA_RUNTIME_API": address}
         lifecycle.begin_init(
             extensions_of(version),
             lambda process: self._start_extension(version, instance, environment, process),
@@ -100,6 +100,15 @@ def _facts(version: Version) -> dict[str, str]:
     name, _, number = version.name.partition(":")
     account = version.log_owner.partition("/")[0]
     return {"functionName": name, "functionVersion": number, "handler": version.handler, "accountId": account}
+
+
+def _places(version: Version, environment: dict[str, str]) -> dict[str, str]:
+    """PATH and LD_LIBRARY_PATH with what layers bring, where they lie: /opt is no folder of this machine's."""
+    found = {}
+    for variable, folder in (("PATH", "bin"), ("LD_LIBRARY_PATH", "lib")):
+        places = [str(layer / folder) for layer in reversed(version.layers) if (layer / folder).is_dir()]
+        found[variable] = ":".join([*filter(None, [environment.get(variable)]), *places])
+    return found
 
 
 def extensions_of(version: Version) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from fogbank.functions.runtimes.provided import extensions, runtime_api, telemetry
-from fogbank.functions.runtimes.provided.answers import document, not_found
+from fogbank.functions.runtimes.provided.answers import document, not_found, object_of
 from fogbank.functions.runtimes.provided.platform import Platform
 from fogbank.functions.runtimes.provided.processes import Process
 from fogbank.kernel.gateway.messages import Ready
@@ -215,12 +215,13 @@ class Lifecycle:
     def fail(self, body: bytes, *, told: bool = False) -> None:
         """The environment is lost, with the init or the event that is at work in it. `told`: the log says why."""
         phase, self.phase = self.phase, "failed"
-        self._platform.failed(phase, str(orjson.loads(body)["errorType"]), self.runtime.reply)
+        error = object_of(body)
+        self._platform.failed(phase, str(error.get("errorType", "")), self.runtime.reply)
         if phase == "init":
             self._say(b"X", body)
         elif phase == "invoke":
             if not told:
-                self._instance.log.say([f"{orjson.loads(body)['errorMessage']}\n"])
+                self._instance.log.say([f"{error.get('errorMessage', '')}\n"])
             self._say(b"F", body)
         else:
             self._instance.lost()

@@ -31,8 +31,10 @@ class ProvidedRuntime:
             finally:
                 os.close(output)
 
+        # "This environment variable is not defined for OS-only runtimes": AWS_EXECUTION_ENV.
+        environment = {name: value for name, value in environment.items() if name != "AWS_EXECUTION_ENV"}
         await self._host.begin(
-            version, instance, _environment(version, environment), log_end,
+            version, instance, environment, log_end,
             lambda lifecycle: RuntimeApi(lifecycle.progress, lifecycle.fail), start,
         )  # fmt: skip
 
@@ -54,15 +56,6 @@ class ProvidedRuntime:
 
     async def close(self) -> None:
         """The host is closed by whoever made it."""
-
-
-def _environment(version: Version, given: dict[str, str]) -> dict[str, str]:
-    """AWS_EXECUTION_ENV "is not defined for OS-only runtimes"; what layers bring is found where they lie."""
-    environment = {name: value for name, value in given.items() if name != "AWS_EXECUTION_ENV"}
-    for variable, folder in (("PATH", "bin"), ("LD_LIBRARY_PATH", "lib")):
-        places = [str(layer / folder) for layer in reversed(version.layers) if (layer / folder).is_dir()]
-        environment[variable] = ":".join([*filter(None, [environment.get(variable)]), *places])
-    return environment
 
 
 def _bootstrap(version: Version) -> Path | None:
