@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fogbank.functions.runtimes.python import interpreters
 from tests.support.workshop import Workshop
 
+_CUSTOM = Path(__file__).parents[1] / "tests" / "functions" / "provided" / "inside" / "bootstrap.c"
 _BIRTHS = 40
 _EVENTS = 4000
 _PAYLOAD = b'{"path": "/items", "body": "' + b"x" * 500 + b'"}'
@@ -93,13 +95,38 @@ async def _echo_rate(count: int) -> float:
 
 
 async def _warm_rate(workshop: Workshop, count: int) -> float:
-    version = workshop.function(_HANDLER)
+    return await _rate(workshop, workshop.function(_HANDLER), count)
+
+
+async def _rate(workshop: Workshop, version, count: int) -> float:
     await workshop.ask(version, 1)
     event = {"path": "/items", "body": "x" * 500}
     began = time.perf_counter()
     for _ in range(count):
         await workshop.ask(version, event)
     return count / (time.perf_counter() - began)
+
+
+def _custom(workshop: Workshop):
+    """A custom runtime in C, which costs next to nothing itself; none where no compiler is."""
+    if shutil.which("gcc") is None:
+        return None
+    version = workshop.function({"README": ""}, runtime="provided.al2023")
+    command = ["gcc", "-static", "-O2", "-D_GNU_SOURCE", "-o", str(version.code / "bootstrap"), str(_CUSTOM)]
+    subprocess.run(command, check=True)
+    return version
+
+
+async def _custom_rows(workshop: Workshop) -> list[tuple[str, str, str]]:
+    version = _custom(workshop)
+    if version is None:
+        return []
+    birth = statistics.median(await _first_replies(workshop, [version] * _BIRTHS, pause_s=0.005))
+    rate = await _rate(workshop, version, _EVENTS)
+    return [
+        ("custom runtime: birth, p50", f"{birth:.2f} ms", "a process and a port"),
+        ("custom runtime: warm events one after another", f"{rate:,.0f}/s", "two HTTP requests each"),
+    ]
 
 
 async def _burst_s(workshop: Workshop, version, count: int) -> float:
@@ -132,6 +159,7 @@ async def _measure(workshop: Workshop) -> list[tuple[str, str, str]]:
         ("warm events one after another", f"{warm:,.0f}/s", f"bare echo: {echo:,.0f}/s"),
         ("  as a part of the bare echo", f"{warm / echo:.2f}", "within 2x: over 0.5"),
         ("burst of 200 from zero", f"{cold_s * 1000:.0f} ms", f"warm: {warm_s * 1000:.0f} ms"),
+        *await _custom_rows(workshop),
     ]
 
 

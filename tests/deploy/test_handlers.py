@@ -54,3 +54,10 @@ def test_javascript_is_looked_for_by_its_file() -> None:
     assert problem(NODE, "nodejs20.x", "gone/app.get") == (
         "the handler 'gone/app.get' needs a file gone/app.js, and there is none"
     )
+
+
+def test_a_custom_runtime_needs_a_program_and_no_handler_that_anybody_knows() -> None:
+    assert problem(zipped({"bootstrap": ""}, 0o755), "provided.al2023", "anything at all") == ""
+    assert problem(zipped({"bootstrap": ""}), "provided.al2", "x") == "bootstrap is not executable (chmod +x)"
+    told = "a custom runtime needs a program named bootstrap, and there is none"
+    assert problem(zipped({"deep/bootstrap": ""}, 0o755), "provided.al2023", "x") == told

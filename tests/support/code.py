@@ -10,11 +10,13 @@ from typing import Any
 ROLE = "arn:aws:iam::000000000000:role/any"
 
 
-def zipped(files: dict[str, str]) -> bytes:
+def zipped(files: dict[str, str], mode: int = 0o644) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            archive.writestr(entry, text)
     return buffer.getvalue()
 
 

@@ -13,6 +13,8 @@ _UNKNOWN = ("eval", "exec", "globals", "setattr")  # A module that uses one may 
 
 def problem(bundle: bytes, runtime: str, handler: str) -> str:
     """What is wrong, in a sentence without its end; empty where nothing is, or nothing can be said."""
+    if runtime.startswith("provided"):
+        return _bootstrap(bundle)
     folder, _, last = handler.rpartition("/")
     if not last.partition(".")[0] or not last.partition(".")[2]:
         return f"the handler {handler!r} is not of the form FILE.FUNCTION"
@@ -20,6 +22,15 @@ def problem(bundle: bytes, runtime: str, handler: str) -> str:
         if runtime.startswith("nodejs"):
             return _node(archive, f"{folder}/{last.partition('.')[0]}".lstrip("/"), handler)
         return _python(archive, runtime, handler)
+
+
+def _bootstrap(bundle: bytes) -> str:
+    """A custom runtime's handler is its own affair; its program is not."""
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        if "bootstrap" not in archive.namelist():
+            return "a custom runtime needs a program named bootstrap, and there is none"
+        runs = archive.getinfo("bootstrap").external_attr >> 16 & 0o111
+    return "" if runs else "bootstrap is not executable (chmod +x)"
 
 
 def _node(archive: zipfile.ZipFile, module: str, handler: str) -> str:

@@ -145,7 +145,7 @@ def _look_for_handler(prepared: Prepared, name: str, properties: dict[str, Any],
     runtime, handler = given.get("Runtime"), given.get("Handler")
     if not isinstance(runtime, str) or not isinstance(handler, str) or "Layers" in given:
         return  # A layer, or a value that is not known yet, may bring it.
-    problem = handlers.problem(bundle, runtime, handler) if runtime.startswith(("python", "nodejs")) else ""
+    problem = handlers.problem(bundle, runtime, handler) if runtime.startswith(("python", "nodejs", "provided")) else ""
     if problem:
         prepared.notes.append(f"{name} will fail when it is invoked: in {local}, {problem}")
 

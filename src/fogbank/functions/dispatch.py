@@ -21,7 +21,9 @@ from fogbank.functions.instances import Ended, Instance
 from fogbank.functions.logs import Log
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
+from fogbank.functions.runtimes.accompanied import Accompanied
 from fogbank.functions.runtimes.node.pool import NodeRuntime
+from fogbank.functions.runtimes.provided.host import Host
 from fogbank.functions.runtimes.provided.runtime import ProvidedRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
@@ -79,11 +81,12 @@ class InstanceEngine:
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s = _INIT_S, _IDLE_S
+        self._host = Host(run_dir, telemetry, log_sink, clock)
         self._runtimes = Runtimes(
             {
-                "python": PythonRuntime(cache_dir, telemetry),
-                "nodejs": NodeRuntime(cache_dir, telemetry),
-                "provided": ProvidedRuntime(run_dir, telemetry, log_sink, clock),
+                "python": Accompanied(PythonRuntime(cache_dir, telemetry), self._host),
+                "nodejs": Accompanied(NodeRuntime(cache_dir, telemetry), self._host),
+                "provided": ProvidedRuntime(self._host),
             }
         )
         self._watch = Watch()
@@ -192,11 +195,13 @@ class InstanceEngine:
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
 
     async def close(self) -> None:
-        for task in (self._reaper, *self._tasks, *self._runner.ending):
-            if task is not None:
-                task.cancel()
+        tasks = [task for task in (self._reaper, *self._tasks, *self._runner.ending) if task is not None]
+        for task in tasks:
+            task.cancel()
         for pool in list(self._pools.values()):
             self._forget(pool)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._host.close()
         await self._runtimes.close()
 
     async def warm(self, runtime: str) -> None:
@@ -259,7 +264,8 @@ class InstanceEngine:
 
     def _ended(self, pool: _Pool, instance: Instance) -> None:
         pool.all.discard(instance)
-        if instance.events and len(pool.all) < pool.provisioned:  # Without an event it would only end again.
+        kept = self._pools.get(pool.version.id) is pool
+        if kept and instance.events and len(pool.all) < pool.provisioned:  # Without an event it would only end again.
             task = asyncio.get_running_loop().create_task(self._refill(pool))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

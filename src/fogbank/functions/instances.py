@@ -60,7 +60,8 @@ class Instance:
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
         self.fresh = False  # Its first event is told that it was born for one.
-        self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
+        self.kill_process: Callable[[], None] = self._kill_session  # Who waits for it hears of its end.
+        self.end: Callable[[], None] = self._kill_session  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.channel: Channel | None = None
         self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
@@ -162,8 +163,8 @@ class Instance:
         """What it holds now, as the kernel counts it; 0 once it is gone."""
         return sum([_resident_kb(pid) for pid in self.processes()]) // 1024
 
-    def kill_process(self) -> None:
-        """End the process and all it has started (it leads a session of its own); who waits for it hears of it."""
+    def _kill_session(self) -> None:
+        """The process and all it has started: it leads a session of its own."""
         if self.pid:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -181,7 +182,10 @@ class Instance:
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""
-        self.how_ended = describe_end(status)
+        self.ended_so(describe_end(status))
+
+    def ended_so(self, how: str) -> None:
+        self.how_ended = how
         self._status_known.set()
 
     async def how(self) -> str:

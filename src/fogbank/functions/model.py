@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+import orjson
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, gc=False):
-    payload: bytes  # The reply as JSON, or the error document.
+    payload: bytes  # The whole reply as JSON (of a custom runtime, anything), or the error document.
     error: str | None = None  # "Unhandled" where the function failed in any way; then `payload` tells how.
     log_tail: bytes = b""  # The last 4 KB of this invocation's log lines, where they are wanted.
     cold: bool = False
@@ -60,6 +61,13 @@ class Outcome(msgspec.Struct, gc=False):
     duration_ms: float = 0.0
     max_memory_mb: int = 0
     exited: bool = False  # The process has ended instead of answering.
+
+    def value(self) -> Any:
+        """What the payload says as JSON; its text where a custom runtime answered with something else."""
+        try:
+            return orjson.loads(self.payload or b"null")
+        except orjson.JSONDecodeError:
+            return self.payload.decode(errors="replace")
 
 
 class LogSink(Protocol):

@@ -154,6 +154,49 @@ serve(throw)
     assert workshop.answer(version).startswith("4")
 
 
+def test_headers_that_are_no_text_harm_nobody(workshop, provided):
+    version = provided("""
+def raw(name, value, method="POST", path=RUNTIME + "init/error"):
+    line = http.client.HTTPConnection(HOST)
+    line.putrequest(method, path)
+    line.putheader(name, value)
+    line.putheader("Content-Length", "2")
+    line.endheaders(b"{}")
+    response = line.getresponse()
+    return response.status, response.headers["Lambda-Extension-Identifier"]
+odd = b"Function.A\\xff\\xfe"
+first, me = raw("Lambda-Extension-Name", odd, path=EXTENSION + "register")
+assert raw("Lambda-Extension-Identifier", odd, "GET", EXTENSION + "event/next")[0] == 403
+asking = http.client.HTTPConnection(HOST)
+asking.request("GET", EXTENSION + "event/next", headers={"Lambda-Extension-Identifier": me})
+while True:
+    i, h, e = next_event()
+    if e: respond(i, first)
+    else: raw("Lambda-Runtime-Function-Error-Type", odd, path=RUNTIME + "invocation/%s/error" % i)
+""")
+    assert workshop.failure(version, 0) == {}
+    assert workshop.answer(version, 1) == 200
+
+
+def test_a_keeper_that_is_killed_takes_its_instances_along_and_is_replaced(workshop, provided):
+    version = provided("serve(lambda event: [os.getpid(), os.getppid()])")
+    first, keeper = workshop.answer(version)
+    os.kill(keeper, signal.SIGKILL)
+    workshop.run(until_dead(first, keeper))
+    again, other = workshop.answer(version)
+    assert again != first and other != keeper
+
+
+def test_prepared_instances_meet_events_initialised_and_are_replaced(workshop, provided):
+    version = provided("serve(lambda event: os._exit(1) if event else os.getpid())")
+    workshop.run(workshop.engine.prepare(version, 2))
+    first = workshop.invoke(version, 0)
+    assert not first.cold
+    workshop.failure(version, 1)
+    pool = workshop.engine._pools[version.id]
+    workshop.run(until(lambda: len([one for one in pool.all if one.state == "idle"]) == 2))
+
+
 def test_more_connections_than_anybody_needs_are_refused(workshop, provided):
     version = provided("""
 import socket

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from fogbank.functions.engine import NoRuntimeError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,7 +35,11 @@ class Runtimes:
         self._families = families
 
     def of(self, name: str) -> Runtime:
-        return next(runtime for family, runtime in self._families.items() if name.startswith(family))
+        """Raises `NoRuntimeError`."""
+        for family, runtime in self._families.items():
+            if name.startswith(family):
+                return runtime
+        raise NoRuntimeError(f"no function of {name} runs here")
 
     async def close(self) -> None:
         for runtime in self._families.values():

@@ -127,7 +127,7 @@ class Lane:
             return progress
         if fed.outcome.error:
             return await self._failed(progress, batch)
-        reply = _json(fed.outcome.payload)
+        reply = fed.outcome.value()
         if window is not None:
             if not isinstance(reply, dict) or "state" not in reply:
                 # "If the response does not contain a state property, Lambda considers this a failed invocation."
@@ -263,11 +263,3 @@ def _with_state(window: Window, state: Any) -> Window:
     """ "If it exceeds that size, Lambda terminates the window early." """
     text = orjson.dumps(state)
     return replace(window, state=text.decode(), overflown=len(text) > _STATE_BYTES_MAX)
-
-
-def _json(payload: bytes) -> Any:
-    """A reply; what is no JSON says nothing."""
-    try:
-        return orjson.loads(payload or b"null")
-    except orjson.JSONDecodeError:
-        return None

@@ -164,7 +164,7 @@ async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queu
         return
     failed = {message.id for message in batch}
     if not outcome.error:
-        failed = link.failed(trigger.settings, batch, orjson.loads(outcome.payload or b"null"))
+        failed = link.failed(trigger.settings, batch, outcome.value())
     done = [message.receipt for message in batch if message.id not in failed]
     await context.store.transact(_delete, trigger.source, done)
 

@@ -134,7 +134,7 @@ def test_a_link_out_of_a_zip_is_refused(functions: Any) -> None:
         )
 
 
-@pytest.mark.parametrize("runtime", ["java21", "provided.al2023", "ruby3.3"])
+@pytest.mark.parametrize("runtime", ["java21", "dotnet8", "ruby3.3", "go1.x", "provided"])
 def test_a_runtime_that_is_not_served_is_refused_by_name(functions: Any, runtime: str) -> None:
     with pytest.raises(ClientError, match=runtime):
         deploy(functions, "other", ECHO, Runtime=runtime)

@@ -58,7 +58,7 @@ def record(who: state.Named, request_id: str, event: str, end: End, at_ms: int) 
         response: dict[str, Any] = {"statusCode": 200, "executedVersion": end.version}
         if end.outcome.error:
             response["functionError"] = end.outcome.error
-        document |= {"responseContext": response, "responsePayload": orjson.loads(end.outcome.payload or b"null")}
+        document |= {"responseContext": response, "responsePayload": end.outcome.value()}
     return orjson.dumps(document).decode()
 
 
@@ -66,7 +66,7 @@ def dead_letter_attributes(request_id: str, end: End) -> dict[str, Any]:
     """ "Dead-letter queue message attributes"."""
     code, told = _WHY.get(end.condition, (200, ""))
     if end.outcome is not None:
-        code, told = 200, _message(end.outcome.payload)
+        code, told = 200, _message(end.outcome.value())
     return {
         "RequestID": {"DataType": "String", "StringValue": request_id},
         "ErrorCode": {"DataType": "Number", "StringValue": str(code)},
@@ -74,9 +74,8 @@ def dead_letter_attributes(request_id: str, end: End) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _message(payload: bytes) -> str:
+def _message(found: Any) -> str:
     """Of an error document; a function's own may be anything."""
-    found = orjson.loads(payload or b"null")
     return str(found.get("errorMessage", "")) if isinstance(found, dict) else ""
 
 

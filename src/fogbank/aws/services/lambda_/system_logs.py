@@ -142,7 +142,8 @@ def _status(outcome: Outcome) -> dict[str, str]:
 
 
 def _error_type(outcome: Outcome) -> str:
-    return str(orjson.loads(outcome.payload).get("errorType", "Runtime.ExitError"))
+    document = outcome.value()
+    return str(document.get("errorType") or "Runtime.Unknown") if isinstance(document, dict) else "Runtime.Unknown"
 
 
 def _billed_ms(outcome: Outcome) -> int:

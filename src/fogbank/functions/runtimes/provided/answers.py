@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from fogbank.kernel.gateway.messages import Ready, Response
+
+if TYPE_CHECKING:
+    from fogbank.kernel.gateway.messages import Request
 
 _JSON = [("content-type", "application/json")]
 NOT_ALLOWED = "State transition is not allowed"
@@ -22,6 +25,20 @@ def accepted() -> Ready:
 
 def refused(status: int, kind: str, message: str) -> Ready:
     return answer(status, {"errorMessage": message, "errorType": kind})
+
+
+def header(request: Request, name: str) -> str:
+    """Of a request, by its name in lower case; bytes that are no text become marks, since JSON has no room for them."""
+    return request.headers.get(name, "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """What a body says, if it is a JSON object; else an empty one."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def not_found() -> Ready:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from fogbank.functions.runtimes.provided.answers import NOT_ALLOWED, accepted, answer, not_found, refused
+from fogbank.functions.runtimes.provided.answers import NOT_ALLOWED, accepted, answer, header, not_found, refused
 from fogbank.functions.runtimes.provided.server import Poll
 from fogbank.kernel.gateway.messages import Ready, Response
 
@@ -29,6 +29,7 @@ _NAME, _ID = "lambda-extension-name", "lambda-extension-identifier"
 _ERROR_TYPE = "Lambda-Extension-Function-Error-Type"
 _FEATURES = "lambda-extension-accept-feature"
 _EVENTS = ("INVOKE", "SHUTDOWN")
+_BODY_BYTES_MAX = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Extensions:
 
     def identify(self, request: Request) -> Extension | Ready:
         """Who speaks; or what to answer to nobody."""
-        given = request.headers.get(_ID, "")
+        given = header(request, _ID)
         if not given:
             told = "Missing Lambda-Extension-Identifier header"
             return refused(403, "Extension.MissingExtensionIdentifier", told)
@@ -133,11 +134,11 @@ class Extensions:
     # -- registration --
 
     def _register(self, request: Request) -> Ready:
-        name = request.headers.get(_NAME, "")
+        name = header(request, _NAME)
         if not name:
             return refused(403, "Extension.InvalidExtensionName", "Empty extension name")
         try:
-            events = _events(bytes(request.body))
+            events = _events(bytes(request.body[:_BODY_BYTES_MAX]))
         except ValueError as error:
             return refused(403, "InvalidRequestFormat", str(error))
         known = self._by_name.get(name)
@@ -170,7 +171,7 @@ class Extensions:
 
     def _described(self, request: Request) -> dict[str, str]:
         """ "Register": the account only where that feature is asked for."""
-        features = [feature.strip() for feature in request.headers.get(_FEATURES, "").split(",")]
+        features = [feature.strip() for feature in header(request, _FEATURES).split(",")]
         return {name: fact for name, fact in self._facts.items() if name != "accountId" or "accountId" in features}
 
     # -- its life --
@@ -191,7 +192,7 @@ class Extensions:
         return self._error(extension, request, "ExitError", ("Registered", "Ready", "Running"))
 
     def _error(self, extension: Extension, request: Request, state: str, allowed: tuple[str, ...]) -> Answer:
-        if not request.headers.get(_ERROR_TYPE.lower()):
+        if not header(request, _ERROR_TYPE.lower()):
             return refused(403, "Extension.MissingHeader", f"{_ERROR_TYPE} not found")
         if extension.state not in (*allowed, state):
             return _not_now(extension, state if state == "InitError" else "Exited", extension.id)

@@ -11,18 +11,18 @@ import errno
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
 from fogbank.functions.runtimes.provided import extensions, runtime_api, telemetry
-from fogbank.functions.runtimes.provided.answers import document, not_found
+from fogbank.functions.runtimes.provided.answers import document, not_found, object_of
 from fogbank.functions.runtimes.provided.platform import Platform
 from fogbank.functions.runtimes.provided.processes import Process
 from fogbank.kernel.gateway.messages import Ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from fogbank.functions.instances import Instance
@@ -39,26 +39,54 @@ _KILLED_S = 2.0  # For the kernel to end what was killed.
 _ERRORS = {errno.ENOEXEC: "exec format error"}  # What Go says where C says it in another case.
 
 
-class Lifecycle:
-    """The `Channel` of an instance that is spoken to over HTTP."""
+class Runtime(Protocol):
+    """What an environment is there for. It tells by `Lifecycle.progress` that it waits for an event."""
 
-    def __init__(self, instance: Instance, facts: dict[str, str], close_api: Callable[[], None]) -> None:
+    reply: tuple[bytes, bytes] | None  # Kind and body, once the event is answered.
+
+    @property
+    def ready(self) -> bool: ...
+    def begin(self, invocation: Invocation, deadline_ms: int) -> None: ...
+    def answer(self, line: Line, request: Request) -> Answer: ...
+
+
+class Program(Protocol):
+    """The process of one."""
+
+    gone: asyncio.Event
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def over(self) -> bool: ...
+    def signal(self, number: int) -> None: ...
+    def tree(self) -> Iterator[int]: ...
+
+
+class Lifecycle:
+    """The `Channel` of an instance whose runtime is not alone, or is spoken to over HTTP."""
+
+    def __init__(
+        self, instance: Instance, facts: dict[str, str], close_api: Callable[[], None],
+        runtime: Callable[[Lifecycle], Runtime],
+    ) -> None:  # fmt: skip
         """`facts`: what an extension is told of the function."""
         self.phase = "init"
         self.leaving: asyncio.Task[None] | None = None  # In a shutdown that takes its time.
-        self.runtime = runtime_api.RuntimeApi(self._progress, self._fail)
-        self.extensions = extensions.Extensions(facts, self._progress)
+        self.runtime = runtime(self)
+        self.extensions = extensions.Extensions(facts, self.progress)
         self.telemetry = telemetry.Telemetry()
         self._platform = Platform(instance, self.telemetry)
         self._instance, self._close_api = instance, close_api
-        self._start_runtime: Callable[[], Process | None] = lambda: None
-        self._process: Process | None = None  # The runtime's.
+        self._start_runtime: Callable[[], Program | None] = lambda: None
+        self._process: Program | None = None  # The runtime's.
         self._request_id = "{}"
         self._began_s = time.perf_counter()
         self._logs: list[Log] = []
         self._loop = asyncio.get_running_loop()
         instance.channel = self
         instance.end = self.close
+        instance.kill_process = self._kill_runtime
         instance.processes = self._pids
         instance.keeps_log = True
         instance.log.heard = self._function_said
@@ -81,14 +109,14 @@ class Lifecycle:
     # -- init --
 
     def begin_init(
-        self, programs: list[Path], start: Callable[[Process], Log], start_runtime: Callable[[], Process | None]
+        self, programs: list[Path], start: Callable[[Process], Log], start_runtime: Callable[[], Program | None]
     ) -> None:  # fmt: skip
         """Extensions first; the runtime once all of them have registered. `start` runs an extension, `start_runtime`
         the runtime, if there is one."""
         self._start_runtime = start_runtime
         self._platform.init_started()
         if len(programs) > extensions.MOST:
-            self._fail(document("Extension.LaunchError", f"more than {extensions.MOST} extensions"))
+            self.fail(document("Extension.LaunchError", f"more than {extensions.MOST} extensions"))
             return
         for program in programs:
             process = Process(program, self._extension_ended)
@@ -96,9 +124,9 @@ class Lifecycle:
             log = start(process)
             log.heard = self._extension_said
             self._logs.append(log)
-        self._progress()
+        self.progress()
 
-    def _progress(self) -> None:
+    def progress(self) -> None:
         """Somebody has registered, or waits for an event: is the phase over?"""
         if self.phase == "init":
             self._go_on_with_init()
@@ -120,12 +148,7 @@ class Lifecycle:
         self._process = self._start_runtime()
         if self._process is None:
             told = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
-            self._fail(document("Runtime.InvalidEntrypoint", told))
-            return
-        self._process.on_birth = self._born
-
-    def _born(self, pid: int) -> None:
-        self._instance.pid = pid
+            self.fail(document("Runtime.InvalidEntrypoint", told))
 
     def _end_init(self) -> None:
         assert self._process is not None
@@ -162,14 +185,19 @@ class Lifecycle:
         if process.refused:
             place = "/var/task" if process.command.parent == self._instance.version.code else "/opt"
             told = f"fork/exec {place}/bootstrap: {_said(process.refused)}"
-            self._fail(document("Runtime.InvalidEntrypoint", told))
+            self.fail(document("Runtime.InvalidEntrypoint", told))
+            return
+        self.runtime_died(process.how_ended)
+
+    def runtime_died(self, how: str) -> None:
+        """In Lambda's words: "exit status 1", "signal: killed"."""
+        if self.phase in ("failed", "shutdown"):
             return
         self._platform.failed(self.phase, "Runtime.ExitError", self.runtime.reply)
         if self.phase == "invoke" and self.runtime.reply is not None:  # The event is answered; the next gets another.
             self._say(*self.runtime.reply)
         self.phase = "failed"
-        assert process.status is not None
-        self._instance.ended(process.status)
+        self._instance.ended_so(how)
         self._instance.lost()
         self._loop.call_soon(self._instance.close)
 
@@ -179,19 +207,21 @@ class Lifecycle:
         extension = self.extensions.of(process)
         if process.refused:
             told = f"fork/exec /opt/extensions/{extension.name}: {_said(process.refused)}"
-            self._fail(document("Extension.LaunchError", told, self._request_id))
+            self.fail(document("Extension.LaunchError", told, self._request_id))
             return
         told = process.how_ended if process.status else "exit code 0"
-        self._fail(document(extension.error or "Extension.Crash", told, self._request_id))
+        self.fail(document(extension.error or "Extension.Crash", told, self._request_id))
 
-    def _fail(self, body: bytes) -> None:
-        """The environment is lost, with the init or the event that is at work in it."""
+    def fail(self, body: bytes, *, told: bool = False) -> None:
+        """The environment is lost, with the init or the event that is at work in it. `told`: the log says why."""
         phase, self.phase = self.phase, "failed"
-        self._platform.failed(phase, str(orjson.loads(body)["errorType"]), self.runtime.reply)
+        error = object_of(body)
+        self._platform.failed(phase, str(error.get("errorType", "")), self.runtime.reply)
         if phase == "init":
             self._say(b"X", body)
         elif phase == "invoke":
-            self._instance.log.line(orjson.loads(body)["errorMessage"])
+            if not told:
+                self._instance.log.line(error.get("errorMessage", ""))
             self._say(b"F", body)
         else:
             self._instance.lost()
@@ -212,9 +242,12 @@ class Lifecycle:
         if self.extensions.all():
             self.leaving = self._loop.create_task(self._take_leave(reason))
             return
+        self._kill_runtime()
+        self._finish()
+
+    def _kill_runtime(self) -> None:
         if self._process is not None:
             self._process.signal(signal.SIGKILL)
-        self._finish()
 
     def _why(self) -> str:
         """ "shutdownReason": spindown, timeout or failure."""
@@ -277,7 +310,7 @@ def _invoke(invocation: Invocation, deadline_ms: int) -> dict[str, object]:
     }
 
 
-async def _gone(processes: list[Process], timeout_s: float) -> None:
+async def _gone(processes: Sequence[Program], timeout_s: float) -> None:
     """All of them, or the time is up."""
     waiting = [asyncio.ensure_future(process.gone.wait()) for process in processes if not process.over]
     if waiting:

@@ -34,7 +34,6 @@ class Process:
         self.refused = 0  # The errno of its start.
         self.status: int | None = None
         self.gone = asyncio.Event()
-        self.on_birth: Callable[[int], None] = lambda _: None  # Told its id.
         self._told = told
         self._pid = 0
         self._owed = 0  # A signal that came before there was anybody to get it.
@@ -46,7 +45,6 @@ class Process:
     @pid.setter
     def pid(self, pid: int) -> None:
         self._pid = pid
-        self.on_birth(pid)
         if self._owed:
             self.signal(self._owed)
 
@@ -86,8 +84,8 @@ class Process:
         while waiting:
             pid = waiting.pop()
             yield pid
-            with suppress(OSError, ValueError):
-                waiting += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            with suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as children:  # noqa: PTH123  # As for its memory.
+                waiting += [int(child) for child in children.read().split()]
 
 
 def _signal_group(pid: int, number: int) -> None:

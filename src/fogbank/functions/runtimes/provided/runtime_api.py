@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from fogbank.functions.runtimes.provided.answers import NOT_ALLOWED, accepted, document, not_found, refused
+from fogbank.functions.runtimes.provided.answers import (
+    NOT_ALLOWED,
+    accepted,
+    document,
+    header,
+    not_found,
+    object_of,
+    refused,
+)
 from fogbank.functions.runtimes.provided.server import STREAM_BYTES_MAX, Poll
 from fogbank.kernel.gateway.messages import Ready, Response
 
@@ -100,7 +108,7 @@ class RuntimeApi:
     def _respond(self, request: Request) -> Ready:
         """The whole reply: it is handed on once it is here. Whoever streams it to a caller would take its pieces from
         the gateway's `Body` while they come."""
-        mode = request.headers.get("lambda-runtime-function-response-mode", "")
+        mode = header(request, "lambda-runtime-function-response-mode")
         if mode not in ("", "streaming"):
             told = "Invalid function response mode"
             self.reply = b"X", document("Runtime.InvalidResponseModeHeader", told, self._request_id)
@@ -110,9 +118,9 @@ class RuntimeApi:
             self.reply = b"X", _TOO_LARGE
             told = f"Exceeded maximum allowed payload size ({most} bytes)."
             return refused(413, "RequestEntityTooLarge", told)
-        failed = request.headers.get(_ERROR_TYPE) if mode else None  # A trailer: the stream broke off.
-        if failed is not None:
-            self.reply = b"X", _broken_off(failed, request.headers.get("lambda-runtime-function-error-body", ""))
+        failed = header(request, _ERROR_TYPE) if mode else ""  # A trailer: the stream broke off.
+        if failed:
+            self.reply = b"X", _broken_off(failed, header(request, "lambda-runtime-function-error-body"))
         else:
             self.reply = b"R", bytes(request.body)
         return accepted()
@@ -121,7 +129,7 @@ class RuntimeApi:
         body = bytes(request.body)
         if len(body) > _REPLY_BYTES_MAX:
             self.reply = b"X", _TOO_LARGE
-        elif request.headers.get("content-type") == _WITH_CAUSE:
+        elif header(request, "content-type") == _WITH_CAUSE:
             self.reply = b"X", _without_cause(body)
         else:  # "Lambda's default behavior is to use Lambda-Runtime-Function-Error-Type": the API's specification.
             self.reply = b"X", body or document(_kind(request), "unknown error", self._request_id)
@@ -131,7 +139,7 @@ class RuntimeApi:
         if self.state != "Started":
             return self._not_now("InitError")
         self.state = "InitError"
-        self._init_failed(_init_document(bytes(request.body), _kind(request)))
+        self._init_failed(_init_document(bytes(request.body[:_REPLY_BYTES_MAX]), _kind(request)))
         return accepted()
 
     def _not_now(self, wanted: str) -> Ready:
@@ -155,13 +163,13 @@ def _rendered(invocation: Invocation, deadline_ms: int) -> Response:
 
 def _kind(request: Request) -> str:
     """A type of the runtime's own that the service would know; else that it is not known."""
-    given = request.headers.get(_ERROR_TYPE, "")
+    given = header(request, _ERROR_TYPE)
     return given if _KIND.match(given) else "Runtime.Unknown"
 
 
 def _init_document(body: bytes, kind: str) -> bytes:
     """What the runtime says of its failed init, as an object that names its type: others read it."""
-    found = _object(body)
+    found = object_of(body)
     found.setdefault("errorType", kind)
     found.setdefault("errorMessage", "" if body.startswith(b"{") else body.decode(errors="replace"))
     return orjson.dumps({**found, "errorType": str(found["errorType"]), "errorMessage": str(found["errorMessage"])})
@@ -169,7 +177,7 @@ def _init_document(body: bytes, kind: str) -> bytes:
 
 def _without_cause(body: bytes) -> bytes:
     """An error that brings a cause for X-Ray: the caller gets the rest."""
-    found = _object(body)
+    found = object_of(body)
     if not found:
         return b'"Invalid error body"'
     return orjson.dumps({name: found[name] for name in ("errorMessage", "errorType", "stackTrace") if name in found})
@@ -182,11 +190,3 @@ def _broken_off(kind: str, encoded: str) -> bytes:
     except ValueError:
         body = b""
     return body or orjson.dumps({"errorType": kind})
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}

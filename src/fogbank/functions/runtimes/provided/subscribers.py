@@ -76,7 +76,7 @@ class Subscriber:
             lines = await self._batches.get()
             try:
                 await asyncio.wait_for(self._deliver(lines), _DELIVERY_S)
-            except (OSError, EOFError, LookupError, ValueError, TimeoutError) as error:
+            except (OSError, EOFError, LookupError, ValueError, asyncio.LimitOverrunError) as error:
                 self._dropped(len(lines), sum(map(len, lines)), f"the subscriber did not take them: {error!r}")
             finally:
                 self._batches.task_done()

@@ -29,6 +29,7 @@ _HOSTS = ("sandbox.localdomain", "sandbox")  # "Specifying a destination protoco
 _BUFFERING = {"maxItems": (1000, 10_000, 1000), "maxBytes": (262_144, 1_048_576, 262_144),
               "timeoutMs": (25, 30_000, 1000)}  # fmt: skip
 _KEPT_MAX = 1000
+_BODY_BYTES_MAX = 64 * 1024
 
 
 class Telemetry:
@@ -64,7 +65,7 @@ class Telemetry:
         if self._closed:
             return refused(403, "Telemetry.SubscriptionClosed", "Telemetry API subscription is closed")
         try:
-            wanted = orjson.loads(bytes(request.body))
+            wanted = orjson.loads(bytes(request.body[:_BODY_BYTES_MAX]))
         except orjson.JSONDecodeError as error:
             return refused(400, "ValidationError", f"the body is no JSON: {error}")
         if not isinstance(wanted, dict):

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 
 _LOWEST = re.compile(r">=\s*(\d+\.\d+)")
-_NAME = re.compile(r"python(\d+\.\d+)")
+_NAME = re.compile(r"python(3\.\d+)")
+_KNOWN = tuple(f"3.{minor}" for minor in range(9, 15))  # Whose functions this program knows how to run.
 # What Lambda's Python runtimes include: Developer Guide, "Runtime-included SDK versions".
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 
@@ -42,16 +43,26 @@ def _oldest_for_sdk() -> tuple[int, ...]:
 
 @cache
 def find(runtime: str) -> Interpreter:
-    """The interpreter for "python3.12": of that version if this machine has it, else the one that runs fogbank."""
+    """The interpreter for "python3.12": of that version if this machine has it, else of the nearest that it has."""
     found = _NAME.match(runtime)
-    wanted = found[1] if found else ""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if wanted in ("", own):
-        return Interpreter(_base(), own, wanted)
-    for path in _candidates(wanted):
-        if _version(path) == wanted:
-            return Interpreter(path, wanted, wanted)
-    return Interpreter(_base(), own, wanted)
+    wanted = found[1] if found else own
+    for version in sorted({own, wanted, *_KNOWN}, key=lambda version: _distance(version, wanted)):
+        path = _base() if version == own else _installed(version)
+        if path:
+            return Interpreter(path, version, wanted)
+    raise AssertionError("there is always the one that runs fogbank")
+
+
+def _distance(version: str, wanted: str) -> tuple[int, int]:
+    """In minor versions; of two as far away the newer is nearer: it runs what is older."""
+    minor, wanted_minor = _numbers(version)[1], _numbers(wanted)[1]
+    return abs(minor - wanted_minor), -minor
+
+
+def _installed(version: str) -> str:
+    """The path of an interpreter of that version; empty where there is none."""
+    return next((path for path in _candidates(version) if _version(path) == version), "")
 
 
 def _base() -> str:

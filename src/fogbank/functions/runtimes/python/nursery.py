@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
+_OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API")  # Variables that differ from instance to instance.
 
 
 class Child(Protocol):
@@ -140,7 +141,7 @@ class PythonRuntime:
         while family.founding is not None:  # Its first init is under way: a template will follow, or not.
             await asyncio.wait([family.founding])
         if family.template is not None and not family.template.closed:
-            own = {"own_environment": {"AWS_LAMBDA_LOG_STREAM_NAME": instance.log.stream}}
+            own = {"own_environment": {name: environment[name] for name in _OF_ONE if name in environment}}
             try:
                 family.template.order(instance, own, fds)
                 return

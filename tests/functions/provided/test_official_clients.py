@@ -1,0 +1,203 @@
+"""The clients that AWS itself publishes run as they are, and so does a program that has only the C library."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.workshop import REQUEST_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NODE_CLIENT = "aws-lambda-ric@4.0.2"
+_NODE_CLIENT_FILES = ("index.mjs", "rapid-client.node", "package.json")
+_CACHE = Path("~/.cache/fogbank-tests").expanduser()
+_BUILD_S = 900
+
+
+# -- Python: awslambdaric --
+
+
+@pytest.fixture
+def python_client(provided):
+    if importlib.util.find_spec("awslambdaric") is None:
+        pytest.skip("awslambdaric is not installed: it is a development dependency")
+    python = getattr(sys, "_base_executable", "") or sys.executable
+
+    def function(source, handler="app.handler", **settings):
+        bootstrap = f'#!/bin/sh\nexec {python} -S -m awslambdaric "$_HANDLER"\n'
+        version = provided({"bootstrap": bootstrap, "app.py": source}, handler=handler, **settings)
+        for name in ("awslambdaric", "simplejson", "snapshot_restore_py"):
+            _copy(name, version.code)
+        return version
+
+    return function
+
+
+def _copy(distribution: str, folder: Path) -> None:
+    for file in importlib.metadata.distribution(distribution).files or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            target = folder / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(file.locate()), target)
+
+
+def test_the_python_client_answers_logs_and_fails_as_in_the_cloud(workshop, python_client):
+    version = python_client("""
+import os
+def handler(event, context):
+    print("from the handler")
+    if event == "bad":
+        raise KeyError("no such item")
+    return [event, context.aws_request_id, context.invoked_function_arn, context.function_name,
+            0 < context.get_remaining_time_in_millis() <= 10_000, os.environ["_X_AMZN_TRACE_ID"],
+            context.client_context.custom if context.client_context else None,
+            context.identity.cognito_identity_id]
+""")
+    facts = {
+        "function_arn": "arn:x", "trace_header": "Root=1-2", "client_context": '{"custom": {"a": 1}}',
+        "cognito_identity": '{"cognitoIdentityId": "id", "cognitoIdentityPoolId": "pool"}',
+    }  # fmt: skip
+    expected = [{"ž": 1}, REQUEST_ID, "arn:x", "shop", True, "Root=1-2", {"a": 1}, "id"]
+    assert workshop.answer(version, {"ž": 1}, **facts) == expected
+    failed = workshop.failure(version, "bad")
+    assert (failed["errorType"], failed["errorMessage"]) == ("KeyError", "'no such item'")
+    assert failed["requestId"] == REQUEST_ID and failed["stackTrace"]
+    assert "from the handler\n" in workshop.text() and "[ERROR] KeyError: 'no such item'" in workshop.text()
+    assert not workshop.invoke(version, 1, **facts).cold
+
+
+def test_an_init_that_fails_in_the_python_client_is_told_by_it(workshop, python_client):
+    failed = workshop.failure(python_client("import nowhere"))
+    assert failed["errorType"] == "Runtime.ImportModuleError"
+    assert failed["errorMessage"] == "Unable to import module 'app': No module named 'nowhere'"
+
+
+# -- Node: aws-lambda-ric --
+
+
+@pytest.fixture(scope="session")
+def built_node_client() -> Path:
+    """Built once for this machine and kept: its native part takes minutes."""
+    missing = [tool for tool in ("node", "npm", "gcc", "g++", "make", "cmake", "xz") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"this machine has no {', '.join(missing)} to build aws-lambda-ric with")
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = _CACHE / _NODE_CLIENT / "node_modules" / "aws-lambda-ric"
+        if not (built / "rapid-client.node").is_file():
+            _build(built)
+    return built
+
+
+def _build(built: Path) -> None:
+    home = built.parents[1]
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / "package.json").write_text('{"name": "client", "private": true}')
+    steps = [
+        (home, ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", _NODE_CLIENT]),
+        (built, ["sh", "scripts/preinstall.sh"]),
+        (built, ["sh", "scripts/postinstall.sh"]),
+    ]
+    for folder, command in steps:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_BUILD_S, check=False)
+        if done.returncode:
+            pytest.skip(f"aws-lambda-ric cannot be built here: {' '.join(command)}: {done.stderr.strip()[-400:]}")
+
+
+@pytest.fixture
+def node_client(provided, built_node_client):
+    def function(source, handler="app.handler", **settings):
+        bootstrap = f'#!/bin/sh\nexec {shutil.which("node")} node_modules/aws-lambda-ric/index.mjs "$_HANDLER"\n'
+        files = {"bootstrap": bootstrap, "app.js": source}
+        version = provided(files, handler=handler, memory_mb=512, **settings)
+        place = version.code / "node_modules" / "aws-lambda-ric"
+        place.mkdir(parents=True)
+        for name in _NODE_CLIENT_FILES:
+            shutil.copyfile(built_node_client / name, place / name)
+        return version
+
+    return function
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _BUILD_S)
+def test_the_node_client_answers_logs_and_fails_as_in_the_cloud(workshop, node_client):
+    version = node_client("""
+exports.handler = async (event, context) => {
+  console.log('from the handler');
+  if (event === 'bad') throw new TypeError('no such item');
+  return [event, context.awsRequestId, context.invokedFunctionArn, context.functionName];
+};
+""")
+    assert workshop.answer(version, {"ž": 1}, function_arn="arn:x") == [{"ž": 1}, REQUEST_ID, "arn:x", "shop"]
+    failed = workshop.failure(version, "bad")
+    assert (failed["errorType"], failed["errorMessage"]) == ("TypeError", "no such item")
+    assert f"{REQUEST_ID}\tINFO\tfrom the handler\n" in workshop.text()
+    assert not workshop.invoke(version, 1).cold
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _BUILD_S)
+def test_the_node_client_streams_and_breaks_off(workshop, node_client):
+    version = node_client("""
+exports.handler = awslambda.streamifyResponse(async (event, out) => {
+  for (let number = 0; number < 3; number++) {
+    out.write(`piece ${number};`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  if (event === 'bad') throw new RangeError('halfway');
+  out.end();
+});
+""")
+    assert workshop.invoke(version).payload == b"piece 0;piece 1;piece 2;"
+    failed = workshop.failure(version, "bad")
+    assert (failed["errorType"], failed["errorMessage"]) == ("RangeError", "halfway")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _BUILD_S)
+def test_an_init_that_fails_in_the_node_client_is_told_by_it(workshop, node_client):
+    failed = workshop.failure(node_client("require('nowhere');"))
+    assert failed["errorType"] == "Runtime.ImportModuleError"
+    assert failed["errorMessage"].startswith("Error: Cannot find module 'nowhere'")
+
+
+# -- a static program --
+
+
+@pytest.fixture(scope="module")
+def static_program(tmp_path_factory) -> Iterator[Path]:
+    if shutil.which("gcc") is None:
+        pytest.skip("this machine has no gcc")
+    built = tmp_path_factory.mktemp("static") / "bootstrap"
+    source = Path(__file__).parent / "inside" / "bootstrap.c"
+    command = ["gcc", "-static", "-O1", "-D_GNU_SOURCE", "-o", str(built), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"gcc links nothing statically here: {done.stderr.strip()[-200:]}")
+    yield built
+
+
+def test_a_static_program_is_a_runtime(workshop, provided, static_program):
+    version = provided({"README": ""}, runtime="provided.al2")
+    shutil.copy(static_program, version.code / "bootstrap")
+    assert workshop.answer(version, {"ž": 1}) == [{"ž": 1}]
+    large = "x" * 5_000_000
+    assert workshop.answer(version, large) == [large]
+    outcome = workshop.invoke(version, 1)
+    assert not outcome.cold and json.loads(outcome.payload) == [1]
+    assert os.access(version.code / "bootstrap", os.X_OK)
