@@ -6,11 +6,12 @@ plain text log formats", "Log-level filtering"; the records are those of "Lambda
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
+
+from fogbank.functions.runtimes.provided import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ class TextWords:
         request_id, took_ms = invocation.request_id, outcome.duration_ms
         report = (
             f"REPORT RequestId: {request_id}\tDuration: {took_ms:.2f} ms\t"
-            f"Billed Duration: {_billed_ms(outcome)} ms\tMemory Size: {version.memory_mb} MB\t"
+            f"Billed Duration: {records.billed_ms(took_ms, outcome.init_ms)} ms\tMemory Size: {version.memory_mb} MB\t"
             f"Max Memory Used: {outcome.max_memory_mb} MB\t"
         )
         if outcome.cold:
@@ -69,29 +70,16 @@ class JsonWords:
     """ "System log level event mapping": what is said at which level."""
 
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:
-        record = {
-            "requestId": invocation.request_id,
-            "functionArn": ":".join(invocation.function_arn.split(":")[:7]),
-            "version": version.qualifier,
-        }
+        arn = ":".join(invocation.function_arn.split(":")[:7])  # Seen on AWS, in logs alone.
+        record = records.start(version, invocation, functionArn=arn)
         return _said(version, now_ms, ("INFO", "platform.start", record))
 
     def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]:
-        how = _status(outcome)
-        metrics: dict[str, Any] = {
-            "durationMs": round(outcome.duration_ms, 3),
-            "billedDurationMs": _billed_ms(outcome),
-            "memorySizeMB": version.memory_mb,
-            "maxMemoryUsedMB": outcome.max_memory_mb,
-        }
-        if outcome.cold:
-            metrics["initDurationMs"] = round(outcome.init_ms, 3)
-        done = {
-            "requestId": invocation.request_id,
-            **how,
-            "metrics": {"durationMs": round(outcome.duration_ms, 3), "producedBytes": len(outcome.payload)},
-        }
-        report = {"requestId": invocation.request_id, "metrics": metrics, **how}
+        how, request_id, took_ms = _status(outcome), invocation.request_id, outcome.duration_ms
+        done = records.runtime_done(request_id, how, took_ms, len(outcome.payload))
+        report = records.report(
+            version, request_id, how, took_ms=took_ms, init_ms=outcome.init_ms, max_memory_mb=outcome.max_memory_mb
+        )
         well = how["status"] == "success"
         return _said(
             version, now_ms,
@@ -113,11 +101,9 @@ class JsonWords:
         return _initialised(version, init_ms, now_ms, how, "WARN")
 
 
-def _initialised(version: Version, init_ms: float, now_ms: int, how: dict[str, str], level: str) -> Sequence[str]:
-    kind = {"initializationType": "on-demand", "phase": "init"}
-    done = {**kind, **how}
-    report = {**kind, "metrics": {"durationMs": round(init_ms, 3)}, **how}
-    began = _said(version, now_ms - int(init_ms), ("DEBUG", "platform.initStart", kind))
+def _initialised(version: Version, init_ms: float, now_ms: int, how: records.How, level: str) -> Sequence[str]:
+    done, report = records.INIT | how, records.init_report(how, init_ms)
+    began = _said(version, now_ms - int(init_ms), ("DEBUG", "platform.initStart", records.INIT))
     ended = _said(
         version, now_ms, (level, "platform.initRuntimeDone", done), (level, "platform.initReport", report)
     )  # fmt: skip
@@ -134,7 +120,7 @@ def _said(version: Version, now_ms: int, *events: tuple[str, str, dict[str, Any]
     )
 
 
-def _status(outcome: Outcome) -> dict[str, str]:
+def _status(outcome: Outcome) -> records.How:
     """As the text form's REPORT says it: nothing of a function that has answered with an error."""
     if outcome.timed_out:
         return {"status": "timeout"}
@@ -144,11 +130,6 @@ def _status(outcome: Outcome) -> dict[str, str]:
 def _error_type(outcome: Outcome) -> str:
     document = outcome.value()
     return str(document.get("errorType") or "Runtime.Unknown") if isinstance(document, dict) else "Runtime.Unknown"
-
-
-def _billed_ms(outcome: Outcome) -> int:
-    """By the millisecond, rounded up, initialisation included."""
-    return math.ceil(outcome.duration_ms + outcome.init_ms)
 
 
 def iso(at_ms: int) -> str:

@@ -5,9 +5,10 @@ Lambda Developer Guide, "Lambda Telemetry API Event schema reference".
 
 from __future__ import annotations
 
-import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fogbank.functions.runtimes.provided import records
 
 if TYPE_CHECKING:
     from fogbank.functions.instances import Instance
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from fogbank.functions.runtimes.provided.telemetry import Telemetry
 
     Reply = tuple[bytes, bytes] | None
-
-_INIT = {"initializationType": "on-demand", "phase": "init"}
 
 
 class Platform:
@@ -31,24 +30,21 @@ class Platform:
         version = self._instance.version
         name, _, number = version.name.partition(":")
         facts = {"functionName": name, "functionVersion": number, "instanceMaxMemory": version.memory_mb << 20}
-        self._telemetry.say("platform.initStart", _INIT | facts)
+        self._telemetry.say("platform.initStart", records.INIT | facts)
 
     def init_done(self, status: str, error: str = "", extensions: list[Extension] | None = None) -> None:
-        outcome = _INIT | {"status": status} | _error(error)
-        self._telemetry.say("platform.initRuntimeDone", outcome)
+        how = _how(status, error)
+        self._telemetry.say("platform.initRuntimeDone", records.INIT | how)
         for extension in extensions or ():
             facts = {"name": extension.name, "state": extension.state, "events": list(extension.events)}
             self._telemetry.say("platform.extension", facts)
-        self._telemetry.say("platform.initReport", outcome | {"metrics": {"durationMs": self._took_ms()}})
+        self._telemetry.say("platform.initReport", records.init_report(how, self._took_ms()))
 
     def event_started(self, invocation: Invocation) -> None:
         if not self._telemetry.wanted:
             return
         self._began_s, self._request_id, self._runtime_done = time.perf_counter(), invocation.request_id, False
-        record: dict[str, Any] = {
-            "requestId": invocation.request_id,
-            "version": self._instance.version.name.rpartition(":")[2],
-        }
+        record = records.start(self._instance.version, invocation)
         if invocation.trace_header:
             record["tracing"] = {"type": "X-Amzn-Trace-Id", "value": invocation.trace_header}
         self._telemetry.say("platform.start", record)
@@ -58,24 +54,20 @@ class Platform:
         if self._runtime_done or not self._telemetry.wanted:
             return
         self._runtime_done = True
-        metrics = {"durationMs": self._took_ms(), "producedBytes": len(reply[1]) if reply else 0}
-        record = {"requestId": self._request_id, "status": status, "metrics": metrics}
-        self._telemetry.say("platform.runtimeDone", record | _error(error))
+        produced_bytes = len(reply[1]) if reply else 0
+        record = records.runtime_done(self._request_id, _how(status, error), self._took_ms(), produced_bytes)
+        self._telemetry.say("platform.runtimeDone", record)
 
     def event_done(self, status: str, error: str = "") -> None:
         if not self._telemetry.wanted:
             return
-        instance, took_ms = self._instance, self._took_ms()
-        init_ms = round(instance.init_ms, 3) if instance.events == 1 else 0.0
-        held_mb = min(instance.memory_mb(), instance.version.memory_mb)
-        metrics = {
-            "durationMs": took_ms,
-            "billedDurationMs": math.ceil(took_ms + init_ms),
-            "memorySizeMB": instance.version.memory_mb,
-            "maxMemoryUsedMB": max(instance.peak_mb, held_mb),
-        } | ({"initDurationMs": init_ms} if init_ms else {})
-        record = {"requestId": self._request_id, "status": status, "metrics": metrics}
-        self._telemetry.say("platform.report", record | _error(error))
+        instance, version = self._instance, self._instance.version
+        held_mb = min(instance.memory_mb(), version.memory_mb)
+        record = records.report(
+            version, self._request_id, _how(status, error), took_ms=self._took_ms(),
+            init_ms=instance.init_ms if instance.events == 1 else 0.0, max_memory_mb=max(instance.peak_mb, held_mb),
+        )  # fmt: skip
+        self._telemetry.say("platform.report", record)
 
     def failed(self, phase: str, error: str, reply: Reply) -> None:
         """The environment is lost in this phase."""
@@ -86,8 +78,8 @@ class Platform:
             self.event_done("error", error)
 
     def _took_ms(self) -> float:
-        return round((time.perf_counter() - self._began_s) * 1000, 3)
+        return (time.perf_counter() - self._began_s) * 1000
 
 
-def _error(kind: str) -> dict[str, str]:
-    return {"errorType": kind} if kind else {}
+def _how(status: str, error: str) -> records.How:
+    return {"status": status, "errorType": error} if error else {"status": status}

@@ -34,6 +34,7 @@ class Process:
         self.refused = 0  # The errno of its start.
         self.status: int | None = None
         self.gone = asyncio.Event()
+        self.hear_start: Callable[[], None] = lambda: None  # Whether it could be started is known then.
         self._told = told
         self._pid = 0
         self._owed = 0  # A signal that came before there was anybody to get it.
@@ -67,6 +68,7 @@ class Process:
     def ended(self, status: int) -> None:
         """The keeper's word. What it has started and left behind ends with it."""
         if self.status is None:
+            self.hear_start()  # Both words may wait at once, and the kernel hands them over in any order.
             self.status = status
             self.gone.set()
             if self._pid:
@@ -145,10 +147,16 @@ def _hear_start(process: Process, report: int) -> None:
     loop = asyncio.get_running_loop()
 
     def heard() -> None:
+        try:
+            said = os.read(report, _REPORT_BYTES)
+        except BlockingIOError:  # Its parent has died, and it has not yet.
+            return
+        process.hear_start = lambda: None
         loop.remove_reader(report)
-        said = os.read(report, _REPORT_BYTES)
         os.close(report)
         if said:
             process.could_not_start(int(said))
 
+    os.set_blocking(report, False)
+    process.hear_start = heard
     loop.add_reader(report, heard)
