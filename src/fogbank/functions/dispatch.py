@@ -225,6 +225,7 @@ class InstanceEngine:
 
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
+        pool.provisioned = 0  # Else each that ends now would be made up for.
         for instance in list(pool.all):
             instance.kill()
         runtime = self._python if pool.version.runtime.startswith("python") else self._node
