@@ -235,6 +235,7 @@ class InstanceEngine:
 
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
+        pool.provisioned = 0  # Else each that ends now would be made up for.
         for instance in list(pool.all):
             instance.kill()
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
 FOLDER = Path(fogbank.aws.services.__path__[0])
 # Those whose inputs have been gone through, member by member.
-GONE_THROUGH = ["dynamodbstreams", "events", "iam", "lambda", "logs", "s3", "secretsmanager", "sqs", "sts"]
+GONE_THROUGH = [
+    "application-autoscaling",
+    "dynamodbstreams",
+    "events",
+    "iam",
+    "lambda",
+    "logs",
+    "s3",
+    "secretsmanager",
+    "sqs",
+    "sts",
+]
 
 
 def source(service: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What each service calls a parameter that it does not take.
 CODES = {
+    "application-autoscaling": "ValidationException",
     "events": "ValidationException",
     "iam": "InvalidInput",
     "lambda": "InvalidParameterValueException",

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fogbank.aws.services.events import expressions
+from fogbank.aws import expressions
 from tests.support.cloud import Cloud
 from tests.support.code import deploy
 from tests.support.waiting import eventually

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fogbank.aws.protocol import lineage
+from fogbank.aws.services.lambda_ import events
+from fogbank.kernel.store import StoreError
 from tests.support.code import call, deploy
 from tests.support.refusals import refused
 from tests.support.waiting import eventually
@@ -201,6 +203,39 @@ def test_a_versions_failures_go_to_the_dead_letter_queue_that_the_function_has_n
     found = taken(cloud, "dead")
     assert json.loads(found["Body"]) == {"n": 7}
     assert found["MessageAttributes"]["ErrorMessage"]["StringValue"] == "no"
+
+
+def test_a_function_that_is_slow_holds_up_no_other(
+    cloud: Cloud, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_AT_ONCE_MAX", 2)
+    slow = "import time\ndef handler(event, context):\n    time.sleep(event)\n"
+    deploy(functions, "slow", slow, Timeout=60)
+    deploy(functions, "quick", KEEPS)
+    for _ in range(4):
+        functions.invoke(FunctionName="slow", InvocationType="Event", Payload=b"2")
+    functions.invoke(FunctionName="quick", InvocationType="Event", Payload=b"{}")
+    eventually(lambda: logged(cloud, "quick", "GOT"))
+    assert [one["events"] for one in cloud.server.engine.status() if one["function"] == "slow:$LATEST"] == [1, 1]
+    eventually(lambda: len(logged(cloud, "slow", "REPORT")) == 4)
+
+
+def test_an_event_whose_end_could_not_be_kept_is_run_again(cloud: Cloud, functions: Any) -> None:
+    """A full disk: the store takes nothing for a moment."""
+    deploy(functions, "f", KEEPS)
+    queue = cloud.server.house.share(events.EventQueue)
+    ran, failures = queue._ran, [StoreError("no room")]
+
+    def fail_once(*given: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return ran(*given)
+
+    queue._ran = fail_once
+    functions.invoke(FunctionName="f", InvocationType="Event", Payload=b"{}")
+    eventually(lambda: "asynchronous invocation failed" in cloud.log.getvalue())
+    cloud.advance(seconds=2)
+    eventually(lambda: len(logged(cloud, "f", "GOT")) == 2)
 
 
 # -- loops --

@@ -9,8 +9,10 @@ crash before that repeats its last step.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.service import ServiceError
@@ -18,12 +20,15 @@ from fogbank.aws.services.lambda_ import destinations, records, recursion, state
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.destinations import Parcel
 from fogbank.aws.services.lambda_.records import End
+from fogbank.kernel.store import StoreError
 from fogbank.kernel.store.records import Records
 from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from fogbank.aws.service import Call, House
     from fogbank.kernel.store import Tx
 
@@ -33,7 +38,7 @@ _THROTTLED_AFTER_MAX_MS = 300_000
 _AGE_MAX_S = 21_600
 _LEND_MS = 31 * 60_000  # Longer than any function may run.
 _ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
-_AT_ONCE = 32
+_AT_ONCE_MAX = 200  # Of one function: more would only be in each other's way on one machine.
 _QUEUED = "lambda.queued"
 
 
@@ -91,40 +96,72 @@ class EventQueue:
     def __init__(self, house: House) -> None:
         self._house = house
         self._lend_ms = _LEND_MS if house.config.store_url else _ALONE_LEND_MS
-        self._running: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._working: set[asyncio.Task[None]] = set()
+        self._of_function: Counter[str] = Counter()  # Events in work.
 
     async def run(self) -> None:
         house = self._house
-        if not house.config.store_url and not self._running:  # Alone on this state: who had events in work is gone.
+        if not house.config.store_url and not self._working:  # Alone on this state: who had events in work is gone.
             await house.store.transact(self._take_back, house.clock.now_ms())
         with house.signals.watch(_QUEUED) as watch:
             while True:
-                lent, next_due_ms = await house.store.transact(self._take, house.clock.now_ms())
+                lent, next_due_ms = await house.store.transact(
+                    self._take, dict(self._of_function), house.clock.now_ms()
+                )
                 for function_id, message in lent:
-                    await self._slots.acquire()
-                    task = asyncio.get_running_loop().create_task(self._one(function_id, message))
-                    self._running.add(task)
-                    task.add_done_callback(self._done)
+                    self._begin(function_id, message)
                 if not lent:
                     await watch.wait(next_due_ms)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._slots.release()
+    def _begin(self, function_id: str, message: Message) -> None:
+        self._of_function[function_id] += 1
+        self._do(self._one(function_id, message), partial(self._ended, function_id, message))
+
+    def _do(self, work: Coroutine[Any, Any, None], done: Callable[[asyncio.Task[None]], None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        task.add_done_callback(done)
+
+    def _ended(self, function_id: str, message: Message, task: asyncio.Task[None]) -> None:
+        if self._of_function[function_id] >= _AT_ONCE_MAX:  # There may be some that had to wait.
+            self._house.signals.wake(_QUEUED)
+        self._of_function[function_id] -= 1
+        if not self._of_function[function_id]:
+            del self._of_function[function_id]
         if not task.cancelled() and task.exception() is not None:
             self._house.telemetry.error("asynchronous invocation failed", error=repr(task.exception()))
+            self._do(self._give_back(function_id, message), lambda _: None)
+
+    async def _give_back(self, function_id: str, message: Message) -> None:
+        """It could not be seen to its end: a full disk, say. It is due again when it can be said to be."""
+        house = self._house
+        while True:
+            await house.clock.sleep(_THROTTLED_AFTER_MS)
+            try:
+                await house.store.transact(self._hand_in, function_id, message, house.clock.now_ms())
+                return
+            except StoreError as error:
+                house.telemetry.error("an event in work could not be given back", error=str(error))
+
+    def _hand_in(self, tx: Tx, function_id: str, message: Message, now_ms: int) -> None:
+        self._put_back(tx, function_id, message, now_ms, attempt=message.notes["attempt"])
 
     def _take_back(self, tx: Tx, now_ms: int) -> None:
         for function_id in WAITING.all(tx):
             queues.release(tx, _queue(function_id), now_ms)
 
-    def _take(self, tx: Tx, now_ms: int) -> tuple[list[tuple[str, Message]], int | None]:
+    def _take(
+        self, tx: Tx, working: dict[str, int], now_ms: int
+    ) -> tuple[list[tuple[str, Message]], int | None]:  # fmt: skip
+        """What is due, of each function as much as it may have in work; and when more will be."""
         lent: list[tuple[str, Message]] = []
         due: list[int] = []
         for function_id in WAITING.all(tx):
-            queue = _queue(function_id)
-            found = queues.receive(tx, queue, limit=10, now_ms=now_ms, lend_ms=self._lend_ms)
+            queue, room = _queue(function_id), _AT_ONCE_MAX - working.get(function_id, 0)
+            if room <= 0:
+                continue
+            found = queues.receive(tx, queue, limit=min(room, 10), now_ms=now_ms, lend_ms=self._lend_ms)
             lent += [(function_id, message) for message in found]
             next_ms = queues.next_due_ms(tx, queue)
             if next_ms is None:

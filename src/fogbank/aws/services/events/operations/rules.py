@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fogbank.aws import expressions
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.events import deliveries, expressions, paging, state, transforms
+from fogbank.aws.services.events import deliveries, paging, state, transforms
 from fogbank.aws.services.events.operations.entries import compiled
 from fogbank.aws.services.events.state import BUSES, RULES, Bus, Rule
 from fogbank.primitives import schedules

@@ -1,6 +1,7 @@
 """Schedule expressions: `rate(1 day)`, `cron(0 12 * * ? *)`, and when each is due next.
 
-EventBridge User Guide, "Setting a schedule pattern for scheduled rules". All times are UTC.
+EventBridge User Guide, "Setting a schedule pattern for scheduled rules". Times are UTC, but for a cron expression that
+is given another time zone.
 """
 
 from __future__ import annotations
@@ -8,10 +9,15 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _RATE = re.compile(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
+_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
 _CRON = re.compile(r"cron\((.+)\)")
 _UNITS_MS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
@@ -39,12 +45,24 @@ class _Cron:
         return _is_day(self.days, day)
 
 
+def once_ms(expression: str) -> int | None:
+    """The moment of `at(2027-01-31T12:00:00)`, as if it were UTC; None for what is no such expression. Raises
+    `ValueError`."""
+    found = _AT.fullmatch(expression)
+    return None if found is None else round(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def in_zone(at_ms: int, zone: ZoneInfo | None) -> int:
+    """When the clocks of that zone show what is told as if it were UTC."""
+    return at_ms if zone is None else _moved(at_ms, zone, UTC)
+
+
 def check(expression: str) -> None:
     """Raises `BadExpression`."""
     next_ms(expression, 0, 0)
 
 
-def next_ms(expression: str, last_ms: int, now_ms: int) -> int | None:
+def next_ms(expression: str, last_ms: int, now_ms: int, zone: ZoneInfo | None = None) -> int | None:
     """The first moment after `now_ms` at which it is due; None if there is none any more.
 
     A rate counts from `last_ms`, when it was last due (at first, when the rule was made).
@@ -55,7 +73,17 @@ def next_ms(expression: str, last_ms: int, now_ms: int) -> int | None:
     cron = _CRON.fullmatch(expression)
     if cron is None:
         raise BadExpression(expression)
-    return _next_of_cron(_parse(cron[1]), now_ms)
+    parsed = _parse(cron[1])
+    if zone is None:
+        return _next_of_cron(parsed, now_ms)
+    found = _next_of_cron(parsed, _moved(now_ms, UTC, zone))
+    return None if found is None else in_zone(found, zone)
+
+
+def _moved(at_ms: int, source: tzinfo, target: tzinfo) -> int:
+    """What the clocks of one zone show, when those of the other show this (as if it were UTC)."""
+    shown = datetime.fromtimestamp(at_ms / 1000, UTC).replace(tzinfo=source)
+    return round(shown.astimezone(target).replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _next_of_rate(number: int, unit: str, last_ms: int, now_ms: int) -> int:
