@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.kernel.telemetry import Telemetry
 
+_OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API")  # Variables that differ from instance to instance.
 _INSIDE = Path(__file__).parent / "inside"
 _SOCKET_BYTES = 1024 * 1024
-_OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API")  # Variables that differ from instance to instance.
 
 
 class Child(Protocol):
