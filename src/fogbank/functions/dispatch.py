@@ -77,11 +77,11 @@ class InstanceEngine:
         self, run_dir: Path, cache_dir: Path, clock: Clock, telemetry: Telemetry, log_sink: LogSink, ids: Ids,
         *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect],
     ) -> None:  # fmt: skip
+        self._host = Host(run_dir, telemetry, log_sink, clock)
         self._clock, self._telemetry, self._log_sink, self._ids = clock, telemetry, log_sink, ids
         self._endpoint, self._dialects = endpoint, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s = _INIT_S, _IDLE_S
-        self._host = Host(run_dir, telemetry, log_sink, clock)
         self._runtimes = Runtimes(
             {
                 "python": Accompanied(PythonRuntime(cache_dir, telemetry), self._host),

@@ -60,10 +60,10 @@ class Instance:
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
         self.fresh = False  # Its first event is told that it was born for one.
-        self.kill_process: Callable[[], None] = self._kill_session  # Who waits for it hears of its end.
-        self.end: Callable[[], None] = self._kill_session  # Or what a runtime does that takes leave.
+        self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.channel: Channel | None = None
+        self.leaders: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Of the sessions that end with it.
         self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
         self.wrote = False  # Lines may wait in the log's pipe.
         self._loop = asyncio.get_running_loop()
@@ -163,11 +163,12 @@ class Instance:
         """What it holds now, as the kernel counts it; 0 once it is gone."""
         return sum([_resident_kb(pid) for pid in self.processes()]) // 1024
 
-    def _kill_session(self) -> None:
-        """The process and all it has started: it leads a session of its own."""
-        if self.pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+    def kill_process(self) -> None:
+        """End the process and all it has started (it leads a session of its own); who waits for it hears of it."""
+        for pid in self.leaders():
+            if pid:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
 
     def kill(self) -> None:
         self.end()

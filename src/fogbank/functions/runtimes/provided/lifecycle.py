@@ -86,7 +86,7 @@ class Lifecycle:
         self._loop = asyncio.get_running_loop()
         instance.channel = self
         instance.end = self.close
-        instance.kill_process = self._kill_runtime
+        instance.leaders = self._leaders
         instance.processes = self._pids
         instance.keeps_log = True
         instance.log.heard = self._function_said
@@ -215,13 +215,13 @@ class Lifecycle:
     def fail(self, body: bytes, *, told: bool = False) -> None:
         """The environment is lost, with the init or the event that is at work in it. `told`: the log says why."""
         phase, self.phase = self.phase, "failed"
-        error = object_of(body)
-        self._platform.failed(phase, str(error.get("errorType", "")), self.runtime.reply)
+        self._platform.failed(phase, str(object_of(body).get("errorType", "")), self.runtime.reply)
         if phase == "init":
             self._say(b"X", body)
+        elif phase == "invoke" and told:
+            self._say(b"F", body)
         elif phase == "invoke":
-            if not told:
-                self._instance.log.line(error.get("errorMessage", ""))
+            self._instance.log.line(orjson.loads(body)["errorMessage"])
             self._say(b"F", body)
         else:
             self._instance.lost()
@@ -242,12 +242,9 @@ class Lifecycle:
         if self.extensions.all():
             self.leaving = self._loop.create_task(self._take_leave(reason))
             return
-        self._kill_runtime()
-        self._finish()
-
-    def _kill_runtime(self) -> None:
         if self._process is not None:
             self._process.signal(signal.SIGKILL)
+        self._finish()
 
     def _why(self) -> str:
         """ "shutdownReason": spindown, timeout or failure."""
@@ -291,6 +288,11 @@ class Lifecycle:
         for process in (self._process, *(extension.process for extension in self.extensions.external())):
             if process is not None:
                 yield from process.tree()
+
+    def _leaders(self) -> Iterator[int]:
+        """Of a session that ends for its memory: the runtime's. Its extensions are told then."""
+        if self._process is not None and not self._process.over:
+            yield self._process.pid
 
     def _function_said(self, line: str) -> None:
         self.telemetry.say("function", line.rstrip("\n"))

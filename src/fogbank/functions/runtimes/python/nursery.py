@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.kernel.telemetry import Telemetry
 
-_INSIDE = Path(__file__).parent / "inside"
 _OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API")  # Variables that differ from instance to instance.
+_INSIDE = Path(__file__).parent / "inside"
 
 
 class Child(Protocol):
