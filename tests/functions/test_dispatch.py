@@ -119,6 +119,12 @@ def test_preparing_a_function_whose_init_fails_says_its_own_error(workshop):
     assert json.loads(failed.value.document)["errorType"] == "Runtime.ImportModuleError"
 
 
+def test_all_who_prepare_a_function_whose_init_fails_are_told(workshop):
+    version = workshop.function("import nowhere")
+    results = gather(workshop, *(workshop.engine.prepare(version, 1) for _ in range(4)))
+    assert [type(result) for result in results] == [InitFailed] * 4
+
+
 def test_a_retired_version_ends_after_the_events_it_is_at(workshop):
     version = workshop.function(SLOW)
 

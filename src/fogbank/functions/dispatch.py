@@ -297,6 +297,8 @@ class InstanceEngine:
             except TimeoutError:
                 problem = _init_timed_out(self.init_s)
         if problem is not None:
+            instance.kill()
+            pool.all.discard(instance)  # At once: who fills the pool next must not count it.
             raise InitFailed(problem)
         self._give_back(pool, instance)
 

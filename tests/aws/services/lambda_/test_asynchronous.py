@@ -216,7 +216,8 @@ def test_a_function_that_is_slow_holds_up_no_other(
         functions.invoke(FunctionName="slow", InvocationType="Event", Payload=b"2")
     functions.invoke(FunctionName="quick", InvocationType="Event", Payload=b"{}")
     eventually(lambda: logged(cloud, "quick", "GOT"))
-    assert [one["events"] for one in cloud.server.engine.status() if one["function"] == "slow:$LATEST"] == [1, 1]
+    status = cloud.server.engine.status
+    eventually(lambda: [one["events"] for one in status() if one["function"] == "slow:$LATEST"] == [1, 1])
     eventually(lambda: len(logged(cloud, "slow", "REPORT")) == 4)
 
 

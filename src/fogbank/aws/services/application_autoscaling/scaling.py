@@ -93,18 +93,19 @@ class Scaler:
 
     async def run(self) -> None:
         house = self._house
-        minute_ms = house.clock.now_ms() // _MINUTE_MS * _MINUTE_MS + _MINUTE_MS
+        minute_ms = _next_minute_ms(house.clock.now_ms())
         with house.signals.watch(schedules.CHANGED, (KIND,)) as watch:
             while True:
-                now_ms = house.clock.now_ms()
-                for place, cause in await house.store.transact(self._take_due, now_ms):
-                    await self.fit(place, cause)
-                policies = await house.store.transact(POLICIES.all)
-                if now_ms >= minute_ms:
-                    minute_ms = now_ms // _MINUTE_MS * _MINUTE_MS + _MINUTE_MS
-                    for policy in policies:
-                        await self._look(policy, now_ms)
-                next_due_ms = await house.store.transact(schedules.next_due_ms, KIND)
+                with house.clock.aside:  # A moving clock waits for what its last moment has begun.
+                    now_ms = house.clock.now_ms()
+                    for place, cause in await house.store.transact(self._take_due, now_ms):
+                        await self.fit(place, cause)
+                    policies = await house.store.transact(POLICIES.all)
+                    if now_ms >= minute_ms:
+                        minute_ms = _next_minute_ms(now_ms)
+                        for policy in policies:
+                            await self._look(policy, now_ms)
+                    next_due_ms = await house.store.transact(schedules.next_due_ms, KIND)
                 moments = [at for at in (next_due_ms, minute_ms if policies else None) if at is not None]
                 await watch.wait(min(moments, default=None))
 
@@ -167,10 +168,9 @@ class Scaler:
         house, place = self._house, target.place
         status, told = "Successful", f"Successfully set {_words(place)} to {capacity}."
         try:
-            with house.clock.aside:  # A moving clock waits for what its last moment has begun.
-                await link(house, place.namespace, place.dimension).set_capacity(
-                    self._ask(target), place.resource_id, capacity
-                )
+            await link(house, place.namespace, place.dimension).set_capacity(
+                self._ask(target), place.resource_id, capacity
+            )
         except ServiceError as error:
             status, told = "Failed", f"Failed to set {_words(place)} to {capacity}. Reason: {error.message}"
             house.telemetry.error("scaling failed", resource=place.resource_id, error=error.message)
@@ -207,6 +207,10 @@ def _wanted(policy: Policy, target: Target, watched: _Watched, capacity: int, no
     ):
         return min(capacity, max(math.ceil(capacity * max(samples) / aim), 1))
     return capacity
+
+
+def _next_minute_ms(now_ms: int) -> int:
+    return now_ms // _MINUTE_MS * _MINUTE_MS + _MINUTE_MS
 
 
 def _words(place: Place) -> str:

@@ -49,7 +49,8 @@ def put(tx: Tx, who: state.Named, count: int, now_ms: int) -> Provisioned:
             "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
         )
     _check(tx, function, who, one, count)
-    row = Provisioned(count, COMING, now_ms)
+    before = PROVISIONED.get(tx, function.id, who.qualifier)
+    row = Provisioned(count, COMING, now_ms, turn=before.turn + 1 if before else 0)
     PROVISIONED.put(tx, function.id, who.qualifier, row=row)
     tx.emit(CHANGED)
     return row
@@ -103,7 +104,7 @@ def renew(tx: Tx, function_id: str, qualifier: str) -> None:
     """What the qualifier means has changed: other instances are to be initialised."""
     row = PROVISIONED.get(tx, function_id, qualifier)
     if row is not None:
-        PROVISIONED.put(tx, function_id, qualifier, row=replace(row, status=COMING, reason=""))
+        PROVISIONED.put(tx, function_id, qualifier, row=replace(row, status=COMING, reason="", turn=row.turn + 1))
         tx.emit(CHANGED)
 
 

@@ -94,6 +94,7 @@ class Provisioned:
     status: str  # "IN_PROGRESS", "READY" or "FAILED".
     modified_ms: int
     reason: str = ""
+    turn: int = 0  # Grows with each change of what is to be there.
 
 
 @dataclass(frozen=True, slots=True)
