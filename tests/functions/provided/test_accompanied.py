@@ -19,6 +19,7 @@ PYTHON = {
     "fails": "def handler(event, context):\n    raise ValueError('no such item')",
     "exits": "import os\ndef handler(event, context):\n    os._exit(4)",
     "broken": "import nowhere",
+    "exits in init": "import os; os._exit(7)",
 }
 NODE = {
     "echo": "exports.handler = async (event) => { console.log('said'); return [event, process.pid]; };",
@@ -26,6 +27,7 @@ NODE = {
     "fails": "exports.handler = async () => { throw new TypeError('no such item'); };",
     "exits": "exports.handler = async () => { process.exit(4); };",
     "broken": "require('nowhere');",
+    "exits in init": "process.exit(7);",
 }
 
 
@@ -85,6 +87,11 @@ def test_an_init_that_fails_is_the_functions_own(workshop, function):
     version = function("broken")
     for _ in range(2):
         assert workshop.failure(version)["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_an_exit_in_init_is_told(workshop, function):
+    told = f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status 7"
+    assert workshop.failure(function("exits in init")) == {"errorType": "Runtime.ExitError", "errorMessage": told}
 
 
 def test_an_extension_that_dies_costs_the_instance(workshop, function):
