@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tests.functions.provided.conftest import own_log
 from tests.functions.provided.test_extensions import WATCH, heard, retire
 from tests.functions.provided.test_telemetry import FOLLOW, HTTP, LISTEN
 from tests.support.waiting import until
@@ -40,7 +41,7 @@ def function(request, workshop, extension):
 
     def make(name, watch=WATCH, **settings):
         layers = (extension("watch", watch),)
-        return workshop.function(sources[name], runtime=runtime, layers=layers, **settings)
+        return workshop.function(sources[name], runtime=runtime, layers=layers, **(own_log() | settings))
 
     return make
 
@@ -51,7 +52,7 @@ def test_an_extension_hears_of_each_event_and_of_the_end(workshop, function):
     assert json.loads(first.payload)[0] == 1 and first.cold and first.init_ms > 0
     assert workshop.answer(version, 2) == [2, json.loads(first.payload)[1]], "the instance is used again"
     retire(workshop, version)
-    events = heard(workshop)
+    events = heard(workshop, version)
     assert [event["eventType"] for event in events] == ["INVOKE", "INVOKE", "SHUTDOWN"]
     assert (events[0]["requestId"], events[0]["invokedFunctionArn"]) == (REQUEST_ID, "arn:x")
     assert events[2]["shutdownReason"] == "spindown"
@@ -72,15 +73,15 @@ def test_an_exit_is_told_and_the_extension_hears_of_a_failure(workshop, function
     version = function("exits")
     told = f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status 4"
     assert workshop.failure(version) == {"errorType": "Runtime.ExitError", "errorMessage": told}
-    workshop.run(until(lambda: len(heard(workshop)) == 2, within_s=5))
-    assert heard(workshop)[1]["shutdownReason"] == "failure"
+    workshop.run(until(lambda: len(heard(workshop, version)) == 2))
+    assert heard(workshop, version)[1]["shutdownReason"] == "failure"
 
 
 def test_a_time_out_is_told_and_the_extension_hears_of_it(workshop, function):
     version = function("slow", timeout_ms=700)
     assert workshop.invoke(version).timed_out
-    workshop.run(until(lambda: len(heard(workshop)) == 2, within_s=5))
-    assert heard(workshop)[1]["shutdownReason"] == "timeout"
+    workshop.run(until(lambda: len(heard(workshop, version)) == 2))
+    assert heard(workshop, version)[1]["shutdownReason"] == "timeout"
 
 
 def test_an_init_that_fails_is_the_functions_own(workshop, function):
@@ -121,7 +122,7 @@ def handler(event, context):
     return os.environ["AWS_LAMBDA_RUNTIME_API"]
 """
     tell = "print('heard', json.dumps(HOST), flush=True)\n" + WATCH
-    version = workshop.function(source, layers=(extension("watch", tell),))
+    version = workshop.function(source, layers=(extension("watch", tell),), **own_log())
     workshop.answer(version)
 
     async def three():
@@ -131,7 +132,7 @@ def handler(event, context):
 
     addresses = workshop.run(three())
     assert len(set(addresses)) == 3
-    assert set(addresses) == {said for said in heard(workshop) if isinstance(said, str)}
+    assert set(addresses) == {said for said in heard(workshop, version) if isinstance(said, str)}
 
 
 def test_an_uncaught_exception_in_node_is_told_as_without_extensions(workshop, extension):
