@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Invocation, Version
 
 _NEVER = float("inf")
+_STATUS_S = 10.0  # Its parent tells of every end, and its own parent of its; but a machine may be busy.
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -192,7 +193,7 @@ class Instance:
     async def how(self) -> str:
         """How it ended, once its parent has said so."""
         try:
-            await asyncio.wait_for(self._status_known.wait(), 2)
+            await asyncio.wait_for(self._status_known.wait(), _STATUS_S)
         except TimeoutError:
             return "signal: killed"
         return self.how_ended

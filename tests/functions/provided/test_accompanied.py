@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tests.functions.provided.conftest import own_log
 from tests.functions.provided.test_extensions import WATCH, heard, retire
 from tests.functions.provided.test_telemetry import FOLLOW, HTTP, LISTEN
 from tests.support.waiting import until
@@ -19,6 +20,7 @@ PYTHON = {
     "fails": "def handler(event, context):\n    raise ValueError('no such item')",
     "exits": "import os\ndef handler(event, context):\n    os._exit(4)",
     "broken": "import nowhere",
+    "exits in init": "import os; os._exit(7)",
 }
 NODE = {
     "echo": "exports.handler = async (event) => { console.log('said'); return [event, process.pid]; };",
@@ -26,6 +28,7 @@ NODE = {
     "fails": "exports.handler = async () => { throw new TypeError('no such item'); };",
     "exits": "exports.handler = async () => { process.exit(4); };",
     "broken": "require('nowhere');",
+    "exits in init": "process.exit(7);",
 }
 
 
@@ -38,7 +41,7 @@ def function(request, workshop, extension):
 
     def make(name, watch=WATCH, **settings):
         layers = (extension("watch", watch),)
-        return workshop.function(sources[name], runtime=runtime, layers=layers, **settings)
+        return workshop.function(sources[name], runtime=runtime, layers=layers, **(own_log() | settings))
 
     return make
 
@@ -49,7 +52,7 @@ def test_an_extension_hears_of_each_event_and_of_the_end(workshop, function):
     assert json.loads(first.payload)[0] == 1 and first.cold and first.init_ms > 0
     assert workshop.answer(version, 2) == [2, json.loads(first.payload)[1]], "the instance is used again"
     retire(workshop, version)
-    events = heard(workshop)
+    events = heard(workshop, version)
     assert [event["eventType"] for event in events] == ["INVOKE", "INVOKE", "SHUTDOWN"]
     assert (events[0]["requestId"], events[0]["invokedFunctionArn"]) == (REQUEST_ID, "arn:x")
     assert events[2]["shutdownReason"] == "spindown"
@@ -70,21 +73,26 @@ def test_an_exit_is_told_and_the_extension_hears_of_a_failure(workshop, function
     version = function("exits")
     told = f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status 4"
     assert workshop.failure(version) == {"errorType": "Runtime.ExitError", "errorMessage": told}
-    workshop.run(until(lambda: len(heard(workshop)) == 2, within_s=5))
-    assert heard(workshop)[1]["shutdownReason"] == "failure"
+    workshop.run(until(lambda: len(heard(workshop, version)) == 2))
+    assert heard(workshop, version)[1]["shutdownReason"] == "failure"
 
 
 def test_a_time_out_is_told_and_the_extension_hears_of_it(workshop, function):
     version = function("slow", timeout_ms=700)
     assert workshop.invoke(version).timed_out
-    workshop.run(until(lambda: len(heard(workshop)) == 2, within_s=5))
-    assert heard(workshop)[1]["shutdownReason"] == "timeout"
+    workshop.run(until(lambda: len(heard(workshop, version)) == 2))
+    assert heard(workshop, version)[1]["shutdownReason"] == "timeout"
 
 
 def test_an_init_that_fails_is_the_functions_own(workshop, function):
     version = function("broken")
     for _ in range(2):
         assert workshop.failure(version)["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_an_exit_in_init_is_told(workshop, function):
+    told = f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status 7"
+    assert workshop.failure(function("exits in init")) == {"errorType": "Runtime.ExitError", "errorMessage": told}
 
 
 def test_an_extension_that_dies_costs_the_instance(workshop, function):
@@ -114,7 +122,7 @@ def handler(event, context):
     return os.environ["AWS_LAMBDA_RUNTIME_API"]
 """
     tell = "print('heard', json.dumps(HOST), flush=True)\n" + WATCH
-    version = workshop.function(source, layers=(extension("watch", tell),))
+    version = workshop.function(source, layers=(extension("watch", tell),), **own_log())
     workshop.answer(version)
 
     async def three():
@@ -124,7 +132,7 @@ def handler(event, context):
 
     addresses = workshop.run(three())
     assert len(set(addresses)) == 3
-    assert set(addresses) == {said for said in heard(workshop) if isinstance(said, str)}
+    assert set(addresses) == {said for said in heard(workshop, version) if isinstance(said, str)}
 
 
 def test_an_uncaught_exception_in_node_is_told_as_without_extensions(workshop, extension):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
@@ -86,7 +87,7 @@ class BuiltIn:
         try:
             await spawned
             problem = await self.inner.ready(_NEVER)
-        except NoRuntimeError as error:
+        except (NoRuntimeError, OSError) as error:
             self.inner.log.note(str(error))
             lifecycle.fail(orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": str(error)}))
         except Ended:  # `_ended` tells of it.
@@ -129,7 +130,8 @@ class BuiltIn:
         if number == signal.SIGKILL:
             self.inner.kill()
         elif self.inner.pid and not self.over:
-            os.killpg(self.inner.pid, number)
+            with suppress(ProcessLookupError):
+                os.killpg(self.inner.pid, number)
 
     def tree(self) -> Iterator[int]:
         if self.inner.pid and not self.over:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.gateway.messages import Answer, Request
 
 PREFIX: Final = "/2020-01-01/extension/"
-MOST: Final = 10  # Lambda quotas have it as the number of extensions of a function.
+MOST: Final = 10  # "Extension limit (10) reached".
 _NAME, _ID = "lambda-extension-name", "lambda-extension-identifier"
 _ERROR_TYPE = "Lambda-Extension-Function-Error-Type"
 _FEATURES = "lambda-extension-accept-feature"

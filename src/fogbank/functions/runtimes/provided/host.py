@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import LogSink, Version
-    from fogbank.functions.runtimes.provided.lifecycle import Program, Runtime
+    from fogbank.functions.runtimes.provided.leaving import Program
+    from fogbank.functions.runtimes.provided.lifecycle import Runtime
     from fogbank.functions.runtimes.provided.processes import Process
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.telemetry import Telemetry

@@ -7,7 +7,6 @@ ends when the runtime, and every extension that takes part in it, has asked for 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import signal
 import time
@@ -17,26 +16,21 @@ import orjson
 
 from fogbank.functions.runtimes.provided import extensions, runtime_api, telemetry
 from fogbank.functions.runtimes.provided.answers import document, not_found, object_of
+from fogbank.functions.runtimes.provided.leaving import take_leave
 from fogbank.functions.runtimes.provided.platform import Platform
 from fogbank.functions.runtimes.provided.processes import Process
 from fogbank.kernel.gateway.messages import Ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from fogbank.functions.instances import Instance
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Invocation
+    from fogbank.functions.runtimes.provided.leaving import Program
     from fogbank.functions.runtimes.provided.server import Line
     from fogbank.kernel.gateway.messages import Answer, Request
-
-# "Shutdown phase": "500 ms – A function with a registered internal extension; 2,000 ms – A function with one or more
-# registered external extensions"; none without extensions.
-_SHUTDOWN_S, _SHUTDOWN_INTERNAL_S = 2.0, 0.5
-_RUNTIMES_PART = 0.3
-_KILLED_S = 2.0  # For the kernel to end what was killed.
-_ERRORS = {errno.ENOEXEC: "exec format error"}  # What Go says where C says it in another case.
 
 
 class Runtime(Protocol):
@@ -48,19 +42,6 @@ class Runtime(Protocol):
     def ready(self) -> bool: ...
     def begin(self, invocation: Invocation, deadline_ms: int) -> None: ...
     def answer(self, line: Line, request: Request) -> Answer: ...
-
-
-class Program(Protocol):
-    """The process of one."""
-
-    gone: asyncio.Event
-
-    @property
-    def pid(self) -> int: ...
-    @property
-    def over(self) -> bool: ...
-    def signal(self, number: int) -> None: ...
-    def tree(self) -> Iterator[int]: ...
 
 
 class Lifecycle:
@@ -94,7 +75,7 @@ class Lifecycle:
     # -- the API --
 
     def answer(self, line: Line, request: Request) -> Answer:
-        path = request.path.rstrip("/") if request.path != "/" else request.path
+        path = request.path.rstrip("/")
         if path.startswith(runtime_api.PREFIX):
             return self.runtime.answer(line, request)
         if path.startswith(extensions.PREFIX):
@@ -253,27 +234,10 @@ class Lifecycle:
         return "spindown" if self.phase == "idle" else "timeout"
 
     async def _take_leave(self, reason: str) -> None:
-        external = self.extensions.external()
-        limit_s = _SHUTDOWN_S if external else _SHUTDOWN_INTERNAL_S
-        end_s = self._loop.time() + limit_s
-        if self._process is not None:
-            self._process.signal(signal.SIGTERM)
-            await _gone([self._process], limit_s * _RUNTIMES_PART)
-            self._process.signal(signal.SIGKILL)
-        await self.telemetry.flush(max((end_s - self._loop.time()) / 2, 0))
-        left_s = max(end_s - self._loop.time(), 0)
-        event = {"eventType": "SHUTDOWN", "deadlineMs": int((time.time() + left_s) * 1000), "shutdownReason": reason}
-        for extension in external:
-            if "SHUTDOWN" in extension.events:
-                extension.give(event)
-            elif extension.process is not None:
-                extension.process.signal(signal.SIGKILL)
-        programs = [extension.process for extension in external if extension.process is not None]
-        await _gone(programs, left_s)
-        for program in programs:
-            program.signal(signal.SIGKILL)
-        await _gone(programs, _KILLED_S)
-        self._finish()
+        try:
+            await take_leave(self._process, self.extensions, self.telemetry, reason)
+        finally:
+            self._finish()
 
     def _finish(self) -> None:
         self._close_api()
@@ -312,15 +276,6 @@ def _invoke(invocation: Invocation, deadline_ms: int) -> dict[str, object]:
     }
 
 
-async def _gone(processes: Sequence[Program], timeout_s: float) -> None:
-    """All of them, or the time is up."""
-    waiting = [asyncio.ensure_future(process.gone.wait()) for process in processes if not process.over]
-    if waiting:
-        _, late = await asyncio.wait(waiting, timeout=timeout_s)
-        for task in late:
-            task.cancel()
-
-
 def _said(number: int) -> str:
-    """An errno in the words that the service has for it."""
-    return _ERRORS.get(number) or os.strerror(number).lower()
+    """An errno as the service tells of it: as Go does."""
+    return os.strerror(number).lower()

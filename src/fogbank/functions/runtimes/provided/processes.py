@@ -34,9 +34,9 @@ class Process:
         self.refused = 0  # The errno of its start.
         self.status: int | None = None
         self.gone = asyncio.Event()
-        self.hear_start: Callable[[], None] = lambda: None  # Whether it could be started is known then.
         self._told = told
         self._pid = 0
+        self._report = -1
         self._owed = 0  # A signal that came before there was anybody to get it.
 
     @property
@@ -65,20 +65,33 @@ class Process:
         elif not self.over:
             _signal_group(self._pid, number)
 
+    def hear_start(self, report: int) -> None:
+        """The pipe closes once the program runs; where it cannot, it says why first."""
+        os.set_blocking(report, False)
+        self._report = report
+        asyncio.get_running_loop().add_reader(report, self._started)
+
+    def _started(self) -> None:
+        if self._report < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._report)
+        with suppress(BlockingIOError):  # It is asked for because the process is gone, and nobody has said why.
+            self.refused = int(os.read(self._report, _REPORT_BYTES) or 0)
+        os.close(self._report)
+        self._report = -1
+        if self.refused:
+            self._told(self)
+
     def ended(self, status: int) -> None:
         """The keeper's word. What it has started and left behind ends with it."""
         if self.status is None:
-            self.hear_start()  # Both words may wait at once, and the kernel hands them over in any order.
             self.status = status
             self.gone.set()
             if self._pid:
                 _signal_group(self._pid, signal.SIGKILL)
+            self._started()  # The two words of it may come in either order.
             if not self.refused:
                 self._told(self)
-
-    def could_not_start(self, number: int) -> None:
-        self.refused = number
-        self._told(self)
 
     def tree(self) -> Iterator[int]:
         """It and its living descendants: what a shell has started holds memory too."""
@@ -133,30 +146,10 @@ class Keeper:
             return
         finally:
             os.close(theirs)
-        _hear_start(process, report)
+        process.hear_start(report)
 
     async def close(self) -> None:
         if self._parent is not None and self._process is not None:
             self._parent.close()
             with suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, 5)
-
-
-def _hear_start(process: Process, report: int) -> None:
-    """The pipe closes once the program runs; where it cannot, it says why first."""
-    loop = asyncio.get_running_loop()
-
-    def heard() -> None:
-        try:
-            said = os.read(report, _REPORT_BYTES)
-        except BlockingIOError:  # Its parent has died, and it has not yet.
-            return
-        process.hear_start = lambda: None
-        loop.remove_reader(report)
-        os.close(report)
-        if said:
-            process.could_not_start(int(said))
-
-    os.set_blocking(report, False)
-    process.hear_start = heard
-    loop.add_reader(report, heard)

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.gateway.messages import Answer, Request
 
 PREFIX: Final = "/2018-06-01/runtime/"
-_REPLY_BYTES_MAX = (
-    6 * 1024 * 1024 + 100
-)  # Lambda quotas: invocation payload, synchronous; what the service allows over.
+_REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, and what the service allows over.
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _KIND = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 _WITH_CAUSE = "application/vnd.aws.lambda.error.cause+json"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -51,7 +52,8 @@ class Line:
         return self._server.answering(self, request)
 
     def failed(self, request: Request, error: Exception, /) -> Response:
-        self._server.telemetry.error("runtime API request failed", path=request.path, error=repr(error))
+        stack = "".join(traceback.format_exception(error))
+        self._server.telemetry.error("runtime API request failed", path=request.path, error=repr(error), stack=stack)
         return Response(500, [("content-type", "application/json")], _INTERNAL)
 
     def new_id(self) -> str:
