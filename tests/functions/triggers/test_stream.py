@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fogbank.functions.triggers import stored, stream
 from fogbank.functions.triggers.model import RESULTS, NotRun, Told, Trigger
@@ -467,3 +469,52 @@ def test_a_trigger_that_has_windows_no_more_goes_on_where_it_was() -> None:
         await bench.feed(changed, lambda: len(bench.events) == 2)
 
     assert run(test).texts == [["a"], ["b"]]
+
+
+# -- whatever happens --
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_keys_stay_in_order(data: st.DataObject) -> None:
+    """Batches fail, are halved, run beside each other, and the server is killed at any moment and begins again: each
+    record is done with in the order of its key, and comes again only if its batch was in work."""
+    keys = data.draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=25))
+    texts = [f"{key}{number:02}" for number, key in enumerate(keys)]
+    chosen = {"lanes": data.draw(st.integers(1, 4)), "batch_max": data.draw(st.integers(1, 6)),
+              "bisect": data.draw(st.booleans())}  # fmt: skip
+    fates = data.draw(st.lists(st.sampled_from(["good", "bad", "partly", "not run"]), max_size=20))
+    kills = data.draw(st.lists(st.integers(0, 60), max_size=6))
+    done: list[str] = []
+
+    async def test(bench: Bench) -> None:
+        def answer(event: dict[str, Any]) -> Any:
+            fate = fates.pop() if fates else "good"
+            if fate == "not run":
+                return NotRun("no")
+            if fate == "bad":
+                return FAILED
+            stop = event["texts"][len(event["texts"]) // 2] if fate == "partly" else None
+            done.extend(event["texts"][: event["texts"].index(stop)] if stop else event["texts"])
+            return stop
+
+        bench.answer = answer
+        await bench.open()
+        await bench.append(*texts)
+        trigger = await bench.put(**chosen)
+        for turns in kills:
+            running = asyncio.create_task(stream.run(bench, trigger, Letters()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await bench.clock.advance(700)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        await bench.feed(trigger, bench.passing(60_000, lambda: {*done} == {*texts}))
+
+    bench = Bench()
+    asyncio.run(test(bench))
+    for key in "abcd":
+        first_time = list(dict.fromkeys(text for text in done if text[0] == key))
+        assert first_time == [text for text in texts if text[0] == key]
+    assert len(done) <= len(texts) + len(kills) * chosen["lanes"] * chosen["batch_max"]
+    assert bench.lost == []
