@@ -88,7 +88,7 @@ class Bench(FeedingBench):
 
     async def feed(self, trigger: Trigger, until_true: Callable[[], object]) -> None:
         """Run it until the test has seen enough, with time passing; then stop it as a restart would."""
-        running = asyncio.create_task(stream.run(self, trigger, Letters()))
+        running = asyncio.create_task(stream.run(self, trigger, Letters(), asyncio.Event()))
         try:
 
             def look() -> object:
@@ -330,7 +330,7 @@ def test_a_stream_that_is_closed_and_read_ends_its_trigger() -> None:
     async def test(bench: Bench) -> None:
         await bench.open()
         trigger = await bench.put()
-        running = asyncio.create_task(stream.run(bench, trigger, Letters()))
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), asyncio.Event()))
         await bench.append("a")
 
         def close(tx: Tx) -> None:
@@ -355,9 +355,51 @@ def test_a_lane_that_fails_ends_the_others_with_it() -> None:
 
         bench.answer = answer
         with pytest.raises(OSError, match="a bug"):
-            await stream.run(bench, trigger, Letters())
+            await stream.run(bench, trigger, Letters(), asyncio.Event())
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
+
+    run(test)
+
+
+def test_a_trigger_that_is_to_end_waits_for_the_batch_in_work_and_takes_no_more() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.open()
+        await bench.append("a1", "a2", "b1", "b2")
+        trigger = await bench.put(lanes=10, batch_max=1)
+        bench.holding = True
+        drain = asyncio.Event()
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), drain))
+        await until(lambda: bench.at_once == 2)
+        drain.set()
+        await bench.settle()
+        assert not running.done()
+        bench.holding = False
+        await asyncio.wait_for(running, 10)
+        positions = [one.position for one in await bench.store.transact(PROGRESS.all, "t", "0")]
+        assert {1, 3} <= {*positions}  # What was done is kept.
+
+    assert sorted(run(test).texts) == [["a1"], ["b1"]]
+
+
+def test_a_trigger_that_only_waits_ends_at_once_and_a_removed_one_leaves_nothing() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.open()
+        trigger = await bench.put()
+        drain = asyncio.Event()
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), drain))
+        bench.holding = True
+        await bench.append("a")
+        await until(lambda: bench.at_once == 1)
+        await bench.store.transact(stored.remove, "t")
+        drain.set()
+        bench.holding = False
+        await asyncio.wait_for(running, 10)
+        assert await bench.store.transact(PROGRESS.all) == []
+        again = asyncio.create_task(stream.run(bench, trigger, Letters(), other := asyncio.Event()))
+        await bench.settle()
+        other.set()
+        await asyncio.wait_for(again, 10)
 
     run(test)
 
@@ -503,7 +545,7 @@ def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_keys_stay_
         await bench.append(*texts)
         trigger = await bench.put(**chosen)
         for turns in kills:
-            running = asyncio.create_task(stream.run(bench, trigger, Letters()))
+            running = asyncio.create_task(stream.run(bench, trigger, Letters(), asyncio.Event()))
             for _ in range(turns):
                 await asyncio.sleep(0)
             await bench.clock.advance(700)
