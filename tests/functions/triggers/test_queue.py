@@ -43,6 +43,10 @@ class Plain:
 
 
 class Bench(FeedingBench):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.drain = asyncio.Event()
+
     async def send(self, count: int) -> None:
         def put(tx: Tx) -> None:
             for number in range(count):
@@ -60,7 +64,7 @@ def run(test: Callable[[Bench], Any], **chosen: Any) -> Bench:
 
     async def go() -> None:
         trigger = Trigger("t", "queue", QUEUE, "f", "plain", **{"batch_max": 1, **chosen})
-        running = asyncio.create_task(queue.run(bench, trigger, Plain()))
+        running = asyncio.create_task(queue.run(bench, trigger, Plain(), bench.drain))
         try:
             await test(bench)
             assert not running.done()
@@ -164,3 +168,22 @@ def test_a_trigger_that_is_stopped_leaves_its_messages_lent() -> None:
     bench = run(test)
     assert asyncio.run(bench.counts()) == queues.Counts(0, 2, 0)
     assert bench.at_once == 0
+
+
+def test_a_trigger_that_is_to_end_waits_for_the_batches_in_work_and_takes_no_more() -> None:
+    async def go() -> None:
+        bench = Bench()
+        trigger = Trigger("t", "queue", QUEUE, "f", "plain", batch_max=1, at_once_max=2)
+        running = asyncio.create_task(queue.run(bench, trigger, Plain(), bench.drain))
+        bench.holding = True
+        await bench.send(5)
+        await until(lambda: bench.at_once == 2)
+        bench.drain.set()
+        await bench.settle()
+        assert not running.done()
+        bench.holding = False
+        await asyncio.wait_for(running, 10)
+        assert len(bench.events) == 2
+        assert await bench.counts() == queues.Counts(3, 0, 0)
+
+    asyncio.run(go())

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fogbank.functions.triggers import stored, stream
 from fogbank.functions.triggers.model import RESULTS, NotRun, Told, Trigger
@@ -86,7 +88,7 @@ class Bench(FeedingBench):
 
     async def feed(self, trigger: Trigger, until_true: Callable[[], object]) -> None:
         """Run it until the test has seen enough, with time passing; then stop it as a restart would."""
-        running = asyncio.create_task(stream.run(self, trigger, Letters()))
+        running = asyncio.create_task(stream.run(self, trigger, Letters(), asyncio.Event()))
         try:
 
             def look() -> object:
@@ -328,7 +330,7 @@ def test_a_stream_that_is_closed_and_read_ends_its_trigger() -> None:
     async def test(bench: Bench) -> None:
         await bench.open()
         trigger = await bench.put()
-        running = asyncio.create_task(stream.run(bench, trigger, Letters()))
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), asyncio.Event()))
         await bench.append("a")
 
         def close(tx: Tx) -> None:
@@ -353,9 +355,51 @@ def test_a_lane_that_fails_ends_the_others_with_it() -> None:
 
         bench.answer = answer
         with pytest.raises(OSError, match="a bug"):
-            await stream.run(bench, trigger, Letters())
+            await stream.run(bench, trigger, Letters(), asyncio.Event())
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
+
+    run(test)
+
+
+def test_a_trigger_that_is_to_end_waits_for_the_batch_in_work_and_takes_no_more() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.open()
+        await bench.append("a1", "a2", "b1", "b2")
+        trigger = await bench.put(lanes=10, batch_max=1)
+        bench.holding = True
+        drain = asyncio.Event()
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), drain))
+        await until(lambda: bench.at_once == 2)
+        drain.set()
+        await bench.settle()
+        assert not running.done()
+        bench.holding = False
+        await asyncio.wait_for(running, 10)
+        positions = [one.position for one in await bench.store.transact(PROGRESS.all, "t", "0")]
+        assert {1, 3} <= {*positions}  # What was done is kept.
+
+    assert sorted(run(test).texts) == [["a1"], ["b1"]]
+
+
+def test_a_trigger_that_only_waits_ends_at_once_and_a_removed_one_leaves_nothing() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.open()
+        trigger = await bench.put()
+        drain = asyncio.Event()
+        running = asyncio.create_task(stream.run(bench, trigger, Letters(), drain))
+        bench.holding = True
+        await bench.append("a")
+        await until(lambda: bench.at_once == 1)
+        await bench.store.transact(stored.remove, "t")
+        drain.set()
+        bench.holding = False
+        await asyncio.wait_for(running, 10)
+        assert await bench.store.transact(PROGRESS.all) == []
+        again = asyncio.create_task(stream.run(bench, trigger, Letters(), other := asyncio.Event()))
+        await bench.settle()
+        other.set()
+        await asyncio.wait_for(again, 10)
 
     run(test)
 
@@ -467,3 +511,52 @@ def test_a_trigger_that_has_windows_no_more_goes_on_where_it_was() -> None:
         await bench.feed(changed, lambda: len(bench.events) == 2)
 
     assert run(test).texts == [["a"], ["b"]]
+
+
+# -- whatever happens --
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_whatever_fails_and_whenever_it_is_killed_nothing_is_lost_and_keys_stay_in_order(data: st.DataObject) -> None:
+    """Batches fail, are halved, run beside each other, and the server is killed at any moment and begins again: each
+    record is done with in the order of its key, and comes again only if its batch was in work."""
+    keys = data.draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=25))
+    texts = [f"{key}{number:02}" for number, key in enumerate(keys)]
+    chosen = {"lanes": data.draw(st.integers(1, 4)), "batch_max": data.draw(st.integers(1, 6)),
+              "bisect": data.draw(st.booleans())}  # fmt: skip
+    fates = data.draw(st.lists(st.sampled_from(["good", "bad", "partly", "not run"]), max_size=20))
+    kills = data.draw(st.lists(st.integers(0, 60), max_size=6))
+    done: list[str] = []
+
+    async def test(bench: Bench) -> None:
+        def answer(event: dict[str, Any]) -> Any:
+            fate = fates.pop() if fates else "good"
+            if fate == "not run":
+                return NotRun("no")
+            if fate == "bad":
+                return FAILED
+            stop = event["texts"][len(event["texts"]) // 2] if fate == "partly" else None
+            done.extend(event["texts"][: event["texts"].index(stop)] if stop else event["texts"])
+            return stop
+
+        bench.answer = answer
+        await bench.open()
+        await bench.append(*texts)
+        trigger = await bench.put(**chosen)
+        for turns in kills:
+            running = asyncio.create_task(stream.run(bench, trigger, Letters(), asyncio.Event()))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await bench.clock.advance(700)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        await bench.feed(trigger, bench.passing(60_000, lambda: {*done} == {*texts}))
+
+    bench = Bench()
+    asyncio.run(test(bench))
+    for key in "abcd":
+        first_time = list(dict.fromkeys(text for text in done if text[0] == key))
+        assert first_time == [text for text in texts if text[0] == key]
+    assert len(done) <= len(texts) + len(kills) * chosen["lanes"] * chosen["batch_max"]
+    assert bench.lost == []

@@ -12,13 +12,15 @@ from zlib import crc32
 
 import orjson
 
-from fogbank.functions.triggers.model import RESULTS, Fed, NotRun
+from fogbank.functions.triggers.model import RESULTS, TRIGGERS, Fed, NotRun
 from fogbank.functions.triggers.progress import PROGRESS, Progress, Window
 from fogbank.functions.triggers.stream_link import TOO_OLD, USED_UP, GivenUp
 from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import streams
 
 if TYPE_CHECKING:
+    import asyncio
+
     from fogbank.functions.triggers.model import Context, Trigger
     from fogbank.functions.triggers.stream_link import Link
     from fogbank.kernel.signals import Watch
@@ -47,15 +49,17 @@ class Lane:
         self, context: Context, trigger: Trigger, link: Link, stream: Stream, shard: str, number: int
     ) -> None:  # fmt: skip
         self._context, self._trigger, self._link = context, trigger, link
-        self._stream, self._shard, self._number = stream, shard, number
+        self._stream, self.shard, self._number = stream, shard, number
+        self.busy = False  # The function is at work, or what came of it is not kept yet.
         self._last: Fed | None = None  # Of the batch that is being tried.
 
-    async def run(self, progress: Progress) -> None:
-        """Until the shard gets no more and has been read to its end."""
+    async def run(self, progress: Progress, drain: asyncio.Event) -> None:
+        """Until the shard gets no more and has been read to its end, or `drain` is set."""
         going: Progress | None = progress
-        with self._context.signals.watch(streams.APPENDED, (self._trigger.source, self._shard)) as watch:
-            while going is not None:
+        with self._context.signals.watch(streams.APPENDED, (self._trigger.source, self.shard)) as watch:
+            while going is not None and not drain.is_set():
                 going = await self._step(going, watch)
+                self.busy = False
 
     async def _step(self, progress: Progress, watch: Watch) -> Progress | None:
         batch = await self._context.store.transact(self._read, progress)
@@ -80,8 +84,8 @@ class Lane:
         stream = streams.get(tx, self._trigger.source)
         if stream is None:
             return True
-        left = streams.read(tx, self._trigger.source, self._shard, after=progress.position, limit=1)
-        return not left and self._link.ended(stream, self._shard)
+        left = streams.read(tx, self._trigger.source, self.shard, after=progress.position, limit=1)
+        return not left and self._link.ended(stream, self.shard)
 
     # -- reading --
 
@@ -90,7 +94,7 @@ class Lane:
         records: list[Record] = []
         size, position = 0, progress.position
         end = progress.ends[0] if progress.ends else None
-        looked_at = streams.read(tx, self._trigger.source, self._shard, after=position, limit=_LOOKED_AT_MAX)
+        looked_at = streams.read(tx, self._trigger.source, self.shard, after=position, limit=_LOOKED_AT_MAX)
         for record in looked_at:
             if end is not None and record.position > end:
                 return _Batch(records, end, full=True)
@@ -144,7 +148,7 @@ class Lane:
     def _encoded(self, batch: _Batch, window: Window | None) -> tuple[_Batch, bytes]:
         """The event; half of the batch where all of it is too much for one."""
         while True:
-            event = self._link.encode(self._trigger.settings, self._stream, self._shard, batch.records)
+            event = self._link.encode(self._trigger.settings, self._stream, self.shard, batch.records)
             if window is not None:
                 event |= self._window_facts(window, final=False, early=False)
             text = orjson.dumps(event)
@@ -156,11 +160,12 @@ class Lane:
     async def _invoke(self, event: bytes) -> Fed | None:
         """None, after a pause, where the function was not run."""
         current_lineage.set("")
+        self.busy = True
         try:
             self._last = await self._context.invoke(self._trigger.function, event)
         except NotRun as refused:
             await self._context.store.transact(self._tell, f"PROBLEM: {refused}")
-            await self._context.clock.sleep(_NOT_RUN_MS)
+            await self._rest(_NOT_RUN_MS)
             return None
         return self._last
 
@@ -177,14 +182,18 @@ class Lane:
 
     async def _pause(self, progress: Progress, tries: int) -> Progress:
         await self._keep(progress, _FAILED)
-        await self._context.clock.sleep(min(_RETRY_FIRST_MS << min(tries - 1, 16), _RETRY_MAX_MS))
+        await self._rest(min(_RETRY_FIRST_MS << min(tries - 1, 16), _RETRY_MAX_MS))
         return progress
+
+    async def _rest(self, milliseconds: int) -> None:
+        self.busy = False
+        await self._context.clock.sleep(milliseconds)
 
     async def _give_up(self, progress: Progress, records: list[Record], until: int, why: str) -> Progress:
         trigger = self._trigger
         last = self._last if progress.tries else None
         given_up = GivenUp(
-            trigger.id, trigger.function, self._shard, records, why, progress.tries, last, self._context.clock.now_ms()
+            trigger.id, trigger.function, self.shard, records, why, progress.tries, last, self._context.clock.now_ms()
         )
         told = self._link.gave_up(trigger.settings, self._stream, given_up)
         if told is not None:
@@ -198,7 +207,9 @@ class Lane:
         return progress
 
     def _put(self, tx: Tx, progress: Progress, result: str) -> None:
-        PROGRESS.put(tx, self._trigger.id, self._shard, self._number, row=progress)
+        if TRIGGERS.get(tx, self._trigger.id) is None:
+            return  # It was removed while its last batch was in work.
+        PROGRESS.put(tx, self._trigger.id, self.shard, self._number, row=progress)
         if result:
             self._tell(tx, result)
 
@@ -230,7 +241,7 @@ class Lane:
         after = replace(progress, tries=0, window=Window(window.begin_ms) if window.overflown else None)
         if 0 <= trigger.age_max_ms < self._context.clock.now_ms() - end_ms:
             return await self._keep(after)
-        event = self._link.encode(trigger.settings, self._stream, self._shard, [])
+        event = self._link.encode(trigger.settings, self._stream, self.shard, [])
         event |= self._window_facts(window, final=not window.overflown, early=window.overflown)
         fed = await self._invoke(orjson.dumps(event))
         if fed is None:
@@ -244,7 +255,7 @@ class Lane:
 
     def _window_facts(self, window: Window, *, final: bool, early: bool) -> dict[str, Any]:
         return self._link.window(
-            self._trigger.settings, self._stream, self._shard, window.begin_ms,
+            self._trigger.settings, self._stream, self.shard, window.begin_ms,
             window.begin_ms + self._trigger.tumbling_ms, orjson.loads(window.state), final=final, early=early,
         )  # fmt: skip
 

@@ -56,16 +56,31 @@ class Link(Protocol):
         ...
 
 
-async def run(context: Context, trigger: Trigger, link: Link) -> None:
+async def run(context: Context, trigger: Trigger, link: Link, drain: asyncio.Event) -> None:
+    """Until `drain` is set and the batches in work have ended."""
     places = _Places(context, trigger)
+    loop = asyncio.get_running_loop()
+    taking = loop.create_task(_take_all(context, trigger, link, places))
+    told = loop.create_task(drain.wait())
     try:
-        with context.signals.watch(queues.DUE, (trigger.source,)) as watch:
-            while True:
-                await places.free()
-                batch = await _next_batch(context, trigger, link, watch)
-                places.take(_work(context, trigger, link, batch))
+        await asyncio.wait((taking, told), return_when=asyncio.FIRST_COMPLETED)
+        if taking.done():
+            taking.result()
+        taking.cancel()
+        await places.empty()
     finally:
+        for task in (taking, told):
+            task.cancel()
+        await asyncio.gather(taking, told, return_exceptions=True)
         await places.close()
+
+
+async def _take_all(context: Context, trigger: Trigger, link: Link, places: _Places) -> None:
+    with context.signals.watch(queues.DUE, (trigger.source,)) as watch:
+        while True:
+            await places.free()
+            batch = await _next_batch(context, trigger, link, watch)
+            places.take(_work(context, trigger, link, batch))
 
 
 class _Places:
@@ -107,6 +122,11 @@ class _Places:
         task = asyncio.get_running_loop().create_task(work)
         self._working.add(task)
         task.add_done_callback(self._working.discard)
+
+    async def empty(self) -> None:
+        """Once all have ended."""
+        if self._working:
+            await asyncio.wait(self._working)
 
     async def close(self) -> None:
         for task in self._working:

@@ -18,27 +18,41 @@ if TYPE_CHECKING:
     from fogbank.functions.triggers.stream_link import Link
 
 
-async def run(context: Context, trigger: Trigger, link: Link) -> None:
-    """Until the stream is gone, or closed and read to its end."""
-    reading: dict[asyncio.Task[None], str] = {}
+async def run(context: Context, trigger: Trigger, link: Link, drain: asyncio.Event) -> None:
+    """Until the stream is gone, or closed and read to its end; or `drain` is set and the batches in work have ended."""
+    reading: dict[asyncio.Task[None], Lane] = {}
     begun: set[str] = set()
+    loop = asyncio.get_running_loop()
+    told = loop.create_task(drain.wait())
     try:
         while (stream := await context.store.transact(streams.get, trigger.source)) is not None:
             for shard in stream.shards:
-                waits = {*link.parents(stream, shard)} & {*stream.shards} - (begun - {*reading.values()})
+                read = begun - {lane.shard for lane in reading.values()}
+                waits = {*link.parents(stream, shard)} & {*stream.shards} - read
                 if shard not in begun and not waits:
                     begun.add(shard)
                     made = await context.store.transact(progress.begin, trigger, shard)
                     for number, one in enumerate(made):
                         lane = Lane(context, trigger, link, stream, shard, number)
-                        reading[asyncio.get_running_loop().create_task(lane.run(one))] = shard
+                        reading[loop.create_task(lane.run(one, drain))] = lane
             if not reading:
                 return
-            ended, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
+            await asyncio.wait((*reading, told), return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in reading if task.done()]:
                 del reading[task]
                 task.result()
+            if drain.is_set():
+                await _drain(reading)
+                return
     finally:
-        for task in reading:
+        for each in (told, *reading):
+            each.cancel()
+        await asyncio.gather(told, *reading, return_exceptions=True)
+
+
+async def _drain(reading: dict[asyncio.Task[None], Lane]) -> None:
+    """Lanes that wait for something end now, those whose function is at work when it has answered."""
+    for task, lane in reading.items():
+        if not lane.busy:
             task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+    await asyncio.gather(*(task for task, lane in reading.items() if lane.busy))
