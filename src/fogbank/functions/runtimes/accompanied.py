@@ -15,7 +15,7 @@ import orjson
 
 from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.instances import Ended, Instance
-from fogbank.functions.runtimes.provided.answers import document, not_found
+from fogbank.functions.runtimes.provided.answers import not_found
 from fogbank.functions.runtimes.provided.host import extensions_of
 
 if TYPE_CHECKING:
@@ -107,13 +107,11 @@ class BuiltIn:
         try:
             await spawned
             problem = await self.inner.ready(_NEVER)
-        except NoRuntimeError as error:
+        except (NoRuntimeError, OSError) as error:
             self.inner.log.say([f"fogbank: {error}\n"])
             lifecycle.fail(orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": str(error)}))
         except Ended:  # `_ended` tells of it.
             return
-        except OSError as error:  # The machine has no room for a process, say.
-            lifecycle.fail(document("Runtime.Unavailable", str(error)))
         else:
             if problem is not None:
                 lifecycle.fail(problem)
