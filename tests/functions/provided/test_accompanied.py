@@ -20,6 +20,9 @@ PYTHON = {
     "fails": "def handler(event, context):\n    raise ValueError('no such item')",
     "exits": "import os\ndef handler(event, context):\n    os._exit(4)",
     "broken": "import nowhere",
+    "ends well": "import os, signal\n"
+    "def end(*_):\n    print('function ends', flush=True)\n    os._exit(0)\n"
+    "signal.signal(signal.SIGTERM, end)\ndef handler(event, context): return 1",
     "exits in init": "import os; os._exit(7)",
 }
 NODE = {
@@ -28,6 +31,8 @@ NODE = {
     "fails": "exports.handler = async () => { throw new TypeError('no such item'); };",
     "exits": "exports.handler = async () => { process.exit(4); };",
     "broken": "require('nowhere');",
+    "ends well": "process.on('SIGTERM', () => { console.log('function ends'); process.exit(0); });"
+    "exports.handler = async () => 1;",
     "exits in init": "process.exit(7);",
 }
 
@@ -88,6 +93,16 @@ def test_an_init_that_fails_is_the_functions_own(workshop, function):
     version = function("broken")
     for _ in range(2):
         assert workshop.failure(version)["errorType"] == "Runtime.ImportModuleError"
+
+
+def test_the_function_is_asked_to_end_before_the_extension_hears_of_it(workshop, function):
+    """Also when its version is retired, with all that is kept of that."""
+    version = function("ends well")
+    workshop.answer(version)
+    retire(workshop, version)
+    said = [line for _, group, _, line in workshop.lines if group == version.log_group]
+    ends = next(number for number, line in enumerate(said) if line.endswith("function ends\n"))
+    assert '"SHUTDOWN"' in "".join(said[ends:])
 
 
 def test_an_exit_in_init_is_told(workshop, function):

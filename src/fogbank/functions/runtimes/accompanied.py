@@ -19,7 +19,7 @@ from fogbank.functions.runtimes.provided.answers import not_found
 from fogbank.functions.runtimes.provided.host import extensions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Iterator, Sequence
 
     from fogbank.functions.instances import Answer as Told
     from fogbank.functions.model import Invocation, Version
@@ -37,7 +37,8 @@ class Accompanied:
 
     def __init__(self, runtime: Runtime, host: Host) -> None:
         self._runtime, self._host = runtime, host
-        self.retire, self.warm, self.close = runtime.retire, runtime.warm, runtime.close
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.warm = runtime.warm
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         if not extensions_of(version):
@@ -51,6 +52,25 @@ class Accompanied:
 
         built_in = BuiltIn(Instance(version, instance.log))
         await self._host.begin(version, instance, environment, log_end, lambda _: built_in, start)
+
+    def retire(self, version_id: str) -> None:
+        """Once its last instances have taken leave: what is kept of a version may be what they live in."""
+        leaving = self._host.leaving(version_id)
+        if not leaving:
+            self._runtime.retire(version_id)
+            return
+        task = asyncio.get_running_loop().create_task(self._retire_after(leaving, version_id))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retire_after(self, leaving: Sequence[asyncio.Task[None]], version_id: str) -> None:
+        await asyncio.wait(leaving)
+        self._runtime.retire(version_id)
+
+    async def close(self) -> None:
+        for task in self._retiring:
+            task.cancel()
+        await self._runtime.close()
 
 
 class BuiltIn:

@@ -88,9 +88,17 @@ class Host:
         os.close(write_end)
         return Log(read_end, version, instance.log.stream, self._log_sink, self._clock)
 
+    def leaving(self, version_id: str = "") -> list[asyncio.Task[None]]:
+        """What takes leave now, of one version or of all."""
+        return [
+            lifecycle.leaving
+            for lifecycle in self._living
+            if lifecycle.leaving is not None and version_id in ("", lifecycle.version_id)
+        ]
+
     async def close(self) -> None:
         """Those that take leave are given the time for it."""
-        leaving = [lifecycle.leaving for lifecycle in self._living if lifecycle.leaving is not None]
+        leaving = self.leaving()
         if leaving:
             await asyncio.wait(leaving)
         await self.keeper.close()

@@ -53,6 +53,7 @@ class Lifecycle:
     ) -> None:  # fmt: skip
         """`facts`: what an extension is told of the function."""
         self.phase = "init"
+        self.version_id = instance.version.id
         self.leaving: asyncio.Task[None] | None = None  # In a shutdown that takes its time.
         self.runtime = runtime(self)
         self.extensions = extensions.Extensions(facts, self.progress)
