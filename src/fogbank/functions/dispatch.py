@@ -240,13 +240,14 @@ class InstanceEngine:
             instance.kill()
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
 
-    async def _spawn(self, pool: _Pool) -> Instance:
+    async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
         """A process is on its way; it says `ready` when its init is done."""
         version = pool.version
         dialect = pool.dialect
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
         stream += self._ids.new().replace("-", "")
-        environment = {**version.environment, **dialect.environment(version, stream, self._endpoint())}
+        given = dialect.environment(version, stream, self._endpoint(), provisioned=provisioned)
+        environment = {**version.environment, **given}
         read_end, write_end = os.pipe()
         instance = Instance(
             version, Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
@@ -289,7 +290,7 @@ class InstanceEngine:
     async def _prepare_one(self, pool: _Pool) -> None:
         async with pool.births:
             try:
-                instance = await self._spawn(pool)
+                instance = await self._spawn(pool, provisioned=True)
             except NoRuntimeError as error:
                 raise InitFailed(_no_runtime(str(error))) from error
             try:

@@ -50,7 +50,7 @@ class Lane:
     ) -> None:  # fmt: skip
         self._context, self._trigger, self._link = context, trigger, link
         self._stream, self.shard, self._number = stream, shard, number
-        self.busy = False  # The function is at work, or what came of it is not kept yet.
+        self.busy = False  # The function is at work, or what came of it is not told and kept yet.
         self._last: Fed | None = None  # Of the batch that is being tried.
 
     async def run(self, progress: Progress, drain: asyncio.Event) -> None:
@@ -191,6 +191,7 @@ class Lane:
 
     async def _give_up(self, progress: Progress, records: list[Record], until: int, why: str) -> Progress:
         trigger = self._trigger
+        self.busy = True
         last = self._last if progress.tries else None
         given_up = GivenUp(
             trigger.id, trigger.function, self.shard, records, why, progress.tries, last, self._context.clock.now_ms()
@@ -207,15 +208,18 @@ class Lane:
         return progress
 
     def _put(self, tx: Tx, progress: Progress, result: str) -> None:
-        if TRIGGERS.get(tx, self._trigger.id) is None:
-            return  # It was removed while its last batch was in work.
-        PROGRESS.put(tx, self._trigger.id, self.shard, self._number, row=progress)
+        if self._is_there(tx):
+            PROGRESS.put(tx, self._trigger.id, self.shard, self._number, row=progress)
         if result:
             self._tell(tx, result)
 
     def _tell(self, tx: Tx, result: str) -> None:
-        if RESULTS.get(tx, self._trigger.id) != result:
+        if self._is_there(tx) and RESULTS.get(tx, self._trigger.id) != result:
             RESULTS.put(tx, self._trigger.id, row=result)
+
+    def _is_there(self, tx: Tx) -> bool:
+        """It may have been removed while its last batch was in work."""
+        return TRIGGERS.get(tx, self._trigger.id) is not None
 
     # -- tumbling windows --
 

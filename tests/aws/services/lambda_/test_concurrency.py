@@ -135,6 +135,16 @@ def test_an_event_that_meets_a_provisioned_instance_has_no_init_in_its_report(fu
     assert "Init Duration" not in base64.b64decode(answer["LogResult"]).decode()
 
 
+def test_an_instance_is_told_whether_it_was_made_ahead(cloud: Cloud, functions: Any, tmp_path: Any) -> None:
+    """ "Defined runtime environment variables": AWS_LAMBDA_INITIALIZATION_TYPE."""
+    source = WAITS.replace("os.getpid()", "os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']")
+    deploy(functions, "f", source, Timeout=60, Publish=True)
+    functions.put_provisioned_concurrency_config(FunctionName="f", Qualifier="1", ProvisionedConcurrentExecutions=2)
+    with working(cloud, "f:1", 3, tmp_path) as answers:
+        pass
+    assert sorted(answers) == ["on-demand", "provisioned-concurrency", "provisioned-concurrency"]
+
+
 def test_an_alias_takes_its_provisioned_instances_to_the_version_it_moves_to(cloud: Cloud, functions: Any) -> None:
     deploy(functions, "f", WAITS, Publish=True)
     functions.update_function_code(FunctionName="f", ZipFile=zipped({"app.py": WAITS + "\n"}), Publish=True)

@@ -25,7 +25,8 @@ class Target:
     function: state.Function
     published: state.Published
     arn: str  # As invoked, with the qualifier where one was given.
-    reserved_all: int = 0  # What is reserved for functions of its account and region.
+    place: str  # Account and region, which have a limit together.
+    reserved_all: int  # What is reserved for functions there.
     provisioned: str = ""  # Names the configuration that the qualifier has, if it has one.
 
 
@@ -42,13 +43,13 @@ class Admission:
         function = target.function
         if function.reserved is not None:
             return self._of_function.get(function.id, 0) >= function.reserved
-        return self._unreserved.get(function.place, 0) >= ACCOUNT_CONCURRENCY - target.reserved_all
+        return self._unreserved.get(target.place, 0) >= ACCOUNT_CONCURRENCY - target.reserved_all
 
     def enter(self, target: Target) -> None:
         function = target.function
         self._of_function[function.id] = self._of_function.get(function.id, 0) + 1
         if function.reserved is None:
-            self._unreserved[function.place] = self._unreserved.get(function.place, 0) + 1
+            self._unreserved[target.place] = self._unreserved.get(target.place, 0) + 1
         if target.provisioned:
             running = self._provisioned[target.provisioned] = self._provisioned.get(target.provisioned, 0) + 1
             if running > self._peaks.get(target.provisioned, 0):
@@ -59,7 +60,7 @@ class Admission:
         function = target.function
         _less(self._of_function, function.id)
         if function.reserved is None:
-            _less(self._unreserved, function.place)
+            _less(self._unreserved, target.place)
         if target.provisioned:
             _less(self._provisioned, target.provisioned)
 

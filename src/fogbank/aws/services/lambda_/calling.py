@@ -68,7 +68,10 @@ class Caller:
         provisioned = ""
         if who.qualifier and state.PROVISIONED.get(tx, function.id, who.qualifier) is not None:
             provisioned = config_name(function, who.qualifier)
-        return Target(self.version(tx, function, one), function, one, who.arn, reserved_all, provisioned)
+        return Target(
+            self.version(tx, function, one), function, one, who.arn, f"{function.account}/{function.region}",
+            reserved_all, provisioned,
+        )  # fmt: skip
 
     def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
         key = state.version_id(function, one)

@@ -27,7 +27,9 @@ class LambdaDialect:
         self._words = words
         self.started, self.ended, self.initialised = words.started, words.ended, words.initialised
 
-    def environment(self, version: Version, log_stream: str, endpoint: str) -> dict[str, str]:
+    def environment(
+        self, version: Version, log_stream: str, endpoint: str, *, provisioned: bool
+    ) -> dict[str, str]:  # fmt: skip
         name, _, number = version.name.partition(":")
         account, _, region = version.log_owner.partition("/")
         levels = {"AWS_LAMBDA_LOG_LEVEL": version.application_log_level} if version.log_format == "JSON" else {}
@@ -39,7 +41,7 @@ class LambdaDialect:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
             "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if provisioned else "on-demand",
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,

@@ -145,7 +145,7 @@ class EventQueue:
                 house.telemetry.error("an event in work could not be given back", error=str(error))
 
     def _hand_in(self, tx: Tx, function_id: str, message: Message, now_ms: int) -> None:
-        self._put_back(tx, function_id, message, now_ms, attempt=message.notes["attempt"])
+        self._put_back(tx, function_id, message, now_ms)
 
     def _take_back(self, tx: Tx, now_ms: int) -> None:
         for function_id in WAITING.all(tx):
@@ -221,15 +221,14 @@ class EventQueue:
         if now_ms - message.sent_ms > 1000 * (_config(tx, function_id, who).age_max_s or _AGE_MAX_S):
             return End(records.TOO_OLD, tries)
         times = message.notes.get("throttled", 0)
-        message.notes["throttled"] = times + 1
         wait_ms = min(_THROTTLED_AFTER_MS << min(times, 16), _THROTTLED_AFTER_MAX_MS)
-        self._put_back(tx, function_id, message, now_ms + wait_ms, attempt=tries + 1)
+        self._put_back(tx, function_id, message, now_ms + wait_ms, throttled=times + 1)
         return None
 
-    def _put_back(self, tx: Tx, function_id: str, message: Message, due_ms: int, *, attempt: int) -> None:
+    def _put_back(self, tx: Tx, function_id: str, message: Message, due_ms: int, **changed: int) -> None:
         queue = _queue(function_id)
         if queues.delete(tx, queue, message.receipt):
-            notes = {**message.notes, "attempt": attempt}
+            notes = message.notes | changed
             queues.send(tx, queue, Message(message.id, message.body, due_ms, message.sent_ms, notes=notes))
             WAITING.put(tx, function_id, row=function_id)
             tx.emit(_QUEUED)

@@ -58,11 +58,6 @@ class Function:
     def arn(self) -> str:
         return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}"
 
-    @property
-    def place(self) -> str:
-        """Account and region, which have a limit together."""
-        return f"{self.account}/{self.region}"
-
 
 @dataclass(frozen=True, slots=True)
 class Alias:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.kernel.telemetry import Telemetry
 
-_OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API")  # Variables that differ from instance to instance.
+# Variables that differ from instance to instance.
+_OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_INITIALIZATION_TYPE")
 _INSIDE = Path(__file__).parent / "inside"
 
 
