@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import orjson
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Invocation, Version
 
 _NEVER = float("inf")
+_PIECES = (b"H", b"P")
 _STATUS_S = 10.0  # Its parent tells of every end, and its own parent of its; but a machine may be busy.
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-Answer: TypeAlias = "tuple[bytes, bytes] | Exception"  # Kind and body; or `Ended`, or `TimeoutError`.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Of a reply that is not over: its content type, which comes first, or bytes of it."""
+
+    begins: bool
+    body: bytes
+
+
+Answer: TypeAlias = "tuple[bytes, bytes] | Piece | Exception"  # Kind and body; or `Ended`, or `TimeoutError`.
 Told: TypeAlias = "Callable[[Answer], None]"
 
 
@@ -98,15 +108,23 @@ class Instance:
         self.on_end(self)
 
     def take(self, kind: bytes, body: bytes, peak_mb: int, *, wrote: bool) -> None:
-        """What the process says: I (it is initialised), R (a reply), X (an error), F (an error, and it ends)."""
+        """What the process says: I (it is initialised), R (a reply), X (an error), F (an error, and it ends); of a
+        streamed reply H (its content type), P (a piece), E (its end)."""
         self.wrote = self.wrote or wrote
         if peak_mb > self.peak_mb:
             self.peak_mb = peak_mb
         if self._told is None:
-            self._kept = kind, body
+            if kind not in _PIECES:  # Those are of nothing that anybody asked for.
+                self._kept = kind, body
             return
         if self.state == "busy":
-            self.state = "dead" if kind == b"F" else "idle"
+            if kind == b"R":  # Asked first: nearly all are.
+                self.state = "idle"
+            elif kind in _PIECES:
+                self._told(Piece(kind == b"H", body))
+                return
+            else:
+                self.state = "dead" if kind == b"F" else "idle"
         self._tell((kind, body))
 
     def _tell(self, answer: Answer) -> None:
@@ -134,6 +152,12 @@ class Instance:
         if self._deadline_s <= next_s and self._timer is None and self._told is not None:
             self._timer = self._loop.call_at(self._deadline_s, self._tell, TimeoutError())
 
+    def cut_short(self, document: bytes) -> None:
+        """Its reply is more than may be: the event ends with this error, and so does the process."""
+        self.state = "dead"
+        self._tell((b"F", document))
+        self.kill()
+
     # -- life --
 
     async def ready(self, timeout_s: float) -> bytes | None:
@@ -143,6 +167,7 @@ class Instance:
         answer = await answered
         if isinstance(answer, Exception):
             raise answer
+        assert type(answer) is tuple  # Pieces come from busy ones only.
         kind, body = answer
         if kind == b"I":
             born = orjson.loads(body)

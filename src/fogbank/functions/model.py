@@ -61,6 +61,7 @@ class Outcome(msgspec.Struct, gc=False):
     duration_ms: float = 0.0
     max_memory_mb: int = 0
     exited: bool = False  # The process has ended instead of answering.
+    content_type: str = ""  # Of a streamed reply; then `payload` is all of its bytes.
 
     def value(self) -> Any:
         """What the payload says as JSON; its text where a custom runtime answered with something else."""

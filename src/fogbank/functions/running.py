@@ -6,6 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import orjson
+
+from fogbank.functions.instances import Piece
 from fogbank.functions.model import Outcome
 from fogbank.kernel.telemetry import current_trace
 
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from fogbank.functions.watch import Watch
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.telemetry import Telemetry
+
+
+# Lambda quotas: "Invocation payload"; what stands round a reply is not counted.
+_STREAMED_BYTES_MAX = 6 * 1024 * 1024 + 100
 
 
 class Runner:
@@ -52,7 +59,7 @@ class Runner:
 
 
 class _Run:
-    __slots__ = ("_cold", "_dialect", "_done", "_instance", "_invocation", "_runner", "_trace")
+    __slots__ = ("_cold", "_dialect", "_done", "_instance", "_invocation", "_runner", "_stream", "_trace")
 
     def __init__(
         self, runner: Runner, dialect: Dialect, instance: Instance, invocation: Invocation,
@@ -60,17 +67,27 @@ class _Run:
     ) -> None:  # fmt: skip
         self._runner, self._dialect, self._instance, self._invocation = runner, dialect, instance, invocation
         self._done, self._trace, self._cold = done, trace, cold
+        self._stream: _Stream | None = None  # Once the reply turns out to be one.
 
     def told(self, answer: Answer) -> None:
         """The instance has answered, or will not."""
         current_trace.set(self._trace)  # The instance's socket brings its reply in the context of its birth.
         runner, instance = self._runner, self._instance
+        if type(answer) is Piece:
+            self._stream = self._stream or _Stream(instance)
+            self._stream.take(answer)
+            return
         runner.watch.end(instance)
         runner.clock.aside.running -= 1
         if type(answer) is tuple:
             took_ms = (instance.idle_since_s - instance.began_s) * 1000
             kind, body = answer
-            self._done(self._end(body, None if kind == b"R" else "Unhandled", took_ms, ()))
+            if kind == b"E" and self._stream is not None:
+                result = self._end(self._stream.whole(), None, took_ms, ())
+                result.content_type = self._stream.content_type
+            else:
+                result = self._end(body, None if kind == b"R" else "Unhandled", took_ms, ())
+            self._done(result)
             return
         task = asyncio.get_running_loop().create_task(self._end_badly(answer))  # type: ignore[arg-type]
         runner.ending.add(task)
@@ -107,3 +124,33 @@ class _Run:
         if self._runner.telemetry.debugging:
             self._runner.tell_of(instance.version, invocation, result)
         return result
+
+
+class _Stream:
+    """A reply that comes in pieces, gathered: whoever asked wants it whole."""
+
+    __slots__ = ("_bytes", "_instance", "_pieces", "content_type")
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self.content_type = ""
+
+    def take(self, piece: Piece) -> None:
+        if piece.begins:
+            self.content_type = piece.body.decode("latin-1")
+            return
+        self._bytes += len(piece.body)
+        if self._bytes > _STREAMED_BYTES_MAX:
+            self._instance.cut_short(_too_large(_STREAMED_BYTES_MAX))
+        else:
+            self._pieces.append(piece.body)
+
+    def whole(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+def _too_large(most: int) -> bytes:
+    told = f"Response payload size exceeded maximum allowed payload size ({most} bytes)."
+    return orjson.dumps({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": told})

@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from fogbank.functions.engine import InitFailed
+from tests.support.waiting import until
 from tests.support.workshop import ENDPOINT, REQUEST_ID, Workshop
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
@@ -137,6 +138,9 @@ def test_an_error_is_told_with_its_trace(workshop, node, source):
         ("exports.handler = (;", "app.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected token ';'"),
         ("throw new RangeError('out')", "app.handler", "RangeError", "out"),
         ("", "handler", "Runtime.MalformedHandlerName", "Bad handler"),
+        ("", "../app.handler", "Runtime.MalformedHandlerName", "'../app.handler' is not a valid handler name."),
+        ("throw 'text'", "app.handler", "string", "text"),
+        ("throw null", "app.handler", "handled", "callback called with Error argument, but there was a problem"),
     ],
 )
 def test_an_init_that_fails_names_the_reason(workshop, node, source, handler, kind, message):
@@ -187,7 +191,9 @@ def test_replies_that_cannot_be_written_or_are_too_large_are_refused(workshop, n
     version = node("exports.handler = async (e) => { if (e) return 'x'.repeat(e); const a = {}; a.a = a; return a; };")
     assert workshop.failure(version, 7 * 1024 * 1024)["errorType"] == "Function.ResponseSizeTooLarge"
     failed = workshop.failure(version, 0)
-    assert failed["errorType"] == "Runtime.MarshalError"
+    assert (failed["errorType"], failed["errorMessage"]) == ("Error", "Unable to stringify response body")
+    big = node("exports.handler = async () => ({ n: 1n });", runtime="nodejs24.x")
+    assert workshop.failure(big)["errorType"] == "Runtime.JSONStringifyError"
 
 
 def test_layers_bring_packages(workshop, node, tmp_path):
@@ -228,3 +234,186 @@ def test_on_a_machine_without_node_the_function_says_what_to_install(tmp_path, c
         workshop.run(workshop.engine.prepare(version, 1))
     assert json.loads(failed.value.document)["errorMessage"] == told
     workshop.close()
+
+
+# -- what Node.js 24 has no more: "Define Lambda function handler in Node.js", "Callback-based function handlers" --
+
+
+def test_since_node_24_handlers_with_a_callback_are_refused(workshop, node):
+    source = "exports.handler = (event, context, callback) => callback(null, 1);"
+    failed = workshop.failure(node(source, runtime="nodejs24.x"))
+    assert failed["errorType"] == "Runtime.CallbackHandlerDeprecated"
+    assert "removed support for callback-based function handlers starting with Node.js 24" in failed["errorMessage"]
+
+
+def test_since_node_24_a_plain_value_is_the_reply_and_the_context_has_no_callbacks(workshop, node):
+    source = """exports.handler = (event, context) =>
+      Object.keys(context).filter((name) => /done|succeed|fail|callback/.test(name));"""
+    assert workshop.answer(node(source, runtime="nodejs24.x")) == []
+    assert workshop.answer(node(source)) is None  # Up to 22, nothing was said before the loop ran empty.
+
+
+# -- ways of answering that meet --
+
+
+def test_only_the_first_answer_counts(workshop, node):
+    source = """exports.handler = async (event, context, callback) => {
+      context.callbackWaitsForEmptyEventLoop = false;
+      callback(null, "called"); return "returned"; };"""
+    version = node(source)
+    assert [workshop.answer(version), workshop.answer(version)] == ["called", "called"]
+    assert "Invocation has already been reported as done." in workshop.text()
+
+
+def test_a_promise_goes_before_a_callback_that_still_waits_for_the_loop(workshop, node):
+    source = "exports.handler = async (event, context, callback) => { callback(null, 'called'); return 'returned'; };"
+    assert workshop.answer(node(source)) == "returned"
+
+
+def test_an_error_told_to_the_callback_waits_for_nothing(workshop, node):
+    source = "exports.handler = (e, c, callback) => { setTimeout(() => {}, 5000); callback(new Error('no')); };"
+    outcome = workshop.invoke(node(source))
+    assert outcome.error and outcome.duration_ms < 2000
+
+
+def test_a_promise_that_never_settles_is_told_once_nothing_is_left_to_do(workshop, node):
+    version = node("exports.handler = async (e) => { if (!e) return 1; await new Promise(() => {}); };")
+    failed = workshop.failure(version, 1)
+    assert failed["errorType"] == "Runtime.NodeJsExit" and "a Promise that was never settled" in failed["errorMessage"]
+    after = workshop.invoke(version, 0)
+    assert after.payload == b"1" and not after.cold
+
+
+def test_a_callback_that_is_never_called_answers_null_once_the_loop_is_empty(workshop, node):
+    version = node("exports.handler = (event, context, callback) => { setTimeout(() => {}, 20); };")
+    assert [workshop.answer(version), workshop.answer(version)] == [None, None]
+
+
+def test_init_that_awaits_what_never_comes_ends_at_once(workshop, node):
+    outcome = workshop.invoke(node({"app.mjs": "await new Promise(() => {});\nexport const handler = async () => 1;"}))
+    assert b"Runtime exited with error: exit status 13" in outcome.payload
+
+
+def test_what_fails_between_two_events_costs_the_instance_and_no_event(workshop, node):
+    source = """exports.handler = async (e, context) => { context.callbackWaitsForEmptyEventLoop = false;
+      if (e) setTimeout(() => { throw new Error('late'); }, 30); return process.pid; };"""
+    version = node(source)
+    first = workshop.answer(version, 1)
+    workshop.run(until(lambda: first not in {fact["pid"] for fact in workshop.engine.status()}))
+    again = workshop.invoke(version, 0)
+    assert again.cold and again.error is None and json.loads(again.payload) != first
+
+
+# -- what a function finds --
+
+
+def test_a_folder_or_an_installed_package_may_hold_the_handler(workshop, node):
+    assert workshop.answer(node({"api/index.js": ECHO}, handler="api.handler"), 1) == {"got": 1}
+    package = {"node_modules/lib/package.json": '{"main": "main.js"}', "node_modules/lib/main.js": ECHO}
+    assert workshop.answer(node(package, handler="lib.handler"), 2) == {"got": 2}
+
+
+def test_es_modules_find_packages_of_layers_since_node_18(workshop, node, tmp_path):
+    package = tmp_path / "layer" / "nodejs" / "node_modules" / "shared"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
+    (package / "index.js").write_text("export default 7;")
+    source = {"app.mjs": "import seven from 'shared';\nexport const handler = async () => seven;"}
+    assert workshop.answer(node(source, layers=(tmp_path / "layer",))) == 7
+    failed = workshop.failure(node(source, layers=(tmp_path / "layer",), runtime="nodejs16.x"))
+    assert failed["errorType"] == "Error" and "Cannot find package 'shared'" in failed["errorMessage"]
+    own = source | {"node_modules/shared/index.js": "exports.default = 1; module.exports = 'own';"}
+    assert workshop.answer(node(own, layers=(tmp_path / "layer",))) == "own"
+
+
+def test_of_two_layers_the_later_one_counts(workshop, node, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "nodejs/node_modules").mkdir(parents=True)
+        (tmp_path / name / "nodejs/node_modules/which.js").write_text(f"module.exports = '{name}';")
+    layers = (tmp_path / "one", tmp_path / "two")
+    assert workshop.answer(node("exports.handler = async () => require('which');", layers=layers)) == "two"
+
+
+def test_options_for_node_itself_are_heeded(workshop, node):
+    files = {"app.js": "exports.handler = async () => [globalThis.before, process.execArgv.includes('--expose-gc')];",
+             "before.js": "globalThis.before = 'loaded';"}  # fmt: skip
+    version = node(files, environment={"NODE_OPTIONS": "--require ./before.js"})
+    assert workshop.answer(version) == ["loaded", False]
+
+
+def test_nothing_of_fogbank_can_be_loaded_and_the_process_does_not_name_it(workshop, node):
+    source = """exports.handler = async () => {
+      const found = ['./channel.js', './bootstrap.js', 'fogbank'].filter((name) => {
+        try { require(name); return true; } catch { return false; } });
+      return [found, process.argv.slice(1), new Error('x').stack.includes('inside')]; };"""
+    assert workshop.answer(node(source))[:2] == [[], ["/var/runtime/index.mjs"]]
+
+
+def test_frames_that_a_function_forges_harm_its_own_events_only(workshop, node):
+    source = """const fs = require('node:fs');
+const frame = (kind, body) => { const head = Buffer.alloc(10); head.writeUInt32BE(body.length + 6, 0);
+  head.write(kind, 4); return Buffer.concat([head, Buffer.from(body)]); };
+const sockets = fs.readdirSync('/proc/self/fd').filter((fd) => { try {
+  return Number(fd) > 2 && fs.readlinkSync('/proc/self/fd/' + fd).startsWith('socket:'); } catch { return false; } });
+const shout = (...frames) => sockets.forEach((fd) => {
+  try { fs.writeSync(Number(fd), Buffer.concat(frames)); } catch {} });
+exports.handler = async (event) => { shout(...event.map(([kind, body]) => frame(kind, body))); return 'mine'; };"""
+    version = node(source)
+    assert workshop.invoke(version, [["P", "a piece"], ["P", "of nothing"]]).payload == b'"mine"'
+    assert workshop.invoke(version, [["E", ""]]).error == "Unhandled"
+    assert workshop.invoke(node(ECHO), 1).payload == b'{"got":1}'
+
+
+# -- streamed replies, wanted whole: "Response streaming for Lambda functions" --
+
+
+def test_a_streamed_reply_is_all_of_its_pieces(workshop, node):
+    source = """exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {
+      stream.setContentType('text/plain');
+      for (const part of ['one ', Buffer.from('two '), { three: 3 }]) stream.write(part);
+      stream.end(` ${context.awsRequestId.length}`); });"""
+    outcome = workshop.invoke(node(source))
+    assert (outcome.payload, outcome.content_type, outcome.error) == (b'one two {"three":3} 36', "text/plain", None)
+
+
+def test_what_a_stream_is_piped_into_it_comes_whole_and_the_instance_serves_on(workshop, node):
+    source = """const { pipeline } = require('node:stream/promises'); const { Readable } = require('node:stream');
+exports.handler = awslambda.streamifyResponse(async (size, stream) => {
+  await pipeline(Readable.from([Buffer.alloc(size, 'x')]), stream); });"""
+    version = node(source)
+    assert len(workshop.invoke(version, 5_000_000).payload) == 5_000_000
+    after = workshop.invoke(version, 3)
+    assert after.payload == b"xxx" and not after.cold
+
+
+def test_a_stream_of_more_than_a_reply_may_be_ends_the_event(workshop, node):
+    source = """exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+      for (let n = 0; n < 80; n++) stream.write(Buffer.alloc(100_000)); stream.end(); });"""
+    assert workshop.failure(node(source))["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+def test_a_handler_that_fails_in_the_middle_of_its_stream_has_failed(workshop, node):
+    source = """exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+      stream.write('begun'); throw new RangeError('torn'); });"""
+    failed = workshop.failure(node(source))
+    assert (failed["errorType"], failed["errorMessage"]) == ("RangeError", "torn")
+
+
+# -- logs as JSON: "Using structured JSON logs with Node.js" --
+
+
+def test_console_lines_are_records_with_their_level_and_request(workshop, node):
+    source = """exports.handler = async () => {
+      console.debug('hidden'); console.info('told %s', 'so'); console.warn({ a: 1 });
+      console.error('bad', new RangeError('out')); return 1; };"""
+    version = node(source, log_format="JSON", dialect="aws-json")
+    workshop.lines.clear()
+    workshop.answer(version)
+    records = [json.loads(line) for *_, line in workshop.lines]
+    told = [one for one in records if "level" in one]
+    assert [(one["level"], one["requestId"]) for one in told] == [
+        (level, REQUEST_ID) for level in ("INFO", "WARN", "ERROR")
+    ]  # fmt: skip
+    assert [told[0]["message"], told[1]["message"]] == ["told so", {"a": 1}]
+    assert (told[2]["errorType"], told[2]["errorMessage"]) == ("RangeError", "out")
+    assert [one["type"] for one in records if "type" in one] == ["platform.start", "platform.report"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from fogbank.functions.engine import NoRuntimeError
-from fogbank.functions.instances import Ended, Instance
+from fogbank.functions.instances import Ended, Instance, Piece
 from fogbank.functions.runtimes.provided.answers import not_found
 from fogbank.functions.runtimes.provided.host import extensions_of
 
@@ -120,6 +120,9 @@ class BuiltIn:
 
     def _told(self, answer: Told) -> None:
         if self._lifecycle is None or isinstance(answer, Exception):  # `_ended` tells of it.
+            return
+        if isinstance(answer, Piece):
+            self._lifecycle.hand_on(answer)
             return
         kind, body = answer
         if kind == b"F":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.support.cloud import Cloud
-from tests.support.code import deploy
+from tests.support.code import ROLE, deploy, zipped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,8 +37,16 @@ def signed(host: str, secret: str = "test") -> dict[str, str]:
 class AUrl:
     """Calls it by its address without relying on this machine's way of resolving *.localhost."""
 
-    def __init__(self, cloud: Cloud, functions: Any, source: str, *, open_: bool = True, **config: Any) -> None:
-        deploy(functions, "f", source)
+    def __init__(
+        self, cloud: Cloud, functions: Any, source: str, *, open_: bool = True, node: bool = False, **config: Any
+    ) -> None:
+        if node:
+            code = {"ZipFile": zipped({"app.js": source})}
+            functions.create_function(
+                FunctionName="f", Runtime="nodejs20.x", Role=ROLE, Handler="app.handler", Code=code
+            )
+        else:
+            deploy(functions, "f", source)
         given = {"AuthType": "NONE", **config}
         self.made = functions.create_function_url_config(FunctionName="f", **given)
         if open_:
@@ -191,3 +200,26 @@ def test_a_template_gives_a_function_its_url(cloud: Cloud, functions: Any) -> No
 def test_the_body_of_a_form_comes_as_base64(cloud: Cloud, functions: Any) -> None:
     event = AUrl(cloud, functions, EVENT).ask("POST", "/", data={"a": "1"}).json()
     assert (event["body"], event["isBase64Encoded"]) == ("YT0x", True)
+
+
+# -- streamed replies, sent whole --
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
+def test_a_streamed_reply_has_the_status_headers_and_cookies_of_its_metadata(cloud: Cloud, functions: Any) -> None:
+    source = """exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+      const answer = awslambda.HttpResponseStream.from(stream, {
+        statusCode: 201, headers: { 'Content-Type': 'text/html', 'X-Made': 'yes' }, cookies: ['a=1', 'b=2'] });
+      answer.write('<p>'); answer.write(event.rawPath); answer.end('</p>'); });"""
+    answer = AUrl(cloud, functions, source, node=True).ask(path="/here")
+    assert (answer.status_code, answer.text, answer.headers["x-made"]) == (201, "<p>/here</p>", "yes")
+    assert answer.headers["content-type"] == "text/html"
+    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
+def test_a_stream_without_metadata_is_the_body_with_its_own_content_type(cloud: Cloud, functions: Any) -> None:
+    source = """exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+      stream.setContentType('text/csv'); stream.write('a,b'); stream.end(); });"""
+    answer = AUrl(cloud, functions, source, node=True).ask()
+    assert (answer.status_code, answer.text, answer.headers["content-type"]) == (200, "a,b", "text/csv")

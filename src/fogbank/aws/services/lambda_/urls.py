@@ -25,6 +25,7 @@ from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House, KnownKey
+    from fogbank.functions.model import Outcome
     from fogbank.kernel.store import Tx
 
 NO_ONE, BY_IAM = "NONE", "AWS_IAM"
@@ -33,6 +34,7 @@ _BODY_BYTES_MAX = 6 * 1024 * 1024
 # A form is not among them: it comes as base64, as it does from HTTP APIs.
 _TEXTUAL = re.compile(r"text/|application/(json|javascript|xml|.+\+(json|xml))")
 _DROPPED = {"connection", "content-length", "transfer-encoding"}
+_HTTP_TYPE = "application/vnd.awslambda.http-integration-response"  # Of what HttpResponseStream has written.
 
 
 class Urls:
@@ -83,7 +85,7 @@ class Urls:
             return _refusal(error.status, error.message, error.code, request_id)
         if outcome.error:
             return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
-        return _response(outcome.payload, request_id, trace)
+        return _streamed(outcome, request_id, trace) if outcome.content_type else _response(outcome, request_id, trace)
 
     def _resolve(self, tx: Tx, url_id: str) -> tuple[Url, Target, bool] | None:
         """The URL, what it leads to, and whether it is open to everybody. None where there is no such URL."""
@@ -163,29 +165,51 @@ def _identity(request: Request, who: KnownKey) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _response(payload: bytes, request_id: str, trace: str) -> Response:
+def _response(outcome: Outcome, request_id: str, trace: str) -> Response:
     """What is no object with a statusCode is the body itself, as JSON with status 200."""
-    headers = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", trace)]
     try:
-        reply = orjson.loads(payload)
+        reply = orjson.loads(outcome.payload)
     except orjson.JSONDecodeError:
         return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
     if not isinstance(reply, dict) or "statusCode" not in reply:
-        return Response(200, [*headers, ("Content-Type", "application/json")], payload)
+        headers = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", trace)]
+        return Response(200, [*headers, ("Content-Type", "application/json")], outcome.payload)
+    body = reply.get("body")
+    text = "" if body is None else body if isinstance(body, str) else orjson.dumps(body).decode()
     try:
-        status = int(reply["statusCode"])
-        body = reply.get("body")
-        text = "" if body is None else body if isinstance(body, str) else orjson.dumps(body).decode()
         content = b64decode(text) if reply.get("isBase64Encoded") else text.encode()
-        own = [(str(name), edge.header_text(value)) for name, value in (reply.get("headers") or {}).items()]
-        cookies = [("Set-Cookie", str(cookie)) for cookie in reply.get("cookies") or ()]
+    except ValueError:
+        return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+    return _with_metadata(reply, content, "application/json", request_id, trace)
+
+
+def _streamed(outcome: Outcome, request_id: str, trace: str) -> Response:
+    """ "Response streaming for Lambda functions": what HttpResponseStream writes is its metadata as JSON, eight NULs and
+    the body; what another stream writes is the body."""
+    if outcome.content_type != _HTTP_TYPE:
+        return _with_metadata({}, outcome.payload, outcome.content_type, request_id, trace)
+    told, _, body = outcome.payload.partition(b"\0" * 8)
+    try:
+        metadata = orjson.loads(told)
+    except orjson.JSONDecodeError:
+        return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+    return _with_metadata(metadata, body, "application/octet-stream", request_id, trace)
+
+
+def _with_metadata(metadata: Any, content: bytes, content_type: str, request_id: str, trace: str) -> Response:
+    """`metadata`: statusCode, headers and cookies, as the function gave them."""
+    try:
+        status = int(metadata.get("statusCode", 200))
+        own = [(str(name), edge.header_text(value)) for name, value in (metadata.get("headers") or {}).items()]
+        cookies = [("Set-Cookie", str(cookie)) for cookie in metadata.get("cookies") or ()]
     except (ValueError, TypeError, AttributeError):
         return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
     if not 100 <= status <= 999:
         return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
     own = [one for one in own if one[0].lower() not in _DROPPED]
     if not any(name.lower() == "content-type" for name, _ in own):
-        own.append(("Content-Type", "application/json"))
+        own.append(("Content-Type", content_type))
+    headers = [("x-amzn-RequestId", request_id), ("X-Amzn-Trace-Id", trace)]
     return Response(status, [*headers, *own, *cookies], content)
 
 

@@ -1,37 +1,39 @@
-"""The server's side of Node: a few warm processes waiting, one claimed and told its function for each instance."""
+"""The server's side of Node: a few warm processes waiting, one claimed and told its function for each instance.
+
+Those that wait are of kinds: plain ones, and ones that have loaded the SDK's clients that some function names.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import re
 import shutil
 import socket
 import subprocess
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
 from fogbank.functions.engine import NoRuntimeError
-from fogbank.functions.runtimes.node import sdk
+from fogbank.functions.runtimes.node import needs, sdk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Version
+    from fogbank.functions.runtimes.node.needs import Needs
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
-_SPARES = 2
-_MAJOR = re.compile(r"nodejs(\d+)\.x")
-_LAST_WITH_V2 = 16
-_SOURCES_MAX = 4000
-_SDK_NAMED = re.compile(rb"""['"](aws-sdk(?=[/'"])|@aws-sdk/[a-z0-9-]+)""")
+_HOOKS = ("redirect_sdk_v2.js", "redirect_responses.js")
+_SPARES = 2  # Of each kind.
+_KINDS_MAX = 4
+
+Kind: TypeAlias = "tuple[str, ...]"  # The modules that a process has loaded, by their paths.
+_PLAIN: Kind = ()
 
 
 @dataclass(slots=True)
@@ -46,51 +48,43 @@ class _Spare:
 class NodeRuntime:
     def __init__(self, cache_dir: Path, telemetry: Telemetry) -> None:
         self._cache_dir, self._telemetry = cache_dir, telemetry
-        self._spares: list[_Spare] = []
+        self._spares: dict[Kind, list[_Spare]] = {}  # The kind that was asked for last stands last.
         self._living: set[subprocess.Popen[bytes]] = set()
         self._refill: asyncio.Task[None] | None = None
         self._installing = asyncio.Lock()
         self._major = 0
-        self._wanted: dict[str, list[str]] = {}
+        self._needs: dict[str, Needs] = {}
         self._warned: set[str] = set()
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
-        node_path = await self._node_path(version, instance)
         try:
-            spare = self._spares.pop() if self._spares else await asyncio.to_thread(self._start)
-        except NoRuntimeError:
+            needed = await self._look_at(version, instance)
+            folders = await self._sdks(needed, instance)
+            spare = await self._claim(_kind(needed, folders), version, environment)
+        finally:
             os.close(log_end)
-            raise
-        self._refill = self._refill or asyncio.get_running_loop().create_task(self._fill())
-        os.close(log_end)
         instance.log.follow(spare.output)
         instance.pid = spare.process.pid
         self._living.add(spare.process)
         self._hear_end(spare.process, instance)
         frames = await instance.open(spare.end)
-        order = {
-            "handler": version.handler,
-            "code": str(version.code),
-            "layers": [str(layer) for layer in version.layers],
-            "environment": environment,
-            "node_path": node_path,
-        }
-        frames.send(orjson.dumps(order))
+        frames.send(_order(version, environment, needed, folders))
 
     def retire(self, version_id: str) -> None:
-        self._wanted.pop(version_id, None)
+        self._needs.pop(version_id, None)
 
     async def warm(self, runtime: str) -> None:
-        """The first instance starts those that wait for the others."""
+        """Have processes waiting before the first function asks for one."""
+        if shutil.which("node") is not None:
+            self._spares.setdefault(_PLAIN, [])
+            self._fill_behind()
 
     async def close(self) -> None:
         if self._refill is not None:
             self._refill.cancel()
-        for spare in self._spares:
-            spare.process.kill()
-            spare.end.close()
-            os.close(spare.output)
-            await asyncio.to_thread(spare.process.wait)
+            await asyncio.wait([self._refill])
+        for kind in list(self._spares):
+            await asyncio.to_thread(self._dismiss, kind)
         while self._living:  # None is left as a zombie, or as a reader of a loop that has ended.
             for process in self._living:
                 process.kill()
@@ -109,61 +103,125 @@ class NodeRuntime:
 
         loop.add_reader(pidfd, ended)
 
+    # -- processes that wait --
+
+    async def _claim(self, kind: Kind, version: Version, environment: Mapping[str, str]) -> _Spare:
+        own = {name: value for name, value in environment.items() if _is_read_at_start(name)}
+        if own:  # What Node reads when it starts cannot be told to one that waits already.
+            return await asyncio.to_thread(_start, _PLAIN, own, version.code)
+        self._spares.setdefault(_PLAIN, [])
+        self._spares[kind] = self._spares.pop(kind, [])
+        waiting = self._spares[kind] or self._spares[_PLAIN]
+        spare = waiting.pop() if waiting else await asyncio.to_thread(_start, kind)
+        self._fill_behind()
+        return spare
+
+    def _fill_behind(self) -> None:
+        if self._refill is None:
+            self._refill = asyncio.get_running_loop().create_task(self._fill())
+
     async def _fill(self) -> None:
-        while len(self._spares) < _SPARES:
-            self._spares.append(await asyncio.to_thread(self._start))
-        self._refill = None
+        try:
+            for kind in [kind for kind in self._spares if kind != _PLAIN][: 1 - _KINDS_MAX or None]:
+                await asyncio.to_thread(self._dismiss, kind)
+            while short := [kind for kind, waiting in self._spares.items() if len(waiting) < _SPARES]:
+                made = await asyncio.to_thread(_start, short[-1])
+                self._spares.setdefault(short[-1], []).append(made)
+        finally:
+            self._refill = None
 
-    def _start(self) -> _Spare:
-        node = shutil.which("node")
-        if node is None:
-            raise NoRuntimeError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
-        ours, theirs = socket.socketpair()
-        read_end, write_end = os.pipe()
-        hooks = ("redirect_sdk_v2.js", "redirect_responses.js")
-        loaded = [part for hook in hooks for part in ("--require", str(_INSIDE / hook))]
-        command = [node, *loaded, str(_INSIDE / "bootstrap.js")]
-        process = subprocess.Popen(
-            [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,
-            start_new_session=True, env={"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8"},
-        )  # fmt: skip
-        theirs.close()
-        os.close(write_end)
-        ours.setblocking(False)
-        return _Spare(process, ours, read_end)
+    def _dismiss(self, kind: Kind) -> None:
+        for spare in self._spares.pop(kind, []):
+            spare.process.kill()
+            spare.end.close()
+            os.close(spare.output)
+            spare.process.wait()
 
-    async def _node_path(self, version: Version, instance: Instance) -> list[str]:
-        """Where `require` looks after the function's own packages: the SDK of its generation, then the other one."""
-        found = _MAJOR.match(version.runtime)
-        asked = int(found[1]) if found else 0
-        await self._check_major(asked, version, instance)
-        if version.id not in self._wanted:
-            self._wanted[version.id] = await asyncio.to_thread(_missing_sdks, version)
-        wanted = self._wanted[version.id]
-        if "v2" in wanted and asked > _LAST_WITH_V2:
+    # -- what a function finds there --
+
+    async def _look_at(self, version: Version, instance: Instance) -> Needs:
+        if version.id not in self._needs:
+            self._needs[version.id] = await asyncio.to_thread(needs.of, version)
+        found = self._needs[version.id]
+        if not self._major:
+            self._major = await asyncio.to_thread(_installed_major)
+        if self._major and found.major and self._major != found.major:
+            self._say_once(instance, f"this machine has no {version.runtime}; Node.js {self._major} runs it instead")
+        if "v2" in found.generations and found.major > needs.LAST_WITH_V2:
             self._say_once(instance, f"{version.runtime} has no `aws-sdk` v2 in Lambda; here the function is given it")
-        if "v3" in wanted and asked <= _LAST_WITH_V2:
-            wanted = [generation for generation in wanted if generation != "v3"]  # As in Lambda.
-        folders = []
+        return found
+
+    async def _sdks(self, needed: Needs, instance: Instance) -> dict[str, Path]:
+        """The folders of the SDKs that it is lent, by generation: what `require` finds after the function's own."""
+        folders = {}
         async with self._installing:
-            for generation in wanted:
+            for generation in needed.generations:
                 try:
-                    folders.append(str(await asyncio.to_thread(sdk.folder, self._cache_dir, generation)))
+                    folders[generation] = await asyncio.to_thread(sdk.folder, self._cache_dir, generation)
                 except sdk.SdkError as error:  # The function may do without: it will say what it misses.
                     self._say_once(instance, str(error))
         return folders
-
-    async def _check_major(self, asked: int, version: Version, instance: Instance) -> None:
-        if not self._major:
-            self._major = await asyncio.to_thread(_installed_major)
-        if self._major and asked and self._major != asked:
-            self._say_once(instance, f"this machine has no {version.runtime}; Node.js {self._major} runs it instead")
 
     def _say_once(self, instance: Instance, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
             instance.log.note(text)
+
+
+def _kind(needed: Needs, folders: Mapping[str, Path]) -> Kind:
+    """With what a process should be loaded that becomes this function."""
+    at = folders.get("v3")
+    return tuple(str(at / name) for name in needed.preloaded if (at / name).is_dir()) if at else _PLAIN
+
+
+def _order(version: Version, environment: Mapping[str, str], needed: Needs, folders: Mapping[str, Path]) -> bytes:
+    """Developer Guide, "Defined runtime environment variables", NODE_PATH; what a layer brings stands first."""
+    layers = [layer / "nodejs" / place for layer in reversed(version.layers) for place in _places(needed.major)]
+    found = [str(layer) for layer in layers if layer.is_dir()] + [str(folder) for folder in folders.values()]
+    return orjson.dumps(
+        {
+            "handler": version.handler,
+            "runtime": version.runtime,
+            "code": str(version.code),
+            "environment": environment,
+            "node_path": found,
+            "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
+        }
+    )
+
+
+def _places(major: int) -> tuple[str, ...]:
+    return f"node{major}/node_modules", "node_modules"
+
+
+def _is_read_at_start(name: str) -> bool:
+    return name.startswith("NODE_") and name not in ("NODE_ENV", "NODE_PATH")
+
+
+def _start(loaded: Kind, own: Mapping[str, str] | None = None, folder: Path | None = None) -> _Spare:
+    """A process that waits to become a function. Takes a while: not for the event loop's thread."""
+    node = shutil.which("node")
+    if node is None:
+        raise NoRuntimeError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
+    ours, theirs = socket.socketpair()
+    read_end, write_end = os.pipe()
+    hooks = [part for hook in _HOOKS for part in ("--require", str(_INSIDE / hook))]
+    environment = {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **(own or {})}
+    try:
+        process = subprocess.Popen(
+            [node, *hooks, str(_INSIDE / "bootstrap.js"), str(theirs.fileno()), *loaded], pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, start_new_session=True, env=environment,
+            cwd=folder,
+        )  # fmt: skip
+    except BaseException:
+        ours.close()
+        os.close(read_end)
+        raise
+    finally:
+        theirs.close()
+        os.close(write_end)
+    ours.setblocking(False)
+    return _Spare(process, ours, read_end)
 
 
 def _installed_major() -> int:
@@ -172,27 +230,3 @@ def _installed_major() -> int:
         return 0
     said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     return int(said.lstrip("v").partition(".")[0] or 0)
-
-
-def _missing_sdks(version: Version) -> list[str]:
-    """Which SDKs the function's files name and do not bring: only those are installed for it."""
-    roots = [version.code, *(layer / "nodejs" for layer in version.layers)]
-    named: set[str] = set()
-    for path in itertools.islice(_sources(roots), _SOURCES_MAX):
-        with suppress(OSError):
-            named.update(found.decode() for found in _SDK_NAMED.findall(path.read_bytes()))
-    missing = []
-    if "aws-sdk" in named and not any((root / "node_modules" / "aws-sdk").is_dir() for root in roots):
-        missing.append("v2")
-    v3 = [name for name in named if name.startswith("@")]
-    if not all(any((root / "node_modules" / name).is_dir() for root in roots) for name in v3):
-        missing.append("v3")
-    return missing
-
-
-def _sources(roots: list[Path]) -> Iterator[Path]:
-    """The function's own files before those of its packages."""
-    for root in roots:
-        for folder, below, names in os.walk(root):
-            below.sort(key=lambda name: name == "node_modules")
-            yield from (Path(folder, name) for name in names if name.endswith((".js", ".mjs", ".cjs")))

@@ -1,22 +1,19 @@
-"""The SDK packages that Node functions find beside their own, installed once with npm and kept for all projects."""
+"""The SDK packages that Node functions find beside their own, installed once with npm and kept for all projects.
+
+What is installed is pinned in `packages/`, with the checksum of every file that npm fetches for it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-# Pinned: what runs today runs next year. v2 is what Lambda gave up to nodejs16.x; v3's clients since nodejs18.x.
-V2 = ("aws-sdk@2.1693.0",)
-_V3_CLIENTS = ("client-dynamodb", "lib-dynamodb", "client-lambda", "client-s3", "client-secrets-manager", "client-sqs",
-               "client-sts", "util-dynamodb", "client-eventbridge", "client-cognito-identity-provider")  # fmt: skip
-_V3_VERSION = "3.900.0"
-V3 = tuple(f"@aws-sdk/{name}@{_V3_VERSION}" for name in _V3_CLIENTS)
+_PINNED = Path(__file__).parent / "packages"
 _INSTALL_S = 600
+_REASON_LENGTH_MAX = 400
 
 
 class SdkError(Exception):
@@ -24,32 +21,41 @@ class SdkError(Exception):
 
 
 def folder(cache_dir: Path, generation: str) -> Path:
-    """The node_modules of "v2" or "v3". Takes a minute on first need: not for the event loop's thread."""
-    packages = V2 if generation == "v2" else V3
-    version = packages[0].rpartition("@")[2]
-    home = cache_dir / "node" / f"sdk-{generation}-{version}"
-    if (home / "node_modules").is_dir():
+    """The node_modules of "v2" or "v3". Takes a while on first need: not for the event loop's thread."""
+    pinned = _PINNED / generation
+    key = hashlib.sha256((pinned / "package-lock.json").read_bytes()).hexdigest()[:16]
+    home = cache_dir / "node" / f"sdk-{generation}-{key}"
+    if home.is_dir():
         return home / "node_modules"
     building = home.with_name(f"{home.name}.{os.getpid()}")
-    building.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(building, ignore_errors=True)
     try:
-        _install(building, packages)
+        shutil.copytree(pinned, building)
+        _install(building, generation)
         building.rename(home)
-    except OSError:  # Another fogbank was quicker.
-        if not home.is_dir():
-            raise
+    except OSError as error:
+        if not home.is_dir():  # Else another fogbank was quicker.
+            raise SdkError(_told(generation, error.strerror or str(error))) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return home / "node_modules"
 
 
-def _install(into: Path, packages: tuple[str, ...]) -> None:
+def _install(into: Path, generation: str) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        raise SdkError(f"npm is not on the PATH: install it, or bundle {packages[0]} with the function")
-    (into / "package.json").write_text('{"name": "fogbank-sdk", "private": true}')
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", *packages]
-    result = subprocess.run(command, cwd=into, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+        raise SdkError(_told(generation, "npm is not on the PATH"))
+    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+    try:
+        result = subprocess.run(
+            command, cwd=into, capture_output=True, text=True, timeout=_INSTALL_S, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SdkError(_told(generation, f"npm took more than {_INSTALL_S} s")) from error
     if result.returncode:
-        reason = result.stderr.strip()[-800:]
-        raise SdkError(f"npm could not install {packages[0]} (network?): {reason}; or bundle it with the function")
+        raise SdkError(_told(generation, " ".join(result.stderr.split())[:_REASON_LENGTH_MAX]))
+
+
+def _told(generation: str, reason: str) -> str:
+    name = "aws-sdk" if generation == "v2" else "the clients of @aws-sdk"
+    return f"{name} could not be installed ({reason}); it is tried again with the next instance; or bundle what is used"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from fogbank.functions.instances import Instance
+    from fogbank.functions.instances import Instance, Piece
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Invocation
     from fogbank.functions.runtimes.provided.leaving import Program
@@ -154,6 +154,10 @@ class Lifecycle:
         self._platform.event_done("success")
         self.phase = "idle"
         self._say(*self.runtime.reply)
+
+    def hand_on(self, piece: Piece) -> None:
+        """Of a streamed reply, whose end is `reply`."""
+        self._instance.take(b"H" if piece.begins else b"P", piece.body, 0, wrote=True)
 
     def _say(self, kind: bytes, body: bytes) -> None:
         limit_mb = self._instance.version.memory_mb

@@ -1,0 +1,50 @@
+// Frames between an instance and the server, both ways: four bytes of length, then the body. What goes to the server
+// begins with a letter (I: initialised, D: waits for a debugger, H: a stream's content type, P: a piece of one, E: its
+// end, R: reply, X: error, F: error, and this process ends), a byte that says that lines may wait in the log's pipe, and
+// four of peak memory in KB.
+'use strict';
+
+const net = require('node:net');
+
+const HEAD_BYTES = 10;
+
+module.exports = class Channel {
+  #socket;
+  #rest = Buffer.alloc(0);
+  #take;
+
+  constructor(fd, take) {
+    this.#take = take;
+    this.#socket = new net.Socket({ fd, readable: true, writable: true });
+    this.#socket.on('data', (data) => this.#read(data));
+    this.#socket.on('close', () => process.exit(0));
+    this.#socket.on('error', () => process.exit(0));
+  }
+
+  #read(data) {
+    let rest = this.#rest.length ? Buffer.concat([this.#rest, data]) : data;
+    while (rest.length >= 4) {
+      const end = 4 + rest.readUInt32BE(0);
+      if (rest.length < end) break;
+      this.#take(rest.subarray(4, end));
+      rest = rest.subarray(end);
+    }
+    this.#rest = rest;
+  }
+
+  // `sent` is called once the bytes are the kernel's.
+  say(kind, body, sent) {
+    const content = typeof body === 'string' ? Buffer.from(body) : body;
+    const head = Buffer.alloc(HEAD_BYTES);
+    head.writeUInt32BE(content.length + HEAD_BYTES - 4, 0);
+    head.write(kind, 4, 'latin1');
+    head.writeUInt8(1, 5);
+    head.writeUInt32BE(kind === 'P' ? 0 : process.resourceUsage().maxRSS, 6);
+    return this.#socket.write(Buffer.concat([head, content]), sent);
+  }
+
+  // Whether the wait for events alone keeps this process from being out of work ("beforeExit").
+  holds(yes) {
+    if (yes) this.#socket.ref(); else this.#socket.unref();
+  }
+};

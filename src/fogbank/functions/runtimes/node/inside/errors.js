@@ -1,0 +1,71 @@
+// Errors as Lambda tells them: the document that the caller gets, and the line in the log.
+'use strict';
+
+const util = require('node:util');
+
+class RuntimeError extends Error {
+  constructor(kind, message, stack) {
+    super(message);
+    this.name = `Runtime.${kind}`;
+    this.stack = stack ?? `${this.name}: ${message}\n${callers(this.stack)}`;
+  }
+}
+
+// Without the first line, which was made before the name was known.
+function callers(stack) {
+  return stack.slice(stack.indexOf('\n    at ') + 1);
+}
+
+// Frames of these files stand where Lambda's own runtime has its one.
+function asLambdaHasIt(text) {
+  return text.replaceAll(__dirname, '/var/runtime').replaceAll('\x7F', '%7F');
+}
+
+function isErrorLike(value) {
+  return Boolean(value) && [value.name, value.message, value.stack].every((one) => one && typeof one === 'string');
+}
+
+// What the caller of the function gets.
+function document(error) {
+  try {
+    if (util.types.isNativeError(error) || isErrorLike(error)) {
+      return {
+        errorType: asLambdaHasIt(String(error.name)),
+        errorMessage: asLambdaHasIt(String(error.message)),
+        trace: asLambdaHasIt(String(error.stack)).split('\n'),
+      };
+    }
+    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+  } catch {  // It throws when it is read, or is null.
+    return {
+      errorType: 'handled',
+      errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its '
+        + 'message, name, and stack',
+    };
+  }
+}
+
+// For the log: all that an error carries, with what JSON would leave out (its own `code` among it).
+function told(error) {
+  try {
+    return JSON.stringify(error, (_, value) => (value instanceof Error ? withHiddenFacts(value) : value));
+  } catch {
+    return JSON.stringify(document(error));
+  }
+}
+
+function withHiddenFacts(error) {
+  const facts = { errorType: error.name, errorMessage: error.message, code: error.code, ...error };
+  return typeof error.stack === 'string' ? { ...facts, stack: asLambdaHasIt(error.stack).split('\n') } : facts;
+}
+
+function asError(value) {
+  return value instanceof Error ? value : new Error(value);
+}
+
+function unhandledRejection(reason) {
+  const error = new RuntimeError('UnhandledPromiseRejection', String(reason));
+  return Object.assign(error, { reason, promise: {} });
+}
+
+module.exports = { RuntimeError, document, told, asError, unhandledRejection };

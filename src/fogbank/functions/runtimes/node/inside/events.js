@@ -1,0 +1,209 @@
+// One event: its context, the handler's way of answering (async, callback, streaming), and the answer.
+// Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function information".
+'use strict';
+
+const { RuntimeError, document } = require('./errors.js');
+const log = require('./log.js');
+const streams = require('./streams.js');
+
+const REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100;
+const FIELDS = ['id', 'arn', 'deadline_ms', 'trace', 'client_context', 'identity'];
+const ONCE = 'Invocation has already been reported as done. Cannot call complete more than once per invocation.';
+const NEVER_SETTLED = 'The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused '
+  + 'by a Promise that was never settled. For more information, see '
+  + 'https://nodejs.org/docs/latest/api/process.html#exit-codes';
+const FIRST_WITHOUT_CALLBACKS = 24;
+const CALLBACKS_GONE = 'ERROR: AWS Lambda has removed support for callback-based function handlers starting with '
+  + 'Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For '
+  + 'more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
+
+let whenIdle = null;  // What to do once the event loop has nothing left.
+let open = false;  // An answer is owed.
+
+// How this handler answers an event's frame; `done` is called when the next may come. Raises what ends an init.
+function answering(channel, handler, runtime) {
+  const major = Number(/^nodejs(\d+)/.exec(runtime)?.[1] ?? 0);
+  const isStreaming = streams.streams(handler);
+  if (major >= FIRST_WITHOUT_CALLBACKS && handler.length >= 3 && !isStreaming) {
+    throw new RuntimeError('CallbackHandlerDeprecated', CALLBACKS_GONE);
+  }
+  const withCallbacks = major < FIRST_WITHOUT_CALLBACKS;
+  const run = isStreaming ? runStreaming : withCallbacks ? runWithCallbacks : runAsync;
+  return (frame, done) => {
+    const [facts, payload] = read(frame);
+    log.follow(facts.id);
+    if (facts.trace) process.env._X_AMZN_TRACE_ID = facts.trace; else delete process.env._X_AMZN_TRACE_ID;
+    whenIdle = null;
+    open = true;
+    run(new Invocation(channel, done, major), handler, JSON.parse(payload.toString()), makeContext(facts));
+  };
+}
+
+function outOfWork(status) {
+  const then = whenIdle;
+  whenIdle = null;
+  if (then) then(); else process.exit(status);
+}
+
+class Invocation {
+  #channel;
+  #done;
+  #major;
+  #isOver = false;
+
+  constructor(channel, done, major) {
+    this.#channel = channel;
+    this.#done = done;
+    this.#major = major;
+  }
+
+  get channel() { return this.#channel; }
+
+  reply(result) {
+    if (this.#isOver) {
+      console.error(ONCE);
+      return;
+    }
+    let body;
+    try {
+      body = JSON.stringify(result === undefined ? null : result) ?? 'null';
+    } catch {
+      this.fail(this.#cannotStringify());
+      return;
+    }
+    if (Buffer.byteLength(body) > REPLY_BYTES_MAX) {
+      this.#end('X', JSON.stringify({ errorType: 'Function.ResponseSizeTooLarge',
+        errorMessage: 'Response payload size exceeded maximum allowed payload size (6291556 bytes).' }));
+    } else {
+      this.#end('R', body);
+    }
+  }
+
+  fail(error) {
+    if (this.#isOver) return;
+    log.logError('Invoke Error', error);
+    this.#end('X', JSON.stringify(document(error)));
+  }
+
+  // A stream's end; the next event may have to wait for what goes on behind it.
+  finish(isLast) {
+    this.#end('E', '', !isLast);
+  }
+
+  next() { this.#done(); }
+
+  #end(kind, body, waits = false) {
+    this.#isOver = true;
+    open = false;
+    whenIdle = null;
+    this.#channel.say(kind, body);
+    if (!waits) this.#done();
+  }
+
+  #cannotStringify() {
+    const text = 'Unable to stringify response body';
+    return this.#major < FIRST_WITHOUT_CALLBACKS ? new Error(text) : new RuntimeError('JSONStringifyError', text);
+  }
+}
+
+// -- the three ways --
+
+async function runAsync(invocation, handler, event, context) {
+  try {
+    invocation.reply(await handler(event, context));
+  } catch (error) {
+    invocation.fail(error);
+  }
+}
+
+// Up to Node.js 22: a promise, a callback, or context.succeed and its like, whichever speaks first.
+function runWithCallbacks(invocation, handler, event, context) {
+  let waits = true;
+  const settle = (error, result) => {
+    whenIdle = null;
+    if (error !== undefined && error !== null) invocation.fail(error); else invocation.reply(result);
+  };
+  const callback = (error, result) => {
+    const isError = error !== undefined && error !== null;
+    if (isError || !waits) settle(error, result); else whenIdle = () => settle(null, result);
+  };
+  const succeed = (result) => settle(null, result);
+  const fail = (error) => settle(error ?? 'handled');
+  Object.defineProperty(context, 'callbackWaitsForEmptyEventLoop',
+    { get: () => waits, set: (value) => { waits = value; }, enumerable: true, configurable: true });
+  Object.assign(context, { succeed: first(succeed), fail: first(fail), done: first(settle) });
+  const isAsync = handler.constructor?.name === 'AsyncFunction';
+  whenIdle = () => (isAsync ? invocation.fail(new RuntimeError('NodeJsExit', NEVER_SETTLED)) : invocation.reply(null));
+  try {
+    const result = handler(event, context, first(callback));
+    if (typeof result?.then === 'function') result.then(succeed, fail);
+  } catch (error) {
+    callback(error);
+  }
+}
+
+// Only the first call counts.
+function first(call) {
+  let isCalled = false;
+  return (...all) => {
+    if (isCalled) return;
+    isCalled = true;
+    call(...all);
+  };
+}
+
+async function runStreaming(invocation, handler, event, context) {
+  const stream = streams.open(invocation.channel, handler);
+  const finished = new Promise((resolve, reject) => { stream.once('finish', resolve).once('error', reject); });
+  finished.catch(() => {});  // The handler has heard of it too.
+  context.callbackWaitsForEmptyEventLoop = true;
+  invocation.channel.holds(true);  // An open answer keeps the process going, as an open request does in Lambda.
+  try {
+    const running = handler(event, stream, context);
+    if (typeof running?.then !== 'function') throw new Error('Streaming does not support non-async handlers.');
+    if (await running !== undefined) console.warn('Streaming handlers ignore return values.');
+    await finished;
+  } catch (error) {
+    invocation.fail(error);
+    return;
+  }
+  invocation.finish(!context.callbackWaitsForEmptyEventLoop);
+  if (context.callbackWaitsForEmptyEventLoop) {
+    invocation.channel.holds(false);
+    whenIdle = () => invocation.next();
+  }
+}
+
+// -- what the handler is given --
+
+// An event begins with fields that each end in a NUL.
+function read(frame) {
+  const facts = {};
+  let start = 0;
+  for (const name of FIELDS) {
+    const end = frame.indexOf(0, start);
+    facts[name] = frame.subarray(start, end).toString();
+    start = end + 1;
+  }
+  return [facts, frame.subarray(start)];
+}
+
+function makeContext(facts) {
+  const env = process.env;
+  return {
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: facts.client_context ? JSON.parse(facts.client_context) : undefined,
+    identity: facts.identity ? JSON.parse(facts.identity) : undefined,
+    invokedFunctionArn: facts.arn,
+    awsRequestId: facts.id,
+    getRemainingTimeInMillis: () => facts.deadline_ms - Date.now(),
+  };
+}
+
+function isOpen() { return open; }
+
+module.exports = { answering, outOfWork, isOpen };
