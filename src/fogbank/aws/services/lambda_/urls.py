@@ -184,7 +184,7 @@ def _response(outcome: Outcome, request_id: str, trace: str) -> Response:
 
 
 def _streamed(outcome: Outcome, request_id: str, trace: str) -> Response:
-    """ "Response streaming for Lambda functions": what HttpResponseStream writes is its metadata as JSON, eight NULs and
+    """ "Response streaming for Lambda functions": HttpResponseStream writes its metadata as JSON, eight NULs and then
     the body; what another stream writes is the body."""
     if outcome.content_type != _HTTP_TYPE:
         return _with_metadata({}, outcome.payload, outcome.content_type, request_id, trace)
