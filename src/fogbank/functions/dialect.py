@@ -24,8 +24,8 @@ class Dialect(Protocol):
         """Which of the lines that the function writes are kept; None: all."""
         ...
 
-    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
-        """Log lines after an initialisation that went well."""
+    def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
+        """Log lines after an initialisation that went well, or was `restored` from a snapshot that was asked for."""
         ...
 
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]:

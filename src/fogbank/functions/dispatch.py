@@ -395,8 +395,11 @@ class InstanceEngine:
                 instance.init_ms, now_ms = (time.perf_counter() - began) * 1000, self._clock.now_ms()
                 failed = dialect.init_failed(pool.version, problem, instance.init_ms, now_ms, timed_out=timed_out)
                 instance.log.say(failed, now_ms)
-        if problem is None and (lines := dialect.initialised(pool.version, instance.init_ms, self._clock.now_ms())):
-            instance.log.say(lines, self._clock.now_ms())
+        if problem is None:
+            now_ms = self._clock.now_ms()
+            lines = dialect.initialised(pool.version, instance.init_ms, now_ms, restored=instance.restored)
+            if lines:
+                instance.log.say(lines, now_ms)
         return problem
 
     # -- idle ones --

@@ -70,6 +70,7 @@ class Instance:
         self.how_ended = ""
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
+        self.restored = False  # From a snapshot that was asked for.
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
@@ -172,6 +173,7 @@ class Instance:
         if kind == b"I":
             born = orjson.loads(body)
             self.init_ms, self.pid = born["init_ms"], born["pid"]
+            self.restored = born.get("restored", False)
             self.state = "idle"
             _behind_the_server(self.pid)
             self.on_ready()

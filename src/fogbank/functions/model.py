@@ -30,6 +30,7 @@ class Version:
     log_stream_prefix: str = ""  # "[1]" of "2026/08/01/[1]4f…": the cloud's name for the version.
     dialect: str = "aws"  # Which cloud's words its log and errors have.
     log_owner: str = ""  # Whose logs they are: "account/region".
+    snap_start: bool = False  # A snapshot of its initialised state is asked for: whatever that holds, all share it.
     log_format: str = "Text"  # Or "JSON"; then the levels say what is kept.
     application_log_level: str = "INFO"
     system_log_level: str = "INFO"
@@ -61,6 +62,7 @@ class Outcome(msgspec.Struct, gc=False):
     duration_ms: float = 0.0
     max_memory_mb: int = 0
     exited: bool = False  # The process has ended instead of answering.
+    restored: bool = False  # A cold start from a snapshot that was asked for; `init_ms` is what the restore took.
     content_type: str = ""  # Of a streamed reply; then `payload` is all of its bytes.
 
     def value(self) -> Any:

@@ -116,6 +116,7 @@ class _Run:
         init_ms = instance.init_ms if cold else 0.0
         exited = error is not None and instance.state != "idle" and not timed_out
         result = Outcome(body, error, b"", cold, timed_out, init_ms, took_ms, instance.peak_mb, exited)
+        result.restored = cold and instance.restored
         now_ms = self._runner.clock.now_ms()
         last = self._dialect.ended(instance.version, invocation, result, now_ms)
         log.say((*lines, *last) if lines else last, now_ms, after=instance.wrote or instance.state != "idle")

@@ -47,6 +47,7 @@ def test_init_runs_once_for_many_instances(workshop, tmp_path):
     ],
 )
 def test_an_init_that_would_not_survive_a_fork_is_run_by_each_instance(workshop, init, reason):
+    workshop.lines.clear()
     version = workshop.function(f"import os\n{init}\nVALUE = os.getpid()" + TOGETHER)
     replies, _ = several(workshop, version, 3)
     assert all(pid == value for pid, value in replies)
@@ -114,3 +115,45 @@ def test_a_boto3_resource_made_at_import_is_kept_in_the_snapshot(workshop):
     assert "no snapshot" not in workshop.text()
     assert sorted(o.init_ms for o in outcomes)[0] < 20
     assert re.search(r"Init Duration: \d+\.\d\d ms", workshop.text())
+
+
+# -- snapshots that are asked for: "Improving startup performance with Lambda SnapStart" --
+
+DRAWS = "import os, time, uuid\nID = str(uuid.uuid4())\ndef handler(e, c):\n    time.sleep(e)\n    return ID, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], str(uuid.uuid4())"  # noqa: E501
+
+
+def all_at_once(workshop, version, count, pause_s):
+    async def ask():
+        return await asyncio.gather(*(workshop.ask(version, pause_s) for _ in range(count)))
+
+    return workshop.run(ask())
+
+
+def test_instances_share_what_a_snapshot_that_was_asked_for_holds(workshop):
+    """ "Handling uniqueness": what init made unique is the same in all of them; what comes after it is not."""
+    version = workshop.function(DRAWS, snap_start=True)
+    outcomes = [json.loads(outcome.payload) for outcome in all_at_once(workshop, version, 4, 0.2)]
+    assert len({made for made, _, _ in outcomes}) == 1
+    assert {kind for _, kind, _ in outcomes} == {"snap-start"}
+    assert len({later for _, _, later in outcomes}) == 4
+    assert "no snapshot" not in workshop.text()
+
+
+def test_a_restore_is_reported_as_one(workshop):
+    version = workshop.function(DRAWS, snap_start=True)
+    workshop.lines.clear()
+    all_at_once(workshop, version, 3, 0.2)
+    reports = [line for *_, line in workshop.lines if line.startswith("REPORT")]
+    restored = [line for line in reports if "Restore Duration: " in line]
+    assert sum("Init Duration: " in line for line in reports) == 1 and len(restored) == len(reports) - 1 > 0
+    assert re.search(r"\tRestore Duration: \d+\.\d\d ms\tBilled Restore Duration: \d+ ms\t\n$", restored[0])
+    assert len(re.findall(r"RESTORE_REPORT Restore Duration: \d+\.\d\d ms\n", workshop.text())) == len(restored)
+
+
+def test_a_snapshot_that_nobody_asked_for_is_not_seen(workshop):
+    workshop.lines.clear()
+    version = workshop.function(DRAWS)
+    outcomes = [json.loads(outcome.payload) for outcome in all_at_once(workshop, version, 4, 0.2)]
+    assert len({made for made, _, _ in outcomes}) == 4
+    assert workshop.text().count("no snapshot of this function is kept: its initialisation drew random numbers") == 1
+    assert "Restore" not in workshop.text()

@@ -96,7 +96,7 @@ class Caller:
             log_owner=f"{function.account}/{function.region}", log_format=logging.get("LogFormat", "Text"),
             dialect=dialect.JSON if logging.get("LogFormat") == "JSON" else dialect.TEXT,
             application_log_level=logging.get("ApplicationLogLevel", "INFO"),
-            system_log_level=logging.get("SystemLogLevel", "INFO"),
+            system_log_level=logging.get("SystemLogLevel", "INFO"), snap_start=state.snap_starts(one),
         )  # fmt: skip
 
     def begin(self, target: Target, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:

@@ -41,7 +41,7 @@ class LambdaDialect:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
             "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if provisioned else "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": _initialization_type(version, provisioned=provisioned),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -81,6 +81,12 @@ class LambdaDialect:
     ) -> Sequence[str]:
         error = orjson.loads(document)["errorType"]
         return self._words.init_failed(version, error, init_ms, now_ms, timed_out=timed_out)
+
+
+def _initialization_type(version: Version, *, provisioned: bool) -> str:
+    if version.snap_start:
+        return "snap-start"
+    return "provisioned-concurrency" if provisioned else "on-demand"
 
 
 DIALECTS: Mapping[str, Dialect] = {TEXT: LambdaDialect(TextWords()), JSON: LambdaDialect(JsonWords())}

@@ -10,7 +10,7 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import runtimes
-from fogbank.aws.services.lambda_.state import LATEST
+from fogbank.aws.services.lambda_.state import snap_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,8 +131,7 @@ def configuration(function: Function, one: Published, *, qualified: bool = True)
         **one.settings["LoggingConfig"],
         "LogGroup": one.settings["LoggingConfig"].get("LogGroup", f"/aws/lambda/{function.name}"),
     }
-    snapped = one.version != LATEST and one.settings["SnapStart"].get("ApplyOn") == "PublishedVersions"
-    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "On" if snapped else "Off"}
+    shown["SnapStart"] = {**one.settings["SnapStart"], "OptimizationStatus": "On" if snap_starts(one) else "Off"}
     if one.settings.get("Layers"):
         sizes = one.settings.get(LAYER_SIZES, {})
         shown["Layers"] = [{"Arn": arn, "CodeSize": sizes.get(arn, 0)} for arn in one.settings["Layers"]]

@@ -218,6 +218,11 @@ def forget(tx: Tx, function: Function) -> list[str]:
     return ids
 
 
+def snap_starts(one: Published) -> bool:
+    """Whether its instances are to be restored from a snapshot ("Improving startup performance with SnapStart")."""
+    return one.version != LATEST and one.settings["SnapStart"].get("ApplyOn") == "PublishedVersions"
+
+
 def version_id(function: Function, one: Published) -> str:
     """What the engine knows a version by: changes with its code and its settings."""
     return f"{function.id}:{one.version}:{one.revision}"

@@ -28,7 +28,7 @@ class Words(Protocol):
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]: ...
     def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]: ...
     def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]: ...
-    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]: ...
+    def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]: ...
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
     ) -> Sequence[str]: ...
@@ -45,7 +45,10 @@ class TextWords:
             f"Billed Duration: {records.billed_ms(took_ms, outcome.init_ms)} ms\tMemory Size: {version.memory_mb} MB\t"
             f"Max Memory Used: {outcome.max_memory_mb} MB\t"
         )
-        if outcome.cold:
+        if outcome.restored:
+            billed_ms = records.billed_ms(outcome.init_ms, 0)
+            report += f"Restore Duration: {outcome.init_ms:.2f} ms\tBilled Restore Duration: {billed_ms} ms\t"
+        elif outcome.cold:
             report += f"Init Duration: {outcome.init_ms:.2f} ms\t"
         if outcome.timed_out:
             report += "Status: timeout"
@@ -56,8 +59,9 @@ class TextWords:
     def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]:
         return (f"{message}\n",)
 
-    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
-        return ()
+    def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
+        """ "Monitoring for Lambda SnapStart": the line of a restore."""
+        return (f"RESTORE_REPORT Restore Duration: {init_ms:.2f} ms\n",) if restored else ()
 
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
@@ -91,8 +95,14 @@ class JsonWords:
         """The records of the end tell it."""
         return ()
 
-    def initialised(self, version: Version, init_ms: float, now_ms: int) -> Sequence[str]:
-        return _initialised(version, init_ms, now_ms, {"status": "success"}, "DEBUG")
+    def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
+        how = {"status": "success"}
+        if not restored:
+            return _initialised(version, init_ms, now_ms, how, "DEBUG")
+        report = {**how, "metrics": {"durationMs": round(init_ms, 3)}}
+        began = _said(version, now_ms - int(init_ms), ("DEBUG", "platform.restoreStart", {}))
+        done = ("DEBUG", "platform.restoreRuntimeDone", how), ("INFO", "platform.restoreReport", report)
+        return (*began, *_said(version, now_ms, *done))
 
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool

@@ -154,6 +154,7 @@ class PythonRuntime:
             "layers": [str(layer) for layer in version.layers],
             "environment": environment,
             "memory_mb": version.memory_mb,
+            "snap_start": version.snap_start,
             "sdk": str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, instance.log) else "",
         }
         if family.unsafe:

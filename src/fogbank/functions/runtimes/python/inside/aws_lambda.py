@@ -68,7 +68,8 @@ def live(order, fds):
         os._exit(1)
     init_ms = (time.monotonic() - began) * 1000
     if template is not None:
-        reason = why_no_fork(known) or draws.reason()
+        drawn = draws.reason()
+        reason = why_no_fork(known) or ("" if order["snap_start"] else drawn)
         if reason:
             print("fogbank: no snapshot of this function is kept: %s" % reason)
             template.close()
@@ -96,7 +97,7 @@ def _stay_behind_as_template(order, handler, events, log, template, init_ms):
         _point_output_at(fds[2])
         began = time.monotonic()
         _wake({**order, **newer})
-        serve(handler, _Events(fds[0], fds[1]), (time.monotonic() - began) * 1000, order)
+        serve(handler, _Events(fds[0], fds[1]), (time.monotonic() - began) * 1000, order, restored=order["snap_start"])
 
     _zygote.Zygote(template, give_birth).serve()
 
@@ -326,10 +327,10 @@ _INSTANCE_FACTS = {
 }
 
 
-def serve(handler, events, init_ms, order):
-    """Answer events until the other side closes the socket."""
+def serve(handler, events, init_ms, order, restored=False):
+    """Answer events until the other side closes the pipe."""
     _instance_facts.update((name, os.environ.get(variable)) for name, variable in _INSTANCE_FACTS.items())
-    _say(events, b"I", json.dumps({"init_ms": init_ms, "pid": os.getpid()}).encode())
+    _say(events, b"I", json.dumps({"init_ms": init_ms, "pid": os.getpid(), "restored": restored}).encode())
     while True:
         frame = _read_frame(events)
         if frame is None:
