@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -98,3 +99,44 @@ def test_a_closed_stream_is_found_by_its_name_until_it_is_forgotten() -> None:
     assert run(store, streams.find, "arn:orders") is None
     assert run(store, streams.owned, "shop/") == []
     assert run(store, streams.read, "id-1") == []
+
+
+def sharded(name: str = "clicks") -> streams.Stream:
+    return streams.Stream("id", name, "me/" + name, 0, shards=("a",), lineage={"a": streams.Shard(0)})
+
+
+def test_a_shard_that_ends_takes_no_more_and_its_children_know_it() -> None:
+    store = SqliteStore(":memory:")
+    run(store, streams.create, sharded())
+    run(store, streams.append, "id", [b"before"], now_ms=1, shard="a")
+    opening = {name: streams.Shard(2, ("a",)) for name in ("b", "c")}
+    run(store, streams.reshard, "id", ending=["a"], opening=opening, now_ms=2)
+    with pytest.raises(streams.ShardEnded):
+        run(store, streams.append, "id", [b"late"], now_ms=3, shard="a")
+    assert run(store, streams.append, "id", [b"after"], now_ms=3, shard="b") == [1]
+    about = run(store, streams.get, "id")
+    assert about.shards == ("a", "b", "c") and about.children("a") == ["b", "c"]
+    assert [about.has_ended(name) for name in about.shards] == [True, False, False]
+    assert [one.data for one in run(store, streams.read, "id", "a", after=0, limit=9)] == [b"before"]
+
+
+def test_whoever_reads_a_shard_is_woken_by_its_end() -> None:
+    woken: list[Any] = []
+    store = SqliteStore(":memory:", lambda signal, key: woken.append((signal, key)))
+    run(store, streams.create, sharded())
+    run(store, streams.reshard, "id", ending=["a"], opening={"b": streams.Shard(1, ("a",))}, now_ms=1)
+    assert woken == [(streams.APPENDED, ("id", "a"))]
+
+
+def test_what_is_dropped_is_swept_away_in_steps_and_nobody_finds_it_meanwhile() -> None:
+    store = SqliteStore(":memory:")
+    run(store, streams.create, sharded())
+    run(store, streams.append, "id", [b"x"] * 25, now_ms=1, shard="a")
+    run(store, streams.drop, "id")
+    assert run(store, streams.find, "clicks") is None
+    steps = 0
+    while run(store, streams.sweep, limit=10):
+        steps += 1
+    assert steps == 3 and run(store, streams.read, "id", "a", after=0, limit=99) == []
+    run(store, streams.create, sharded())
+    assert run(store, streams.append, "id", [b"new"], now_ms=2, shard="a") == [1]

@@ -3,7 +3,11 @@
 A stream is a few shards; a shard is records in the order in which they were committed. Appending takes the shard's
 head with a lock, so that a reader who has seen a position has seen every one before it, also with many writers.
 
-`stream.records` is emitted for (stream, shard) whenever records were appended: readers sleep until then.
+Shards may come and go: one that ends takes no more records, and those that begin in its place name it as their parent.
+Who reads parents to their ends before their children sees the records of a key in order.
+
+`stream.records` is emitted for (stream, shard) whenever records were appended or the shard has ended: readers sleep
+until then.
 """
 
 from __future__ import annotations
@@ -17,13 +21,27 @@ from fogbank.kernel.store import END
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from fogbank.kernel.store import Key, Tx
 
 APPENDED: Final = "stream.records"  # The signal; its key is (stream, shard).
 FIRST_POSITION: Final = 1
 _AT_BYTES = 8
+
+
+class ShardEnded(Exception):
+    """No record is appended to a shard that has ended: the stream has others by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What is known of a shard of a stream whose shards come and go."""
+
+    opened_ms: int
+    parents: tuple[str, ...] = ()  # What it took the place of.
+    ended_ms: int = 0  # 0: it takes records.
+    notes: dict[str, Any] = field(default_factory=dict)  # The skin's own.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +56,14 @@ class Stream:
     keep_ms: int = 86_400_000
     shards: tuple[str, ...] = ("0",)
     notes: dict[str, Any] = field(default_factory=dict)  # The skin's own facts: kept here, never read here.
+    lineage: dict[str, Shard] = field(default_factory=dict)  # Of shards that come and go, by name.
+
+    def has_ended(self, shard: str) -> bool:
+        known = self.lineage.get(shard)
+        return bool(self.closed_ms or (known is not None and known.ended_ms))
+
+    def children(self, shard: str) -> list[str]:
+        return [name for name, known in self.lineage.items() if shard in known.parents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +77,14 @@ class Record:
 class _Head:
     next: int = FIRST_POSITION
     at_ms: int = 0
+    ended: bool = False
 
 
 _heads = Records(_Head, "stream", "head")
 _streams = Records(Stream, "stream", "about")
 _names = Records(str, "stream", "name")
 _owners = Records(str, "stream", "owner")
+_dropped = Records(str, "stream", "dropped")
 _decode_id = msgspec.msgpack.Decoder(str).decode
 
 
@@ -64,8 +92,11 @@ _decode_id = msgspec.msgpack.Decoder(str).decode
 
 
 def append(tx: Tx, stream: str, records: Iterable[bytes], *, now_ms: int, shard: str = "0") -> list[int]:
-    """Put records behind all others, in this transaction, and wake the readers. The answer is their positions."""
+    """Put records behind all others, in this transaction, and wake the readers. The answer is their positions.
+    Raises `ShardEnded`."""
     head = _heads.get(tx, stream, shard, lock=True) or _Head()
+    if head.ended:
+        raise ShardEnded(shard)
     at_ms, position = max(now_ms, head.at_ms), head.next
     stamp = at_ms.to_bytes(_AT_BYTES)
     for data in records:
@@ -166,6 +197,11 @@ def every(tx: Tx) -> list[Stream]:
     return _streams.all(tx)
 
 
+def put(tx: Tx, stream: Stream) -> None:
+    """Keep other facts of a stream that is there; its name and owner stay."""
+    _streams.put(tx, stream.id, row=stream)
+
+
 def close(tx: Tx, stream: str, *, now_ms: int) -> None:
     """Nothing will be appended any more; what is there stays readable for its time."""
     about = _streams.get(tx, stream)
@@ -187,3 +223,60 @@ def forget(tx: Tx, stream: str) -> None:
     _streams.delete(tx, stream)
     _names.delete(tx, about.name)
     _owners.delete(tx, about.owner, about.name)
+
+
+def drop(tx: Tx, stream: str) -> None:
+    """As `forget` for all who look for the stream; its rows are left for `sweep`, as there may be very many."""
+    about = _streams.get(tx, stream)
+    if about is None:
+        return
+    _streams.delete(tx, stream)
+    _names.delete(tx, about.name)
+    _owners.delete(tx, about.owner, about.name)
+    for shard in about.shards:
+        _dropped.put(tx, stream, shard, row=shard)
+        tx.emit(APPENDED, (stream, shard))
+
+
+def sweep(tx: Tx, *, limit: int = 1000) -> bool:
+    """Forget up to `limit` rows of streams and shards that were dropped; whether there may be more."""
+    for key, shard in list(_dropped.scan(tx, limit=1)):
+        stream = str(key[-2])
+        rows = list(tx.scan(("stream", "log", stream, shard), ("stream", "log", stream, shard, END), limit=limit))
+        for row, _ in rows:
+            tx.delete(row)
+        if len(rows) < limit:
+            _heads.delete(tx, stream, shard)
+            _dropped.delete(tx, stream, shard)
+        return True
+    return False
+
+
+# Shards that come and go ---------------------------------------------------------------------------------------------
+
+
+def reshard(tx: Tx, stream: str, *, ending: Iterable[str], opening: Mapping[str, Shard], now_ms: int) -> None:
+    """End some shards and begin others in their place, in one. The heads of those that end are locked, so that nobody
+    appends to one behind its end."""
+    about = _streams.get(tx, stream, lock=True)
+    assert about is not None, stream
+    lineage = dict(about.lineage)
+    for shard in ending:
+        known = _heads.get(tx, stream, shard, lock=True) or _Head()
+        _heads.put(tx, stream, shard, row=replace(known, ended=True))
+        lineage[shard] = replace(lineage.get(shard) or Shard(about.created_ms), ended_ms=now_ms)
+        tx.emit(APPENDED, (stream, shard))
+    shards = (*about.shards, *opening)
+    _streams.put(tx, stream, row=replace(about, shards=shards, lineage=lineage | dict(opening)))
+
+
+def retire(tx: Tx, stream: str, shards: Iterable[str]) -> None:
+    """Shards that have ended are no longer told of; what is left of their records goes with the next `sweep`."""
+    about = _streams.get(tx, stream, lock=True)
+    assert about is not None, stream
+    gone = set(shards)
+    for shard in gone:
+        _dropped.put(tx, stream, shard, row=shard)
+    left = tuple(shard for shard in about.shards if shard not in gone)
+    lineage = {name: known for name, known in about.lineage.items() if name not in gone}
+    _streams.put(tx, stream, row=replace(about, shards=left, lineage=lineage))

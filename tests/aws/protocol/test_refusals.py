@@ -25,6 +25,7 @@ GONE_THROUGH = [
     "dynamodbstreams",
     "events",
     "iam",
+    "kinesis",
     "lambda",
     "logs",
     "s3",

@@ -19,6 +19,7 @@ CODES = {
     "application-autoscaling": "ValidationException",
     "events": "ValidationException",
     "iam": "InvalidInput",
+    "kinesis": "InvalidArgumentException",
     "lambda": "InvalidParameterValueException",
     "logs": "InvalidParameterException",
     "s3": "NotImplemented",

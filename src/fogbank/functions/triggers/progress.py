@@ -53,7 +53,11 @@ def begin(tx: Tx, trigger: Trigger, shard: str) -> list[Progress]:
 
 
 def _first(tx: Tx, trigger: Trigger, shard: str) -> int:
-    if trigger.begin == "LATEST":
+    """Where a trigger begins. A shard that came out of one that it has read is read whole, wherever it began itself."""
+    stream = streams.get(tx, trigger.source)
+    known = stream.lineage.get(shard) if stream is not None else None
+    follows = known is not None and any(PROGRESS.all(tx, trigger.id, parent) for parent in known.parents)
+    if trigger.begin == "LATEST" and not follows:
         return streams.head(tx, trigger.source, shard)
-    since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" else 0
+    since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" and not follows else 0
     return streams.tail(tx, trigger.source, shard, since_ms=since_ms) - 1

@@ -1,0 +1,1 @@
+"""Kinesis' operations, by what they are about."""
