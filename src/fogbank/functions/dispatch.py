@@ -1,4 +1,4 @@
-"""One invocation, from admission to outcome: an idle instance or a new one, a time limit, and what became of it.
+"""Which instance runs an event: one that is idle, one that another event gives back, or a new one.
 
 Concurrency is admission: whoever calls says how many events of a version may run at once, and is refused beyond it.
 """
@@ -6,19 +6,16 @@ Concurrency is admission: whoever calls says how many events of a version may ru
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from msgspec.structs import replace
-
+from fogbank.functions import births
+from fogbank.functions.births import Births
 from fogbank.functions.engine import InitFailed, NoRuntimeError, Throttled
-from fogbank.functions.instances import Ended, Instance
-from fogbank.functions.logs import Log
+from fogbank.functions.instances import Instance
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.accompanied import Accompanied
@@ -30,7 +27,7 @@ from fogbank.functions.runtimes.table import Runtimes
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
@@ -78,8 +75,7 @@ class InstanceEngine:
         *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect],
     ) -> None:  # fmt: skip
         self._host = Host(run_dir, telemetry, log_sink, clock)
-        self._clock, self._telemetry, self._log_sink, self._ids = clock, telemetry, log_sink, ids
-        self._endpoint, self._dialects = endpoint, dialects
+        self._clock, self._telemetry, self._dialects = clock, telemetry, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s = _INIT_S, _IDLE_S
         self._runtimes = Runtimes(
@@ -89,8 +85,9 @@ class InstanceEngine:
                 "provided": ProvidedRuntime(self._host),
             }
         )
-        self._watch = Watch()
-        self._runner = Runner(clock, telemetry, self._watch)
+        watch = Watch()
+        self._births = Births(clock, log_sink, ids, watch, self._runtimes, dialects, endpoint)
+        self._runner = Runner(clock, telemetry, watch)
         self._reaper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -241,28 +238,11 @@ class InstanceEngine:
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
 
     async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
-        """A process is on its way; it says `ready` when its init is done."""
-        version = pool.version
-        dialect = pool.dialect
-        stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
-        stream += self._ids.new().replace("-", "")
-        given = dialect.environment(version, stream, self._endpoint(), provisioned=provisioned)
-        environment = {**version.environment, **given}
-        read_end, write_end = os.pipe()
-        instance = Instance(
-            version, Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
-        )
-        pool.all.add(instance)
-        instance.on_end = lambda gone: self._ended(pool, gone)
-        try:
-            await self._runtimes.of(version.runtime).spawn(version, instance, environment, write_end)
-        except BaseException as error:
-            pool.all.discard(instance)
-            if isinstance(error, NoRuntimeError):
-                instance.log.note(str(error))
-            instance.kill()
-            raise
-        return instance
+        def known(instance: Instance) -> None:
+            pool.all.add(instance)
+            instance.on_end = lambda gone: self._ended(pool, gone)
+
+        return await self._births.spawn(pool.version, known, provisioned=provisioned)
 
     def _ended(self, pool: _Pool, instance: Instance) -> None:
         pool.all.discard(instance)
@@ -292,11 +272,11 @@ class InstanceEngine:
             try:
                 instance = await self._spawn(pool, provisioned=True)
             except NoRuntimeError as error:
-                raise InitFailed(_no_runtime(str(error))) from error
+                raise InitFailed(births.no_runtime(str(error))) from error
             try:
-                problem = await self._await_init(pool, instance, self.init_s)
+                problem = await self._births.initialise(instance, self.init_s)
             except TimeoutError:
-                problem = _init_timed_out(self.init_s)
+                problem = births.init_timed_out(self.init_s)
         if problem is not None:
             instance.kill()
             pool.all.discard(instance)  # At once: who fills the pool next must not count it.
@@ -314,21 +294,21 @@ class InstanceEngine:
                     if not pool.waiting:  # Those before it were quick.
                         return
                     instance = await self._spawn(pool)
-                    problem = await self._await_init(pool, instance, limit_s)
+                    problem = await self._births.initialise(instance, limit_s)
                 break
             except TimeoutError:
                 continue
             except NoRuntimeError as error:
-                self._fail(pool, partial(_without_runtime, str(error)))
+                self._fail(pool, partial(births.without_runtime, str(error)))
                 return
         else:
-            if not self._fail(pool, partial(self._too_slow, instance)):
+            if not self._fail(pool, partial(self._births.too_slow, instance)):
                 instance.kill()
             return
         if problem is None:
             instance.fresh = True
             self._give_back(pool, instance)
-        elif not self._fail(pool, partial(self._failed, instance, problem)):
+        elif not self._fail(pool, partial(self._births.failed, instance, problem)):
             instance.kill()
 
     def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
@@ -337,70 +317,6 @@ class InstanceEngine:
         if waiting is not None:
             waiting.served.set_result(outcome_of(waiting.invocation))
         return waiting is not None
-
-    def _too_slow(self, instance: Instance, invocation: Invocation) -> Outcome:
-        version = instance.version
-        lines, document = self._dialects[version.dialect].timed_out(version, invocation, self._clock.now_ms())
-        return self._stillborn(instance, invocation, document, lines, timed_out=True)
-
-    def _failed(self, instance: Instance, problem: bytes, invocation: Invocation) -> Outcome:
-        return self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), ())
-
-    def _stillborn(
-        self,
-        instance: Instance,
-        invocation: Invocation,
-        document: bytes,
-        lines: Sequence[str],
-        *,
-        timed_out: bool = False,
-    ) -> Outcome:
-        """What an event gets whose instance's init failed."""
-        version, log = instance.version, instance.log
-        dialect = self._dialects[version.dialect]
-        failed = Outcome(
-            document, "Unhandled", cold=True, timed_out=timed_out, init_ms=instance.init_ms,
-            max_memory_mb=instance.peak_mb,
-        )  # fmt: skip
-        now_ms = self._clock.now_ms()
-        ended = dialect.ended(version, invocation, failed, now_ms)
-        log.say([*dialect.started(version, invocation, now_ms), *lines, *ended], now_ms)
-        tail = log.tail()
-        instance.kill()
-        return replace(failed, log_tail=tail)
-
-    async def _await_init(self, pool: _Pool, instance: Instance, limit_s: float) -> bytes | None:
-        """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
-        dialect, began = pool.dialect, time.perf_counter()
-        self._watch.begin(instance)
-        timed_out = False
-        try:
-            problem = await instance.ready(limit_s)
-        except TimeoutError:
-            timed_out, problem = True, _init_timed_out(limit_s)
-            instance.end()
-            raise
-        except Ended:
-            how = await instance.how()
-            told = "without providing a reason" if how == "exit status 0" else f"with error: {how}"
-            text = f"Error: Runtime exited {told}"
-            problem = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": text})
-        except BaseException:
-            problem = None
-            instance.kill()
-            raise
-        finally:
-            self._watch.end(instance)
-            if problem is not None:
-                instance.init_ms, now_ms = (time.perf_counter() - began) * 1000, self._clock.now_ms()
-                failed = dialect.init_failed(pool.version, problem, instance.init_ms, now_ms, timed_out=timed_out)
-                instance.log.say(failed, now_ms)
-        if problem is None:
-            now_ms = self._clock.now_ms()
-            lines = dialect.initialised(pool.version, instance.init_ms, now_ms, restored=instance.restored)
-            if lines:
-                instance.log.say(lines, now_ms)
-        return problem
 
     # -- idle ones --
 
@@ -426,29 +342,3 @@ def _first(waiting: deque[_Waiting]) -> _Waiting | None:
         if not one.served.done():
             return one
     return None
-
-
-def _without_runtime(why: str, _: Invocation) -> Outcome:
-    return Outcome(_no_runtime(why), "Unhandled", log_tail=f"fogbank: {why}\n".encode(), cold=True)
-
-
-def _no_runtime(why: str) -> bytes:
-    return orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": why})
-
-
-def _init_timed_out(limit_s: float) -> bytes:
-    text = f"Error: Task timed out after {limit_s:.2f} seconds"
-    return orjson.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text})
-
-
-def _with_request_id(document: bytes, request_id: str) -> bytes:
-    """The id of the request that met the failed init, where the document has a place for it."""
-    found = orjson.loads(document)
-    if "requestId" in found:
-        found["requestId"] = request_id
-    message = found.get("errorMessage", "")
-    if message.startswith("RequestId: {}"):
-        found["errorMessage"] = message.replace("{}", request_id, 1)
-    elif found.get("errorType") in ("Runtime.ExitError", "Sandbox.Timedout"):
-        found["errorMessage"] = f"RequestId: {request_id} {message}"
-    return orjson.dumps(found)

@@ -1,0 +1,142 @@
+"""How instances come about: a process is ordered, its initialisation watched; what goes wrong is told in the cloud's
+words."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import orjson
+from msgspec.structs import replace
+
+from fogbank.functions.engine import NoRuntimeError
+from fogbank.functions.instances import Ended, Instance
+from fogbank.functions.logs import Log
+from fogbank.functions.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from fogbank.functions.dialect import Dialect
+    from fogbank.functions.model import Invocation, LogSink, Version
+    from fogbank.functions.runtimes.table import Runtimes
+    from fogbank.functions.watch import Watch
+    from fogbank.kernel.clock import Clock
+    from fogbank.kernel.ids import Ids
+
+
+class Births:
+    def __init__(
+        self, clock: Clock, log_sink: LogSink, ids: Ids, watch: Watch, runtimes: Runtimes,
+        dialects: Mapping[str, Dialect], endpoint: Callable[[], str],
+    ) -> None:  # fmt: skip
+        self._clock, self._log_sink, self._ids, self._watch = clock, log_sink, ids, watch
+        self._runtimes, self._dialects, self._endpoint = runtimes, dialects, endpoint
+
+    async def spawn(self, version: Version, told: Callable[[Instance], None], *, provisioned: bool) -> Instance:
+        """A process is on its way; it says `ready` when its init is done. `told` hears of the instance before there is
+        a process. Raises what its runtime raises; then the instance has ended."""
+        dialect = self._dialects[version.dialect]
+        stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
+        stream += self._ids.new().replace("-", "")
+        given = dialect.environment(version, stream, self._endpoint(), provisioned=provisioned)
+        read_end, write_end = os.pipe()
+        log = Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
+        instance = Instance(version, log)
+        told(instance)
+        try:
+            await self._runtimes.of(version.runtime).spawn(version, instance, version.environment | given, write_end)
+        except BaseException as error:
+            if isinstance(error, NoRuntimeError):
+                instance.log.note(str(error))
+            instance.kill()
+            instance.on_end(instance)
+            raise
+        return instance
+
+    def too_slow(self, instance: Instance, invocation: Invocation) -> Outcome:
+        version = instance.version
+        lines, document = self._dialects[version.dialect].timed_out(version, invocation, self._clock.now_ms())
+        return self._stillborn(instance, invocation, document, lines, timed_out=True)
+
+    def failed(self, instance: Instance, problem: bytes, invocation: Invocation) -> Outcome:
+        return self._stillborn(instance, invocation, _with_request_id(problem, invocation.request_id), ())
+
+    def _stillborn(
+        self, instance: Instance, invocation: Invocation, document: bytes, lines: Sequence[str],
+        *, timed_out: bool = False,
+    ) -> Outcome:  # fmt: skip
+        """What an event gets whose instance's init failed."""
+        version, log = instance.version, instance.log
+        dialect = self._dialects[version.dialect]
+        failed = Outcome(
+            document, "Unhandled", cold=True, timed_out=timed_out, init_ms=instance.init_ms,
+            max_memory_mb=instance.peak_mb,
+        )  # fmt: skip
+        now_ms = self._clock.now_ms()
+        ended = dialect.ended(version, invocation, failed, now_ms)
+        log.say([*dialect.started(version, invocation, now_ms), *lines, *ended], now_ms)
+        tail = log.tail()
+        instance.kill()
+        return replace(failed, log_tail=tail)
+
+    async def initialise(self, instance: Instance, limit_s: float) -> bytes | None:
+        """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
+        version, began = instance.version, time.perf_counter()
+        dialect = self._dialects[version.dialect]
+        self._watch.begin(instance)
+        timed_out = False
+        try:
+            problem = await instance.ready(limit_s)
+        except TimeoutError:
+            timed_out, problem = True, init_timed_out(limit_s)
+            instance.end()
+            raise
+        except Ended:
+            how = await instance.how()
+            told = "without providing a reason" if how == "exit status 0" else f"with error: {how}"
+            text = f"Error: Runtime exited {told}"
+            problem = orjson.dumps({"errorType": "Runtime.ExitError", "errorMessage": text})
+        except BaseException:
+            problem = None
+            instance.kill()
+            raise
+        finally:
+            self._watch.end(instance)
+            if problem is not None:
+                instance.init_ms, now_ms = (time.perf_counter() - began) * 1000, self._clock.now_ms()
+                failed = dialect.init_failed(version, problem, instance.init_ms, now_ms, timed_out=timed_out)
+                instance.log.say(failed, now_ms)
+        if problem is None:
+            now_ms = self._clock.now_ms()
+            lines = dialect.initialised(version, instance.init_ms, now_ms, restored=instance.restored)
+            if lines:
+                instance.log.say(lines, now_ms)
+        return problem
+
+
+def without_runtime(why: str, _: Invocation) -> Outcome:
+    return Outcome(no_runtime(why), "Unhandled", log_tail=f"fogbank: {why}\n".encode(), cold=True)
+
+
+def no_runtime(why: str) -> bytes:
+    return orjson.dumps({"errorType": "Runtime.Unavailable", "errorMessage": why})
+
+
+def init_timed_out(limit_s: float) -> bytes:
+    text = f"Error: Task timed out after {limit_s:.2f} seconds"
+    return orjson.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text})
+
+
+def _with_request_id(document: bytes, request_id: str) -> bytes:
+    """The id of the request that met the failed init, where the document has a place for it."""
+    found = orjson.loads(document)
+    if "requestId" in found:
+        found["requestId"] = request_id
+    message = found.get("errorMessage", "")
+    if message.startswith("RequestId: {}"):
+        found["errorMessage"] = message.replace("{}", request_id, 1)
+    elif found.get("errorType") in ("Runtime.ExitError", "Sandbox.Timedout"):
+        found["errorMessage"] = f"RequestId: {request_id} {message}"
+    return orjson.dumps(found)
