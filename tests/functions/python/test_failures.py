@@ -137,3 +137,10 @@ def _sleepers() -> list[str]:
         except OSError:
             continue
     return found
+
+
+def test_what_a_function_starts_gets_nothing_of_its_instances_own(workshop):
+    source = "import os\ndef handler(e, c):\n    return os.popen('ls /proc/self/fd').read().split()"
+    version = workshop.function(source)
+    for _ in range(2):  # From the zygote, and from the template.
+        assert {int(name) for name in workshop.answer(version)} <= {0, 1, 2, 3}, "3: the listing's own"

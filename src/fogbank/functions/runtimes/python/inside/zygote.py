@@ -52,7 +52,8 @@ class Zygote:
         """False when the other side has gone. In a new child this never returns."""
         fds = array.array("i")
         try:
-            message, ancillary, _, _ = self.control.recvmsg(_MESSAGE_BYTES_MAX, socket.CMSG_SPACE(4 * fds.itemsize))
+            room = socket.CMSG_SPACE(4 * fds.itemsize)  # None of them is for what a function starts.
+            message, ancillary, _, _ = self.control.recvmsg(_MESSAGE_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
         except InterruptedError:
             return True
         except ConnectionError:
