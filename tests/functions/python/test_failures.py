@@ -140,7 +140,10 @@ def _sleepers() -> list[str]:
 
 
 def test_what_a_function_starts_gets_nothing_of_its_instances_own(workshop):
-    source = "import os\ndef handler(e, c):\n    return os.popen('ls /proc/self/fd').read().split()"
+    source = "import os\ndef handler(e, c):\n    os.system('echo $(ls /proc/self/fd)')"
     version = workshop.function(source)
     for _ in range(2):  # From the zygote, and from the template.
-        assert {int(name) for name in workshop.answer(version)} <= {0, 1, 2, 3}, "3: the listing's own"
+        workshop.lines.clear()
+        workshop.invoke(version)
+        [listed] = [line for *_, line in workshop.lines if line[0].isdigit()]
+        assert {int(name) for name in listed.split()} <= {0, 1, 2, 3}, "3: the listing's own"
