@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fogbank.aws.stacks import intrinsics, plan
@@ -250,6 +250,7 @@ SECTIONS = st.sampled_from(["Resources", "Outputs", "Parameters", "Conditions", 
 
 
 @settings(max_examples=400, deadline=None)
+@example({"Conditions": {"A": {"Fn::GetAZs": None}}})
 @given(st.dictionaries(SECTIONS, st.dictionaries(st.sampled_from(["A", "B"]), ANYTHING, max_size=2) | ANYTHING))
 def test_garbage_is_a_template_error_and_nothing_else(document: dict[str, Any]) -> None:
     document = {"Resources": {"A": {"Type": "AWS::SQS::Queue", "Properties": document.get("Mappings")}}, **document}
@@ -258,7 +259,7 @@ def test_garbage_is_a_template_error_and_nothing_else(document: dict[str, Any]) 
         values = plan.parameters(read, {})
         plan.check(read, lambda _: True)
         scope = intrinsics.Scope(
-            plan.parameter_values(read, values), read.get("Conditions") or {}, read.get("Mappings") or {},
+            {"AWS::Region": "us-east-1", **plan.parameter_values(read, values)}, read.get("Conditions") or {}, read.get("Mappings") or {},
             lambda name: name, lambda name, attribute: name + attribute, lambda name: name,
         )  # fmt: skip
         plan.check_chosen(read, scope)
