@@ -259,7 +259,8 @@ def test_garbage_is_a_template_error_and_nothing_else(document: dict[str, Any]) 
         values = plan.parameters(read, {})
         plan.check(read, lambda _: True)
         scope = intrinsics.Scope(
-            {"AWS::Region": "us-east-1", **plan.parameter_values(read, values)}, read.get("Conditions") or {}, read.get("Mappings") or {},
+            {"AWS::Region": "us-east-1", **plan.parameter_values(read, values)},
+            read.get("Conditions") or {}, read.get("Mappings") or {},
             lambda name: name, lambda name, attribute: name + attribute, lambda name: name,
         )  # fmt: skip
         plan.check_chosen(read, scope)
