@@ -295,9 +295,7 @@ def _cidr(argument: Any, scope: Scope) -> list[str]:
 def _get_azs(argument: Any, scope: Scope) -> list[str]:
     region = resolve(argument, scope)
     if not isinstance(region, str):
-        raise TemplateError(
-            "Template error: every Fn::GetAZs object must be a String: a region, or none for this one"
-        )
+        raise TemplateError("Template error: every Fn::GetAZs object must be a String: a region, or none for this one")
     region = region or scope.parameters["AWS::Region"]
     return [f"{region}{letter}" for letter in "abc"]
 

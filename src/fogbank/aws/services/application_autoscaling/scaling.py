@@ -94,13 +94,16 @@ class Scaler:
     async def run(self) -> None:
         house = self._house
         minute_ms = _next_minute_ms(house.clock.now_ms())
+        policies: list[Policy] = []
         with house.signals.watch(schedules.CHANGED, (KIND,)) as watch:
             while True:
                 with house.clock.aside:  # A moving clock waits for what its last moment has begun.
                     now_ms = house.clock.now_ms()
                     for place, cause in await house.store.transact(self._take_due, now_ms):
                         await self.fit(place, cause)
-                    policies = await house.store.transact(POLICIES.all)
+                    before, policies = policies, await house.store.transact(POLICIES.all)
+                    if policies and not before:  # The first one: its first minute begins now.
+                        minute_ms = _next_minute_ms(now_ms)
                     if now_ms >= minute_ms:
                         minute_ms = _next_minute_ms(now_ms)
                         for policy in policies:
