@@ -129,6 +129,11 @@ def head(tx: Tx, stream: str, shard: str = "0") -> int:
     return (_heads.get(tx, stream, shard) or _Head()).next - 1
 
 
+def newest_ms(tx: Tx, stream: str, shard: str = "0") -> int:
+    """The moment that the newest record has, which may be later than the one it was appended with."""
+    return (_heads.get(tx, stream, shard) or _Head()).at_ms
+
+
 def tail(tx: Tx, stream: str, shard: str = "0", *, since_ms: int = 0) -> int:
     """The position of the oldest record still here that is not older than `since_ms`; one past the head if none is.
     What a reader from TRIM_HORIZON begins with (`after=tail(…) - 1`)."""

@@ -109,6 +109,53 @@ def test_after_a_split_the_children_are_read_whole_and_after_their_parent(
     assert events[:2] == [["parent 1"], ["parent 2"]] and sorted(events[2:]) == [["high"], ["low"]]
 
 
+def split(kinesis: Any) -> None:
+    kinesis.split_shard(StreamName="clicks", ShardToSplit=FIRST, NewStartingHashKey=str(1 << 127))
+
+
+def test_latest_means_now_also_in_shards_whose_parents_are_read_first(cloud: Cloud, kinesis: Any, seen: str) -> None:
+    put(kinesis, "parent")
+    split(kinesis)
+    put(kinesis, "before")
+    connect(cloud, seen, StartingPosition="LATEST", BatchSize=1)
+    put(kinesis, "after")
+    assert data(told(cloud, seen)) == ["after"]
+
+
+def test_a_moment_to_begin_at_holds_in_all_shards(cloud: Cloud, kinesis: Any, seen: str) -> None:
+    put(kinesis, "parent")
+    split(kinesis)
+    put(kinesis, "before")
+    cloud.advance(seconds=60)
+    since = cloud.clock.now_ms() / 1000 - 5
+    put(kinesis, "after")
+    connect(cloud, seen, StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=since, BatchSize=1)
+    assert data(told(cloud, seen)) == ["after"]
+
+
+def test_all_shards_of_a_stream_are_read(cloud: Cloud, kinesis: Any, seen: str) -> None:
+    kinesis.update_shard_count(StreamName="clicks", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+    put(kinesis, "low")
+    put(kinesis, "high", hash_key=str((1 << 128) - 1))
+    connect(cloud, seen)
+    assert sorted(data(told(cloud, seen)) + data(told(cloud, seen))) == ["high", "low"]
+
+
+def test_a_reply_that_names_a_record_behind_its_batch_passes_nothing_over(
+    cloud: Cloud, kinesis: Any, seen: str
+) -> None:
+    numbers = put(kinesis, "1", "2", "3")
+    names = f'{{"batchItemFailures": [{{"itemIdentifier": "{numbers[2]}"}}]}}'
+    code = TELLS.replace("SEEN", seen).partition("    records = ")[0] + f"    return {names}\n"
+    functions = cloud.client("lambda")
+    deploy(functions, "f", code)
+    functions.create_event_source_mapping(
+        FunctionName="f", EventSourceArn=ARN, StartingPosition="TRIM_HORIZON", BatchSize=1, MaximumRetryAttempts=0,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )  # fmt: skip
+    assert [data(told(cloud, seen)) for _ in range(3)] == [["1"], ["2"], ["3"]]
+
+
 def test_what_a_reply_names_as_failed_comes_again_with_what_follows_it(cloud: Cloud, kinesis: Any, seen: str) -> None:
     put(kinesis, "good", "bad", "later")
     connect(cloud, seen, FunctionResponseTypes=["ReportBatchItemFailures"], MaximumRetryAttempts=1)

@@ -76,10 +76,12 @@ def window(
 
 
 def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) -> int | None:
-    """ "Reporting batch item failures": all before the lowest sequence number named is done with."""
+    """ "Reporting batch item failures": all before the lowest sequence number named is done with. Where a number is not
+    of the batch, nothing is: what was not handed over must not be passed over."""
     if not settings.get("report_batch_item_failures") or reply is None:
         return None
-    nothing = batch[0].position - 1
+    first, last = batch[0].position, batch[-1].position
+    nothing = first - 1
     try:
         named = [failure["itemIdentifier"] for failure in reply.get("batchItemFailures") or []]
     except (AttributeError, KeyError, TypeError):
@@ -87,7 +89,7 @@ def done_until(settings: dict[str, Any], batch: Sequence[Record], reply: Any) ->
     if not named:
         return None
     places = [sequence.read(str(name)) for name in named]
-    known = [place.position for place in places if place is not None and place.position >= batch[0].position]
+    known = [place.position for place in places if place is not None and first <= place.position <= last]
     return min(known) - 1 if len(known) == len(places) else nothing
 
 

@@ -13,6 +13,8 @@ from fogbank.kernel.store.records import Records
 from fogbank.primitives import streams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fogbank.functions.triggers.model import Trigger
     from fogbank.kernel.store import Tx
 
@@ -38,6 +40,15 @@ class Progress:
 PROGRESS = Records(Progress, "trigger", "progress")  # (trigger id, shard, lane)
 
 
+def begin_all(tx: Tx, trigger: Trigger, shards: Sequence[str]) -> None:
+    """A new trigger begins in all shards at one moment: none of them follows another that it has read."""
+    if not PROGRESS.all(tx, trigger.id):
+        for shard, position in [(shard, _first(tx, trigger, shard)) for shard in shards]:
+            _put(tx, trigger, shard, position)
+    for shard in shards:
+        begin(tx, trigger, shard)
+
+
 def begin(tx: Tx, trigger: Trigger, shard: str) -> list[Progress]:
     """Of each lane. Decided once, when the trigger first comes to the shard. With another number of lanes all begin
     where the last of the others was: some records come twice, none is left out."""
@@ -45,6 +56,10 @@ def begin(tx: Tx, trigger: Trigger, shard: str) -> list[Progress]:
     if len(kept) == trigger.lanes and all(one.lanes == trigger.lanes for one in kept):
         return kept
     position = min(one.position for one in kept) if kept else _first(tx, trigger, shard)
+    return _put(tx, trigger, shard, position)
+
+
+def _put(tx: Tx, trigger: Trigger, shard: str, position: int) -> list[Progress]:
     PROGRESS.clear(tx, trigger.id, shard)
     made = [Progress(position, trigger.lanes) for _ in range(trigger.lanes)]
     for lane, one in enumerate(made):
@@ -53,11 +68,11 @@ def begin(tx: Tx, trigger: Trigger, shard: str) -> list[Progress]:
 
 
 def _first(tx: Tx, trigger: Trigger, shard: str) -> int:
-    """Where a trigger begins. A shard that came out of one that it has read is read whole, wherever it began itself."""
+    """Where a trigger begins. From LATEST, a shard that came out of one that it has read is read whole."""
     stream = streams.get(tx, trigger.source)
     known = stream.lineage.get(shard) if stream is not None else None
     follows = known is not None and any(PROGRESS.all(tx, trigger.id, parent) for parent in known.parents)
     if trigger.begin == "LATEST" and not follows:
         return streams.head(tx, trigger.source, shard)
-    since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" and not follows else 0
+    since_ms = trigger.begin_ms if trigger.begin == "AT_TIMESTAMP" else 0
     return streams.tail(tx, trigger.source, shard, since_ms=since_ms) - 1

@@ -20,8 +20,8 @@ def put(tx: Tx, trigger: Trigger) -> None:
     """
     TRIGGERS.put(tx, trigger.id, row=trigger)
     stream = streams.get(tx, trigger.source) if trigger.kind == "stream" and trigger.enabled else None
-    for shard in stream.shards if stream is not None else ():
-        progress.begin(tx, trigger, shard)
+    if stream is not None:
+        progress.begin_all(tx, trigger, stream.shards)
     tx.emit(CHANGED)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fogbank.aws.services.kinesis.throughput import Throughput
 from tests.support.cloud import Cloud
 from tests.support.refusals import refused
 from tests.support.stacks import Stacks
@@ -18,6 +19,15 @@ def kinesis(cloud: Cloud) -> Any:
     client = cloud.client("kinesis")
     client.create_stream(StreamName="clicks", ShardCount=2)
     return client
+
+
+@pytest.fixture
+def still(kinesis: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All writes fall into one second, however long they take."""
+    take = Throughput.take
+    monkeypatch.setattr(
+        Throughput, "take", lambda self, stream, shard, size, _now_ms: take(self, stream, shard, size, 0)
+    )
 
 
 def iterator(kinesis: Any, shard: str, kind: str = "TRIM_HORIZON", **more: Any) -> str:
@@ -121,13 +131,29 @@ def test_many_records_are_put_at_once_each_with_its_own_answer(kinesis: Any) -> 
     assert (read(kinesis, FIRST), read(kinesis, SECOND)) == ([b"low"], [b"high"])
 
 
-def test_a_shard_takes_a_megabyte_and_a_thousand_records_a_second(kinesis: Any) -> None:
+def test_a_shard_takes_a_thousand_records_a_second(cloud: Cloud, kinesis: Any, still: None) -> None:
     records = [{"Data": b"x", "PartitionKey": "a", "ExplicitHashKey": LOW}] * 500
-    for _ in range(2):
-        kinesis.put_records(StreamName="clicks", Records=records)
-    third = kinesis.put_records(StreamName="clicks", Records=records)
-    codes = {one.get("ErrorCode") for one in third["Records"]}
-    assert codes <= {None, "ProvisionedThroughputExceededException"} and len(read(kinesis, FIRST)) >= 1000
+    answers = [kinesis.put_records(StreamName="clicks", Records=records) for _ in range(3)]
+    assert [answer["FailedRecordCount"] for answer in answers] == [0, 0, 500]
+    assert {one["ErrorCode"] for one in answers[2]["Records"]} == {"ProvisionedThroughputExceededException"}
+    assert put(kinesis, "another shard has room", HIGH)["ShardId"] == SECOND
+
+
+def test_a_shard_takes_a_mebibyte_a_second(kinesis: Any, still: None) -> None:
+    put(kinesis, "x" * (1 << 19))
+    more = {"StreamName": "clicks", "Data": b"x" * (1 << 19), "PartitionKey": "p", "ExplicitHashKey": LOW}
+    assert refused(kinesis.put_record, **more)[0] == "ProvisionedThroughputExceededException"
+    assert len(read(kinesis, FIRST)) == 1
+
+
+def test_a_number_that_was_answered_is_the_one_that_is_read(cloud: Cloud, kinesis: Any) -> None:
+    """Also where a request that came a moment earlier is committed later."""
+    put(kinesis, "first")
+    cloud.clock.offset_ms -= 5000
+    number = put(kinesis, "second")["SequenceNumber"]
+    cloud.clock.offset_ms += 5000
+    found = kinesis.get_records(ShardIterator=iterator(kinesis, FIRST))["Records"]
+    assert [one["SequenceNumber"] for one in found][1:] == [number]
 
 
 def test_a_record_of_more_than_a_mebibyte_is_refused(kinesis: Any) -> None:

@@ -137,10 +137,8 @@ def _append(tx: Tx, call: Call, route: state.Routing, shard: str, entry: dict[st
         entry["PartitionKey"], bytes(entry["Data"]), call.trace_id, "KMS" if route.facts.key_id else ""
     )
     [position] = streams.append(tx, route.stream.id, [records.encode(kept)], now_ms=call.now_ms, shard=shard)
-    return {
-        "ShardId": shard,
-        "SequenceNumber": state.sequence_number(route.stream, shard, position, call.now_ms),
-    }
+    at_ms = streams.newest_ms(tx, route.stream.id, shard)
+    return {"ShardId": shard, "SequenceNumber": state.sequence_number(route.stream, shard, position, at_ms)}
 
 
 def _encryption(route: state.Routing) -> str:
