@@ -12,7 +12,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.code import ROLE, deploy, zipped
+from fogbank.functions.runtimes.node import sdk
+from tests.support.code import ROLE, call, deploy, zipped
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -255,3 +256,28 @@ def test_an_answer_without_a_body_lets_the_function_run_to_its_end(cloud: Cloud,
     with httpx.Client() as client:  # The connection stays.
         assert client.request(method, cloud.url, headers={"host": host}).content == b""
         eventually(lambda: any("done all" in line for line in lines(cloud)))
+
+
+# -- through the SDK for JavaScript --
+
+
+def test_a_function_reads_anothers_stream_with_its_own_sdk(cloud: Cloud, functions: Any) -> None:
+    try:
+        sdk.folder(cloud.config.cache_dir, "v3")
+    except sdk.SdkError as error:
+        pytest.skip(str(error))
+    streaming(functions, "for (const part of event) stream.write(part); stream.end();")
+    source = """import { LambdaClient, InvokeWithResponseStreamCommand } from '@aws-sdk/client-lambda';
+export const handler = async () => {
+  const answer = await new LambdaClient({}).send(new InvokeWithResponseStreamCommand(
+    { FunctionName: 'f', Payload: JSON.stringify(['a', 'b']), LogType: 'Tail' }));
+  let text = ''; let complete;
+  for await (const event of answer.EventStream) {
+    if (event.PayloadChunk) text += Buffer.from(event.PayloadChunk.Payload).toString();
+    else complete = event.InvokeComplete; }
+  return [text, answer.ResponseStreamContentType, complete.ErrorCode ?? null, complete.LogResult.length > 10]; };"""
+    functions.create_function(
+        FunctionName="reader", Runtime="nodejs20.x", Role=ROLE, Handler="app.handler", Timeout=20, MemorySize=512,
+        Code={"ZipFile": zipped({"app.mjs": source})},
+    )  # fmt: skip
+    assert call(functions, "reader") == ["ab", "application/vnd.amazon.eventstream", None, True]
