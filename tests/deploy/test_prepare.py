@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepared(folder: Path, template: dict[str, Any]) -> Prepared:
-    return prepare(template, folder, "bucket", folder / "cache")
+    return prepare(template, folder, "bucket", package.Bundler(folder / "cache"))
 
 
 def test_a_template_in_a_template_goes_along_with_its_own_code(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`fogbank up [PATH]`: the app of a folder, running; deployed again at every save."""
+"""`fogbank up [PATH]`: the app of a folder, running; at every save its code is reloaded, or all is deployed again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fogbank.cli.support import options, running
 from fogbank.cli.support.client import AskError, Unreachable
 from fogbank.cli.support.problems import Problem
 from fogbank.cli.support.progress import Progress
-from fogbank.deploy import detect, package, prepare, release
+from fogbank.deploy import detect, package, prepare, release, swap
 from fogbank.kernel.config import Config
 
 if TYPE_CHECKING:
@@ -99,33 +99,60 @@ class _Deployment:
     ) -> None:  # fmt: skip
         self.client, self.app, self.stack, self.parameters = client, app, stack, parameters
         self.region = region
-        self._cache, self._progress = cache, progress
+        self._bundler, self._progress = package.Bundler(cache), progress
         self._bucket = f"fogbank-deploy-{region}"
         self._said: set[str] = set()
+        self._door = _Door(client)
+        self._running: prepare.Prepared | None = None  # What the stack runs, once that is known.
+        self._functions: dict[str, str] = {}  # Of the stack: their names by their logical ids.
         self.folders: set[Path] = set()
 
     def run(self) -> release.Release:
         with self._progress.step(f"packaging {self.app.folder.name}"):
             prepared = self._prepare()
-        for note in prepared.notes:
-            if note not in self._said:
-                self._said.add(note)
-                typer.echo(f"note: {note}", err=True)
+        self._tell_notes(prepared)
+        self._running = None
         with self._progress.step(f"deploying stack {self.stack}") as tell:
             try:
-                return release.release(
-                    _Door(self.client), self.stack, prepared, self._bucket, self.parameters,
+                result = release.release(
+                    self._door, self.stack, prepared, self._bucket, self.parameters,
                     lambda event: tell(_in_short(event)),
                 )  # fmt: skip
+                self._functions = release.functions(self._door, self.stack)
+                behind = swap.behind(self._door, prepared, self._functions)
+                swap.swap(self._door, prepared, self._bucket, self._functions, behind)
             except release.ReleaseError as error:
                 raise Problem(f"{self.app.template}: stack {self.stack} was not deployed: {error}") from error
             except AskError as error:
                 raise Problem(f"{self.app.template}: {error}") from error
+        self._running = prepared
+        return result
+
+    def reload(self) -> list[str] | None:
+        """Put code that has changed into its functions: the answer is their logical ids. None, and nothing done, where
+        more has changed than that."""
+        prepared = self._prepare()
+        changed = swap.changed(self._running, prepared) if self._running is not None else None
+        if changed is None or not changed.keys() <= self._functions.keys():
+            return None
+        self._tell_notes(prepared)
+        try:
+            swap.swap(self._door, prepared, self._bucket, self._functions, changed)
+        except AskError:  # Somebody has changed the function by hand: a deploy will tell, or mend it.
+            return None
+        self._running = prepared
+        return sorted(changed)
+
+    def _tell_notes(self, prepared: prepare.Prepared) -> None:
+        for note in prepared.notes:
+            if note not in self._said:
+                self._said.add(note)
+                typer.echo(f"note: {note}", err=True)
 
     def _prepare(self) -> prepare.Prepared:
         try:
             template = parse(self.app.template.read_text(encoding="utf-8"))
-            prepared = prepare.prepare(template, self.app.folder, self._bucket, self._cache)
+            prepared = prepare.prepare(template, self.app.folder, self._bucket, self._bundler)
         except (TemplateError, UnicodeDecodeError, package.PackageError) as error:
             raise Problem(f"{self.app.template}: {error}") from error
         self.folders = prepared.folders
@@ -182,7 +209,7 @@ def _saves(deployment: _Deployment) -> Iterator[bool]:
     while True:
         folders, unseen_since_ns = _inodes(deployment.folders), since_ns
         for changes in watchfiles.watch(
-            *folders, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=10,
+            *folders, yield_on_timeout=True, rust_timeout=_WATCH_STEP_MS, raise_interrupt=True, debounce=50, step=5,
             watch_filter=_interesting,
         ) if folders else _ticks():  # fmt: skip
             now = _stamp(deployment.app.template)
@@ -228,6 +255,11 @@ def _deploy_and_tell(
     """What cannot be deployed is said; what ran goes on running. The answer is the outputs that were shown last."""
     began = time.monotonic()
     try:
+        reloaded = deployment.reload()
+        if reloaded is not None:
+            what = f"reloaded {', '.join(reloaded)}" if reloaded else "nothing changed"
+            typer.echo(f"{what} in {time.monotonic() - began:.2f} s", err=True)
+            return outputs
         result = deployment.run()
     except Unreachable:
         raise

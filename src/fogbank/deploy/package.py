@@ -9,10 +9,11 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -23,10 +24,21 @@ _LEFT_OUT = {".git", ".fogbank", ".aws-sam", ".venv", "__pycache__", ".pytest_ca
 _UNZIPPED_BYTES_MAX = 250 * 1024 * 1024  # Lambda quotas: "Deployment package (.zip file archive) size", unzipped.
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # The earliest that a zip can say.
 _INSTALL_S = 600
+_TICK_NS = 10_000_000  # A file's times are those of the kernel's last tick.
 
 
 class PackageError(Exception):
     """The code cannot be bundled; the message says which folder and why."""
+
+
+class _File(NamedTuple):
+    """Two that are the same have the same content."""
+
+    path: str
+    size: int
+    mode: int
+    inode: int
+    changed_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +55,38 @@ def bundle(source: Path, cache: Path) -> Bundle:
     """
     if source.is_file():
         return _read_file(source)
+    return _zip(_gathered(source, cache))
+
+
+class Bundler:
+    """As `bundle`, again and again: a folder of which no file has changed is not read again."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._made: dict[Path, tuple[dict[str, _File], Bundle]] = {}
+
+    def bundle(self, source: Path) -> Bundle:
+        if source.is_file():
+            return _read_file(source)
+        now_ns, files = time.time_ns(), _gathered(source, self._cache)
+        before = self._made.pop(source, None)
+        made = before[1] if before and before[0] == files else _zip(files)
+        if all(file.changed_ns < now_ns - _TICK_NS for file in files.values()):
+            self._made[source] = files, made  # Else one may change once more and look as before.
+        return made
+
+
+def _gathered(source: Path, cache: Path) -> dict[str, _File]:
+    """The files of a bundle, by their names in it."""
     if not source.is_dir():
         raise PackageError(f"the code folder {source} does not exist")
     installed = dict(_files(_requirements(source, cache))) | dict(_files(_modules(source, cache)))
     files = installed | dict(_files(source))
-    total = sum(path.stat().st_size for path in files.values())
+    total = sum(file.size for file in files.values())
     if total > _UNZIPPED_BYTES_MAX:
         limit = f"a function may have {_UNZIPPED_BYTES_MAX / 1e6:.0f}"
         raise PackageError(f"{source} is {total / 1e6:.0f} MB with its dependencies; {limit}")
-    return _zip(files)
+    return files
 
 
 def _read_file(source: Path) -> Bundle:
@@ -59,35 +94,51 @@ def _read_file(source: Path) -> Bundle:
     if zipfile.is_zipfile(source):
         content = source.read_bytes()
         return Bundle(hashlib.sha256(content).hexdigest(), content)
-    return _zip({source.name: source})
+    return _zip({source.name: _file(str(source), source.stat())})
 
 
-def _files(folder: Path | None) -> Iterator[tuple[str, Path]]:
+def _files(folder: Path | None) -> Iterator[tuple[str, _File]]:
     """Names inside the bundle and where each lies; links are followed only inside the folder."""
     if folder is None:
         return
-    root = folder.resolve()
+    root = str(folder.resolve())
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
+        inside = parent[len(root) + 1 :] + "/" if parent != root else ""
         for name in sorted(names):
-            path = Path(parent) / name
-            if name in _LEFT_OUT or name.endswith(".pyc") or not path.is_file():
+            if name in _LEFT_OUT or name.endswith(".pyc"):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise PackageError(f"{path} is a link out of the code folder: copy what it points at, or leave it out")
-            yield path.relative_to(root).as_posix(), path
+            facts = _facts(f"{parent}/{name}", root)
+            if facts is not None and stat.S_ISREG(facts.st_mode):
+                yield inside + name, _file(f"{parent}/{name}", facts)
 
 
-def _zip(files: dict[str, Path]) -> Bundle:
+def _facts(path: str, root: str) -> os.stat_result | None:
+    """Of the file, or the one that a link leads to; none where it leads nowhere."""
+    facts = os.lstat(path)
+    if not stat.S_ISLNK(facts.st_mode):
+        return facts
+    if not Path(path).exists():
+        return None
+    if Path(path).is_file() and not Path(path).resolve().is_relative_to(root):
+        raise PackageError(f"{path} is a link out of the code folder: copy what it points at, or leave it out")
+    return Path(path).stat()
+
+
+def _file(path: str, facts: os.stat_result) -> _File:
+    return _File(path, facts.st_size, facts.st_mode, facts.st_ino, facts.st_mtime_ns)
+
+
+def _zip(files: dict[str, _File]) -> Bundle:
+    """Not compressed: it goes to this machine, and what is changed in it soon takes its place."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
-            path = files[name]
+            file = files[name]
             entry = zipfile.ZipInfo(name, _EPOCH)
-            runs = path.stat().st_mode & stat.S_IXUSR
+            runs = file.mode & stat.S_IXUSR
             entry.external_attr = (stat.S_IFREG | (0o755 if runs else 0o644)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, Path(file.path).read_bytes())
     content = buffer.getvalue()
     return Bundle(hashlib.sha256(content).hexdigest(), content)
 

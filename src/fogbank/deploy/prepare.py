@@ -32,15 +32,27 @@ _DEPTH_MAX = 10
 _ALIAS = "live"
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Of a function that the template has itself."""
+
+    member: str  # The property that names it.
+    key: str  # Of its bundle.
+    alias: str = ""  # AutoPublishAlias: it is to mean the newest version.
+
+
 @dataclass(slots=True)
 class Prepared:
     template: dict[str, Any]
     bundles: dict[str, bytes]  # By object key.
+    code: dict[str, Code] = field(default_factory=dict)  # By the function's logical id.
     notes: list[str] = field(default_factory=list)  # What was changed, a sentence each.
     folders: set[Path] = field(default_factory=set)  # What to watch beside the template.
 
 
-def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path, *, depth: int = 0) -> Prepared:
+def prepare(
+    template: dict[str, Any], folder: Path, bucket: str, bundler: package.Bundler, *, depth: int = 0
+) -> Prepared:
     """`folder` is where relative paths start; raises `package.PackageError`, and `TemplateError` for what the template
     leads to. `depth`: how many templates this one is nested in."""
     prepared = Prepared(copy.deepcopy(template), {})
@@ -49,24 +61,25 @@ def prepare(template: dict[str, Any], folder: Path, bucket: str, cache: Path, *,
     for name, resource in _resources(prepared.template):
         kind = str(resource.get("Type"))
         properties = resource.setdefault("Properties", {}) if kind in _CODE else resource.get("Properties")
+        _give_alias(prepared, name, resource)
         if kind in _CODE and isinstance(properties, dict):
             member, (bucket_name, key_name) = _CODE[kind]
             local = properties.get(member, shared if kind == "AWS::Serverless::Function" else None)
             if _is_local(local) and "InlineCode" not in properties:
                 source = (folder / str(local)).resolve()
                 if source not in keys:
-                    keys[source] = _add(prepared, name, source, cache)
+                    keys[source] = _add(prepared, name, source, bundler)
                 properties[member] = {bucket_name: bucket, key_name: keys[source]}
+                _note_code(prepared, name, kind, properties, keys[source])
                 _look_for_handler(prepared, name, properties, prepared.bundles[keys[source]], str(local))
-        _give_alias(prepared, name, resource)
         place = _TEMPLATES.get(kind, "")
         if isinstance(properties, dict) and _is_local(properties.get(place)):
-            properties[place] = _nest(prepared, (folder / properties[place]).resolve(), bucket, cache, depth + 1)
+            properties[place] = _nest(prepared, (folder / properties[place]).resolve(), bucket, bundler, depth + 1)
     _include(prepared, prepared.template, folder, bucket)
     return prepared
 
 
-def _nest(prepared: Prepared, path: Path, bucket: str, cache: Path, depth: int) -> str:
+def _nest(prepared: Prepared, path: Path, bucket: str, bundler: package.Bundler, depth: int) -> str:
     """Another template, prepared as this one is; the answer is its URL."""
     if depth > _DEPTH_MAX:
         raise package.PackageError(
@@ -74,7 +87,7 @@ def _nest(prepared: Prepared, path: Path, bucket: str, cache: Path, depth: int) 
         )
     text = _read(path)
     try:
-        inner = prepare(parse(text), path.parent, bucket, cache, depth=depth)
+        inner = prepare(parse(text), path.parent, bucket, bundler, depth=depth)
     except TemplateError as error:
         raise package.PackageError(f"{path}: {error}") from error
     prepared.bundles |= inner.bundles
@@ -114,9 +127,9 @@ def _put(prepared: Prepared, content: bytes, ending: str) -> str:
     return key
 
 
-def _add(prepared: Prepared, name: str, source: Path, cache: Path) -> str:
+def _add(prepared: Prepared, name: str, source: Path, bundler: package.Bundler) -> str:
     try:
-        made = package.bundle(source, cache)
+        made = bundler.bundle(source)
     except package.PackageError as error:
         raise package.PackageError(f"{name}: {error}") from error
     key = f"{made.digest}.zip"
@@ -148,6 +161,15 @@ def _look_for_handler(prepared: Prepared, name: str, properties: dict[str, Any],
     problem = handlers.problem(bundle, runtime, handler) if runtime.startswith(("python", "nodejs", "provided")) else ""
     if problem:
         prepared.notes.append(f"{name} will fail when it is invoked: in {local}, {problem}")
+
+
+def _note_code(prepared: Prepared, name: str, kind: str, properties: dict[str, Any], key: str) -> None:
+    if kind == "AWS::Lambda::Function":
+        prepared.code[name] = Code("Code", key)
+    elif kind == "AWS::Serverless::Function":
+        alias = properties.get("AutoPublishAlias", _shared(prepared.template).get("AutoPublishAlias", ""))
+        if isinstance(alias, str):  # Else only CloudFormation knows which one it is.
+            prepared.code[name] = Code("CodeUri", key, alias)
 
 
 def _shared(template: dict[str, Any]) -> dict[str, Any]:

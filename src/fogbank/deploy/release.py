@@ -50,6 +50,13 @@ def release(
     return Release(stack, changed, outputs)
 
 
+def functions(cloud: Cloud, stack: str) -> dict[str, str]:
+    """Those of a stack: their names by their logical ids."""
+    found = cloud.ask("cloudformation", "DescribeStackResources", StackName=stack)["StackResources"]
+    kind = "AWS::Lambda::Function"
+    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found if one["ResourceType"] == kind}
+
+
 def _upload(cloud: Cloud, bucket: str, bundles: dict[str, bytes]) -> None:
     """The keys are digests: what is there already is the same."""
     cloud.ask("s3", "CreateBucket", Bucket=bucket)

@@ -36,10 +36,11 @@ class Frames(asyncio.Protocol):
         self._instance = instance
         self._buffer = b""
         self._transports: list[asyncio.BaseTransport] = []
+        self._reading: asyncio.ReadTransport
 
     async def open(self, end: socket.socket) -> None:
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: self, end)
-        self._write = transport.write
+        self._write, self._reading = transport.write, transport
         self._transports.append(transport)
 
     async def open_pipes(self, read_end: int, write_end: int) -> None:
@@ -49,6 +50,7 @@ class Frames(asyncio.Protocol):
         self._write = writing.write
         self._transports.append(writing)
         reading, _ = await loop.connect_read_pipe(lambda: self, os.fdopen(read_end, "rb", 0))
+        self._reading = reading
         self._transports.append(reading)
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +82,14 @@ class Frames(asyncio.Protocol):
 
     def send(self, body: bytes) -> None:
         self._write(_LENGTH.pack(len(body)) + body)
+
+    def pause(self) -> None:
+        if not self._reading.is_closing():
+            self._reading.pause_reading()
+
+    def resume(self) -> None:
+        if not self._reading.is_closing():
+            self._reading.resume_reading()
 
     def close(self) -> None:
         for transport in self._transports:

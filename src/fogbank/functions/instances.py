@@ -51,6 +51,12 @@ class Channel(Protocol):
         """Hand it an event; `deadline_ms` is by the machine's clock."""
         ...
 
+    def pause(self) -> None:
+        """Whoever reads the pieces of a reply is slower than they come: take no more for now."""
+        ...
+
+    def resume(self) -> None: ...
+
     def close(self) -> None:
         """No more events will come."""
         ...
@@ -152,6 +158,14 @@ class Instance:
         self.log.hand_on()
         if self._deadline_s <= next_s and self._timer is None and self._told is not None:
             self._timer = self._loop.call_at(self._deadline_s, self._tell, TimeoutError())
+
+    def pause(self) -> None:
+        if self.channel is not None:
+            self.channel.pause()
+
+    def resume(self) -> None:
+        if self.channel is not None:
+            self.channel.resume()
 
     def cut_short(self, document: bytes) -> None:
         """Its reply is more than may be: the event ends with this error, and so does the process."""

@@ -41,6 +41,20 @@ class Version:
         return self.name.rpartition(":")[2]
 
 
+class Source(Protocol):
+    """What pieces come from."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where the pieces of a streamed reply go. It may hold up what they come from."""
+
+    def begin(self, content_type: str) -> None: ...
+    def add(self, piece: bytes, source: Source) -> None: ...
+
+
 class Invocation(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     payload: bytes
@@ -50,6 +64,7 @@ class Invocation(msgspec.Struct, frozen=True, gc=False):
     client_context: str = ""
     cognito_identity: str = ""
     tail: bool = False  # Whether the end of its log is wanted with the outcome.
+    flow: Sink | None = None  # Where the pieces of a streamed reply go; none: they are wanted as one, in the outcome.
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -63,7 +78,7 @@ class Outcome(msgspec.Struct, gc=False):
     max_memory_mb: int = 0
     exited: bool = False  # The process has ended instead of answering.
     restored: bool = False  # A cold start from a snapshot that was asked for; `init_ms` is what the restore took.
-    content_type: str = ""  # Of a streamed reply; then `payload` is all of its bytes.
+    content_type: str = ""  # Of a streamed reply that was wanted whole; then `payload` is all of its bytes.
 
     def value(self) -> Any:
         """What the payload says as JSON; its text where a custom runtime answered with something else."""

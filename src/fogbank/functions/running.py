@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     from fogbank.functions.dialect import Dialect
     from fogbank.functions.instances import Answer, Instance
-    from fogbank.functions.model import Invocation, Version
+    from fogbank.functions.model import Invocation, Sink, Version
     from fogbank.functions.watch import Watch
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.telemetry import Telemetry
 
 
-# Lambda quotas: "Invocation payload"; what stands round a reply is not counted.
-_STREAMED_BYTES_MAX = 6 * 1024 * 1024 + 100
+# Lambda quotas: "Invocation payload", of a reply that is wanted whole (what stands round it is not counted) and of one
+# that is streamed.
+_WHOLE_BYTES_MAX = 6 * 1024 * 1024 + 100
+_STREAMED_BYTES_MAX = 200 * 1024 * 1024
 
 
 class Runner:
@@ -74,7 +76,7 @@ class _Run:
         current_trace.set(self._trace)  # The instance's socket brings its reply in the context of its birth.
         runner, instance = self._runner, self._instance
         if type(answer) is Piece:
-            self._stream = self._stream or _Stream(instance)
+            self._stream = self._stream or _Stream(instance, self._invocation.flow)
             self._stream.take(answer)
             return
         runner.watch.end(instance)
@@ -128,12 +130,12 @@ class _Run:
 
 
 class _Stream:
-    """A reply that comes in pieces, gathered: whoever asked wants it whole."""
+    """A reply that comes in pieces: handed on as they come, or gathered where it is wanted whole."""
 
-    __slots__ = ("_bytes", "_instance", "_pieces", "content_type")
+    __slots__ = ("_bytes", "_flow", "_instance", "_pieces", "content_type")
 
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+    def __init__(self, instance: Instance, flow: Sink | None) -> None:
+        self._instance, self._flow = instance, flow
         self._pieces: list[bytes] = []
         self._bytes = 0
         self.content_type = ""
@@ -141,12 +143,17 @@ class _Stream:
     def take(self, piece: Piece) -> None:
         if piece.begins:
             self.content_type = piece.body.decode("latin-1")
+            if self._flow is not None:
+                self._flow.begin(self.content_type)
             return
         self._bytes += len(piece.body)
-        if self._bytes > _STREAMED_BYTES_MAX:
-            self._instance.cut_short(_too_large(_STREAMED_BYTES_MAX))
-        else:
+        most = _WHOLE_BYTES_MAX if self._flow is None else _STREAMED_BYTES_MAX
+        if self._bytes > most:
+            self._instance.cut_short(_too_large(most))
+        elif self._flow is None:
             self._pieces.append(piece.body)
+        else:
+            self._flow.add(piece.body, self._instance)
 
     def whole(self) -> bytes:
         return b"".join(self._pieces)

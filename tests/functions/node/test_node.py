@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from fogbank.aws.services.lambda_.dialect import JSON
 from fogbank.functions.engine import InitFailed
 from tests.support.waiting import until
 from tests.support.workshop import ENDPOINT, REQUEST_ID, Workshop
@@ -417,3 +418,42 @@ def test_console_lines_are_records_with_their_level_and_request(workshop, node):
     assert [told[0]["message"], told[1]["message"]] == ["told so", {"a": 1}]
     assert (told[2]["errorType"], told[2]["errorMessage"]) == ("RangeError", "out")
     assert [one["type"] for one in records if "type" in one] == ["platform.start", "platform.report"]
+
+
+# -- "Configuring advanced logging controls": JSON --
+
+
+def test_the_console_in_json_has_level_and_request_and_leaves_out_what_is_below(workshop, node):
+    source = """console.log('in init');
+exports.handler = async () => {
+  console.debug('hidden'); console.info({ order: 7 }); console.warn('two', 2);
+  console.error(Object.assign(new TypeError('bad'), { code: 'E_BAD' })); console.error('with', new RangeError('far'));
+  const ring = {}; ring.ring = ring; console.log(ring); };"""
+    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+    version = node(source, environment=settings, log_format="JSON", dialect=JSON)
+    workshop.invoke(version)
+    said = [json.loads(line) for *_, line in workshop.lines if line.startswith("{") and '"level"' in line]
+    said = [line for line in said if "message" in line]
+    assert said[0]["message"] == "in init" and "requestId" not in said[0]
+    assert [(line["level"], line["message"]) for line in said[1:3]] == [("INFO", {"order": 7}), ("WARN", "two 2")]
+    assert said[1]["requestId"] == REQUEST_ID and said[1]["timestamp"].endswith("Z")
+    bad, far, ring = said[3:]
+    assert (bad["message"]["errorType"], bad["message"]["code"]) == ("TypeError", "E_BAD")
+    assert (far["message"].startswith("with RangeError: far"), far["errorType"]) == (True, "RangeError")
+    assert "[Circular" in ring["message"]
+
+
+def test_an_error_in_json_is_one_object(workshop, node):
+    settings = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    source = "exports.handler = async () => { throw new TypeError('no'); };"
+    workshop.failure(node(source, environment=settings, log_format="JSON", dialect=JSON))
+    [told] = [json.loads(line) for *_, line in workshop.lines if '"ERROR"' in line]
+    assert (told["level"], told["message"]["errorType"]) == ("ERROR", "TypeError")
+
+
+def test_more_lines_than_the_pipe_holds_come_whole_even_when_it_does_not_wait(workshop, node):
+    source = """exports.handler = async () => { process.stdout.write('raw\\n');
+      for (let at = 0; at < 3000; at += 1) console.log('x'.repeat(200), at); };"""
+    workshop.invoke(node(source, memory_mb=512))
+    numbers = [int(line.rpartition(" ")[2]) for *_, line in workshop.lines if "xxx" in line]
+    assert numbers == list(range(3000))

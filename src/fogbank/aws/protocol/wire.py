@@ -8,7 +8,17 @@ from zlib import crc32
 import cbor2
 import orjson
 
-from fogbank.aws.protocol import chunked, errors, integrity, query, rest, sqs_query, validation, xml_values
+from fogbank.aws.protocol import (
+    chunked,
+    errors,
+    event_stream,
+    integrity,
+    query,
+    rest,
+    sqs_query,
+    validation,
+    xml_values,
+)
 from fogbank.aws.protocol.json_values import JsonCodec, Suspect
 from fogbank.aws.protocol.routing import Bindings
 from fogbank.aws.service import ServiceError
@@ -165,7 +175,10 @@ class Wire:
         response = Response(rest.status_of(operation, result), [*id_headers, *rest.bound_headers(shape, result)])
         self._take_length(response)
         payload = shape.payload
-        if payload is not None and payload.type in ("blob", "string"):
+        if payload is not None and payload.trait("eventstream"):
+            response.headers.append(("content-type", event_stream.CONTENT_TYPE))
+            response.body = event_stream.messages(payload, result[payload.member_name])
+        elif payload is not None and payload.type in ("blob", "string"):
             self._write_raw(response, payload, result)
         elif xml:
             self._write_xml(response, operation, shape, result)

@@ -95,6 +95,12 @@ class BuiltIn:
         self.reply = None
         self.inner.start(invocation, _NEVER, deadline_ms, self._told)
 
+    def pause(self) -> None:
+        self.inner.pause()
+
+    def resume(self) -> None:
+        self.inner.resume()
+
     def answer(self, line: Line, request: Request) -> Answer:
         """It has another way to its events; nobody else may have them."""
         return not_found()

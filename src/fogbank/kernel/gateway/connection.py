@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 import httptools
 
 from fogbank.kernel.gateway.body import Body
-from fogbank.kernel.gateway.messages import Pending, Ready, Request, Response
+from fogbank.kernel.gateway.messages import Pending, Ready, Request, Response, Unfinished
 from fogbank.kernel.gateway.writing import head, length_of, write_long
 from fogbank.kernel.telemetry import amzn_trace, current_trace
 
@@ -314,6 +314,10 @@ class Connection(asyncio.Protocol):
     ) -> None:  # fmt: skip
         try:
             await write_long(self, response, first, chunked=chunked)
+        except Unfinished:  # What came before it still goes out.
+            self._closing = True
+            self._transport.close()
+            return
         except Exception as error:  # The head is sent: all that is left is to end the connection unfinished.
             self._gateway.failed(request, error)
             self.abort()

@@ -33,6 +33,10 @@ class Request(msgspec.Struct, gc=False):
         return self.headers.get("host", "").rpartition("@")[2].split(":")[0].lower()
 
 
+class Unfinished(Exception):
+    """Raised by an iterator of a body that ends before its end: the peer is to notice, and nothing is at fault here."""
+
+
 class Response(msgspec.Struct, gc=False):
     status: int = 200
     headers: list[tuple[str, str]] = []

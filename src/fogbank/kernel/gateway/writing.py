@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -57,10 +58,14 @@ async def write_long(out: Outlet, response: Response, first: bytes, *, chunked: 
     body = response.body
     pieces = _file_pieces(body, response.offset, response.length) if isinstance(body, Path) else body
     assert not isinstance(pieces, bytes)
-    async for piece in pieces:
-        if piece:
-            out.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            await out.drain()
+    try:
+        async for piece in pieces:
+            if piece:
+                out.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                await out.drain()
+    finally:
+        if isinstance(pieces, AsyncGenerator):  # Where the peer went away: what it comes from is to know now.
+            await pieces.aclose()
     if chunked:
         out.write(b"0\r\n\r\n")
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import os
+import zipfile
 from typing import Any
 
 import pytest
@@ -278,3 +282,32 @@ def test_a_mapping_rests_while_its_function_is_gone_and_goes_on_with_the_next_of
 def counted(sqs: Any, url: str) -> dict[str, str]:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     return dict(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"])
+
+
+# -- code that takes the place of other code --
+
+
+def test_files_that_stay_the_same_are_not_written_again(cloud: Cloud, functions: Any) -> None:
+    source = "def handler(event, context):\n    return open('data.txt').read()\n"
+    deploy(functions, "f", source)
+    first = zipped({"app.py": source, "data.txt": "one", "big.bin": "x" * 100_000})
+    functions.update_function_code(FunctionName="f", ZipFile=first)
+    assert call(functions, "f") == "one"
+    second = zipped({"app.py": source, "data.txt": "two", "big.bin": "x" * 100_000})
+    functions.update_function_code(FunctionName="f", ZipFile=second)
+    assert call(functions, "f") == "two"
+    one, two = (cloud.config.code_dir / hashlib.sha256(content).hexdigest() for content in (first, second))
+    assert os.path.samefile(one / "big.bin", two / "big.bin") and (one / "data.txt").read_text() == "one"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_comes_twice_does_not_write_into_another_version(cloud: Cloud, functions: Any) -> None:
+    deploy(functions, "f", "def handler(event, context): ...\n")
+    first = zipped({"data.txt": "one"})
+    functions.update_function_code(FunctionName="f", ZipFile=first)
+    buffer = io.BytesIO(first)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("data.txt", "two")
+    functions.update_function_code(FunctionName="f", ZipFile=buffer.getvalue())
+    one, two = (cloud.config.code_dir / hashlib.sha256(it).hexdigest() for it in (first, buffer.getvalue()))
+    assert ((one / "data.txt").read_text(), (two / "data.txt").read_text()) == ("one", "two")

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import code
+from fogbank.aws.services.lambda_.unchanged import Unpacked
 
 if TYPE_CHECKING:
     from fogbank.aws.service import Call, House
     from fogbank.aws.services.lambda_.state import Code
 
 
-async def keep(house: House, call: Call, given: dict[str, Any]) -> Code:
-    """`given` has ZipFile, or S3Bucket, S3Key and perhaps S3ObjectVersion."""
+async def keep(house: House, call: Call, given: dict[str, Any], before: Code | None = None) -> Code:
+    """`given` has ZipFile, or S3Bucket, S3Key and perhaps S3ObjectVersion. `before`: the code whose place it takes."""
     if given.get("SourceKMSKeyArn"):
         raise ServiceError("InvalidParameterValueException", "fogbank does not serve SourceKMSKeyArn here.")
     if "ZipFile" in given and "S3Bucket" in given:
@@ -28,8 +29,9 @@ async def keep(house: House, call: Call, given: dict[str, Any]) -> Code:
             "RequestEntityTooLargeException", f"Request must be smaller than {code.ZIPPED_BYTES_MAX} bytes", status=413
         )
     kept = code.describe(content)
-    await asyncio.to_thread(code.unpack, content, house.config.code_dir / kept.digest)
-    await house.blobs.put(content)
+    folder = house.config.code_dir
+    known = Unpacked(house.blobs.path(before.digest), folder / before.digest) if before else None
+    await asyncio.gather(asyncio.to_thread(code.unpack, content, folder / kept.digest, known), house.blobs.put(content))
     return kept
 
 

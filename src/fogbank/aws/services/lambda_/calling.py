@@ -5,6 +5,7 @@ What a name leads to is made of its rows once and recalled until one of them is 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
 from fogbank.aws.services.lambda_.admission import Admission, Target, config_name, throttled
 from fogbank.functions.engine import Throttled
+from fogbank.functions.flow import Flow, Reader
 from fogbank.functions.model import Invocation, Outcome, Version
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Caller:
         self._versions: dict[str, Version] = {}
         self._admission = house.share(Admission)
         self._chance = random.Random()
+        self._streaming: set[asyncio.Task[None]] = set()
 
     def forget(self, version_id: str) -> None:
         """Drop what was made of a version that is gone."""
@@ -125,16 +128,44 @@ class Caller:
         finally:
             self._admission.leave(target)
 
+    async def stream(self, target: Target, invocation: Invocation, flow: Flow) -> Reader:
+        """As `run`, for a reply in pieces (`flow` is the invocation's): returns once the first is there, or the
+        outcome is. The event goes on whatever becomes of its reader."""
+        task = asyncio.get_running_loop().create_task(self._run_into(flow, target, invocation))
+        self._streaming.add(task)
+        task.add_done_callback(self._streaming.discard)
+        reader = Reader(flow)
+        await flow.begun()
+        return reader
+
+    async def _run_into(self, flow: Flow, target: Target, invocation: Invocation) -> None:
+        try:
+            flow.finish(await self.run(target, invocation))
+        except Exception as error:  # Told to whoever asked, as `run` would tell it.
+            flow.refuse(error)
+
     async def call(
         self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
         trace_id: str = "", lineage: str = "", client_context: str = "", tail: bool = False,
     ) -> tuple[Target, Outcome]:  # fmt: skip
         """Resolve and run in one. Raises RecursiveInvocationException for an event that has been here too often."""
+        target, invocation = await self.prepare(
+            who, payload, request_id, principal=principal, source_arn=source_arn, trace_id=trace_id, lineage=lineage,
+            client_context=client_context, tail=tail,
+        )  # fmt: skip
+        return target, await self.run(target, invocation)
+
+    async def prepare(
+        self, who: state.Named, payload: bytes, request_id: str, *, principal: str = "", source_arn: str = "",
+        trace_id: str = "", lineage: str = "", client_context: str = "", tail: bool = False, flow: Flow | None = None,
+    ) -> tuple[Target, Invocation]:  # fmt: skip
+        """Resolve, and make the event."""
         target = await self._house.store.transact(self.resolve, who, principal, source_arn)
         recursion.check(self._house.telemetry, target.function, lineage)
         trace = edge.function_trace(edge.trace_text(trace_id), request_id)
         trace = ways.with_lineage(trace, ways.grown(lineage, target.function.arn))
         invocation = Invocation(
-            request_id, payload, function_arn=target.arn, trace_header=trace, client_context=client_context, tail=tail
-        )
-        return target, await self.run(target, invocation)
+            request_id, payload, function_arn=target.arn, trace_header=trace, client_context=client_context, tail=tail,
+            flow=flow,
+        )  # fmt: skip
+        return target, invocation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 import stat
 import tempfile
@@ -12,6 +13,7 @@ from base64 import b64encode
 from pathlib import Path
 
 from fogbank.aws.service import ServiceError
+from fogbank.aws.services.lambda_ import unchanged
 from fogbank.aws.services.lambda_.state import Code
 from fogbank.kernel.store import StoreError
 
@@ -26,27 +28,28 @@ def describe(content: bytes) -> Code:
     return Code(digest.hexdigest(), b64encode(digest.digest()).decode(), len(content))
 
 
-def unpack(content: bytes, folder: Path) -> None:
-    """Into `folder`, whole or not at all. Takes time: not for the loop.
+def unpack(content: bytes, folder: Path, before: unchanged.Unpacked | None = None) -> None:
+    """Into `folder`, whole or not at all. `before`: an earlier zip of the same function. Takes time: not for the loop.
 
     Raises InvalidParameterValueException, and `StoreError` where there is no room.
     """
     if folder.is_dir():
         return
     try:
-        _unpack(content, folder)
+        _unpack(content, folder, before)
     except OSError as error:
         if not folder.is_dir():  # Else another request unpacked the same zip meanwhile.
             raise StoreError(error.strerror or str(error)) from error
 
 
-def _unpack(content: bytes, folder: Path) -> None:
+def _unpack(content: bytes, folder: Path, before: unchanged.Unpacked | None) -> None:
     building = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))  # Functions of one app share a bundle.
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             _check(archive)
+            unpacking = _Unpacking(archive, building, unchanged.files(content, archive, before) if before else {})
             for entry in archive.infolist():
-                _write(archive, entry, building)
+                unpacking.write(entry)
         building.chmod(0o755)
         building.rename(folder)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -57,32 +60,63 @@ def _unpack(content: bytes, folder: Path) -> None:
 
 def _check(archive: zipfile.ZipFile) -> None:
     entries = archive.infolist()
-    total = sum(entry.file_size for entry in entries)  # What it says of itself; `_write` holds it to that.
+    total = sum(entry.file_size for entry in entries)  # What it says of itself; `_Unpacking` holds it to that.
     if total > UNZIPPED_BYTES_MAX or len(entries) > _FILES_MAX:
         raise ServiceError(
             "InvalidParameterValueException", f"Unzipped size must be smaller than {UNZIPPED_BYTES_MAX} bytes"
         )
 
 
-def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> None:
-    """One entry, inside `root` or not at all; links become nothing unless they stay inside too."""
-    target = root / entry.filename
-    parts = [part for part in entry.filename.replace("\\", "/").split("/") if part not in ("", ".")]
-    if ".." in parts or entry.filename.startswith("/") or "\x00" in entry.filename:
-        raise zipfile.BadZipFile(f"{entry.filename!r} leads out of the archive")
-    mode = entry.external_attr >> 16
-    if entry.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if stat.S_ISLNK(mode):
-        _link(archive.read(entry).decode(), target, root)
-        return
-    if target.is_symlink() or not target.parent.resolve().is_relative_to(root.resolve()):
-        raise zipfile.BadZipFile(f"{entry.filename!r} would be written through a link")
-    with archive.open(entry) as source, target.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    target.chmod(0o755 if mode & stat.S_IXUSR else 0o644)
+class _Unpacking:
+    """Into a new folder that nobody else writes to: what is there already came from the same zip."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: Path, same: dict[str, Path]) -> None:
+        self._archive, self._root, self._same = archive, root, same
+        self._parents: set[Path] = set()  # Known to be folders inside the root.
+        self._written: set[Path] = set()
+
+    def write(self, entry: zipfile.ZipInfo) -> None:
+        """Inside the root or not at all; links become nothing unless they stay inside too."""
+        target = self._root / entry.filename
+        parts = [part for part in entry.filename.replace("\\", "/").split("/") if part not in ("", ".")]
+        if ".." in parts or entry.filename.startswith("/") or "\x00" in entry.filename:
+            raise zipfile.BadZipFile(f"{entry.filename!r} leads out of the archive")
+        if entry.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            return
+        mode = entry.external_attr >> 16
+        if stat.S_ISLNK(mode):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(self._archive.read(entry).decode(), target, self._root)
+            return
+        self._make_parent(target.parent, entry.filename)
+        if target in self._written:
+            target.unlink()  # It may be another version's file too, by another name.
+        elif target.is_symlink():
+            raise zipfile.BadZipFile(f"{entry.filename!r} would be written through a link")
+        self._written.add(target)
+        if entry.filename in self._same and _link_file(self._same[entry.filename], target):
+            return
+        with self._archive.open(entry) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        target.chmod(0o755 if mode & stat.S_IXUSR else 0o644)
+
+    def _make_parent(self, parent: Path, name: str) -> None:
+        if parent in self._parents:
+            return
+        parent.mkdir(parents=True, exist_ok=True)
+        if not parent.resolve().is_relative_to(self._root.resolve()):
+            raise zipfile.BadZipFile(f"{name!r} would be written through a link")
+        self._parents.add(parent)
+
+
+def _link_file(same: Path, target: Path) -> bool:
+    """A second name for a file that is just so. False where there is no such file any more, or it may have no more."""
+    try:
+        os.link(same, target, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def _link(points_at: str, target: Path, root: Path) -> None:

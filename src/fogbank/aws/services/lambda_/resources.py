@@ -164,7 +164,7 @@ class FunctionUrl:
         return str(made["FunctionArn"])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:
-        await ask("lambda", "UpdateFunctionUrlConfig", **{"Cors": {}, **_url(wanted)})
+        await ask("lambda", "UpdateFunctionUrlConfig", **{"Cors": {}, "InvokeMode": "BUFFERED", **_url(wanted)})
 
     async def delete(self, ask: Ask, physical_id: str, old: dict[str, Any]) -> None:
         where = {member: value for member, value in _url(old).items() if member in ("FunctionName", "Qualifier")}

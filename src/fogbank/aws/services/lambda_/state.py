@@ -79,6 +79,7 @@ class Url:
     created_ms: int
     modified_ms: int
     cors: dict[str, Any] = field(default_factory=dict)
+    mode: str = "BUFFERED"  # Or RESPONSE_STREAM.
 
 
 @dataclass(frozen=True, slots=True)

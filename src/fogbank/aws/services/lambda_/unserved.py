@@ -21,6 +21,7 @@ REFUSED = {
     "UpdateFunctionConfiguration": _FUNCTION,
     "PublishVersion": {"PublishTo": ()},
     "Invoke": {"DurableExecutionName": (), "TenantId": ()},
+    "InvokeWithResponseStream": {"TenantId": ()},
     "ListFunctions": {"MasterRegion": ("ALL",)},
     "CreateEventSourceMapping": _MAPPING,
     "UpdateEventSourceMapping": _MAPPING,

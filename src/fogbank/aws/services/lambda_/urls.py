@@ -16,14 +16,17 @@ import orjson
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.lambda_ import permissions, state
+from fogbank.aws.services.lambda_ import permissions, state, streaming
 from fogbank.aws.services.lambda_.admission import Target
 from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.aws.services.lambda_.state import URLS, Url
+from fogbank.functions.flow import Flow
 from fogbank.functions.model import Invocation
 from fogbank.kernel.gateway.messages import Request, Response, Route
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fogbank.aws.service import House, KnownKey
     from fogbank.functions.model import Outcome
     from fogbank.kernel.store import Tx
@@ -34,7 +37,8 @@ _BODY_BYTES_MAX = 6 * 1024 * 1024
 # A form is not among them: it comes as base64, as it does from HTTP APIs.
 _TEXTUAL = re.compile(r"text/|application/(json|javascript|xml|.+\+(json|xml))")
 _DROPPED = {"connection", "content-length", "transfer-encoding"}
-_HTTP_TYPE = "application/vnd.awslambda.http-integration-response"  # Of what HttpResponseStream has written.
+BUFFERED, STREAMED = "BUFFERED", "RESPONSE_STREAM"
+_BODILESS = (204, 304)
 
 
 class Urls:
@@ -78,6 +82,12 @@ class Urls:
         trace = edge.trace_header(request)
         payload = orjson.dumps(_event(request, url, who, request_id, trace, self._house.clock.now_ms()))
         told = edge.function_trace(trace, request_id)
+        if url.mode == STREAMED:
+            flow = Flow()
+            response = await self._stream(target, payload, told, request_id, trace, flow)
+            if request.method == "HEAD" or response.status in _BODILESS:  # Nobody will read the pieces.
+                flow.abandon()
+            return response
         invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=told)
         try:
             outcome = await self._house.share(Caller).run(target, invocation)
@@ -86,6 +96,28 @@ class Urls:
         if outcome.error:
             return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
         return _streamed(outcome, request_id, trace) if outcome.content_type else _response(outcome, request_id, trace)
+
+    async def _stream(
+        self, target: Target, payload: bytes, told: str, request_id: str, trace: str, flow: Flow
+    ) -> Response:
+        """The pieces as they come. What a function without a stream replies is the body as it is."""
+        invocation = Invocation(request_id, payload, function_arn=target.arn, trace_header=told, flow=flow)
+        try:
+            reader = await self._house.share(Caller).stream(target, invocation, flow)
+        except ServiceError as error:
+            return _refusal(error.status, error.message, error.code, request_id)
+        outcome, kind = flow.outcome, reader.content_type
+        if outcome is not None and outcome.error and not flow.waits:
+            return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+        if kind is None:
+            return _with_metadata({}, reader.outcome.payload, "application/json", request_id, trace)
+        if kind != streaming.HTTP_TYPE:
+            return _with_metadata({}, streaming.body(reader), kind, request_id, trace)
+        try:
+            metadata, body = await streaming.with_metadata(reader)
+        except ValueError:
+            return _refusal(502, "Internal Server Error", "InternalServerErrorException", request_id)
+        return _with_metadata(metadata, body, "application/octet-stream", request_id, trace)
 
     def _resolve(self, tx: Tx, url_id: str) -> tuple[Url, Target, bool] | None:
         """The URL, what it leads to, and whether it is open to everybody. None where there is no such URL."""
@@ -186,9 +218,9 @@ def _response(outcome: Outcome, request_id: str, trace: str) -> Response:
 def _streamed(outcome: Outcome, request_id: str, trace: str) -> Response:
     """ "Response streaming for Lambda functions": HttpResponseStream writes its metadata as JSON, eight NULs and then
     the body; what another stream writes is the body."""
-    if outcome.content_type != _HTTP_TYPE:
+    if outcome.content_type != streaming.HTTP_TYPE:
         return _with_metadata({}, outcome.payload, outcome.content_type, request_id, trace)
-    told, _, body = outcome.payload.partition(b"\0" * 8)
+    told, _, body = outcome.payload.partition(streaming.DELIMITER)
     try:
         metadata = orjson.loads(told)
     except orjson.JSONDecodeError:
@@ -196,7 +228,9 @@ def _streamed(outcome: Outcome, request_id: str, trace: str) -> Response:
     return _with_metadata(metadata, body, "application/octet-stream", request_id, trace)
 
 
-def _with_metadata(metadata: Any, content: bytes, content_type: str, request_id: str, trace: str) -> Response:
+def _with_metadata(
+    metadata: Any, content: bytes | AsyncIterator[bytes], content_type: str, request_id: str, trace: str
+) -> Response:
     """`metadata`: statusCode, headers and cookies, as the function gave them."""
     try:
         status = int(metadata.get("statusCode", 200))

@@ -41,6 +41,8 @@ class Runtime(Protocol):
     @property
     def ready(self) -> bool: ...
     def begin(self, invocation: Invocation, deadline_ms: int) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
     def answer(self, line: Line, request: Request) -> Answer: ...
 
 
@@ -154,6 +156,12 @@ class Lifecycle:
         self._platform.event_done("success")
         self.phase = "idle"
         self._say(*self.runtime.reply)
+
+    def pause(self) -> None:
+        self.runtime.pause()
+
+    def resume(self) -> None:
+        self.runtime.resume()
 
     def hand_on(self, piece: Piece) -> None:
         """Of a streamed reply, whose end is `reply`."""

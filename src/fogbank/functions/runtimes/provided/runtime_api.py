@@ -68,6 +68,11 @@ class RuntimeApi:
             self.state = "Running"
         self._poll = None
 
+    def pause(self) -> None:
+        """Its replies come whole: there is nothing to hold up."""
+
+    def resume(self) -> None: ...
+
     def answer(self, line: Line, request: Request) -> Answer:
         match request.method, request.path.removeprefix(PREFIX).split("/"):
             case "GET", ["invocation", "next"]:

@@ -85,8 +85,8 @@ class Functions(Operations):
         who = state.named(call, request["FunctionName"])
         if "ImageUri" in request:
             raise ServiceError("InvalidParameterValueException", "Please do not provide ImageUri when updating a function with packageType Zip.")  # fmt: skip  # noqa: E501
-        await self.house.store.transact(state.find, who)
-        kept = await bundles.keep(self.house, call, request)
+        function = await self.house.store.transact(state.find, who)
+        kept = await bundles.keep(self.house, call, request, function.latest.code)
         return await self.house.store.transact(self._update_code, call, who, request, kept)
 
     def _update_code(

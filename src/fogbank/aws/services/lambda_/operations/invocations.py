@@ -9,8 +9,9 @@ import orjson
 
 from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.service import Background, Call, Operations, ServiceError
-from fogbank.aws.services.lambda_ import destinations, events, paging, permissions, state, unserved
+from fogbank.aws.services.lambda_ import destinations, events, paging, permissions, state, streaming, unserved
 from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.functions.flow import Flow
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -28,10 +29,7 @@ class Invocations(Operations):
         return [Background("lambda: asynchronous invocations", self.house.share(events.EventQueue).run)]
 
     async def invoke(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        who = state.named(call, request["FunctionName"], request.get("Qualifier"))
-        kind = request.get("InvocationType", "RequestResponse")
-        payload = bytes(request.get("Payload") or b"") or b"{}"
-        _check(payload, kind)
+        who, kind, payload = _asked(call, request)
         if kind == "Event":
             await self.house.store.transact(self._accept, call, who, payload)
             return {"StatusCode": 202}
@@ -61,6 +59,22 @@ class Invocations(Operations):
         if request.get("LogType") == "Tail":
             answer["LogResult"] = b64encode(outcome.log_tail).decode()
         return answer
+
+    async def invoke_with_response_stream(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        who, kind, payload = _asked(call, request)
+        caller = self.house.share(Caller)
+        if kind == "DryRun":
+            await self.house.store.transact(caller.resolve, who, call.principal)
+            return {"StatusCode": 204, "EventStream": streaming.nothing()}
+        flow, tail = Flow(), request.get("LogType") == "Tail"
+        target, invocation = await caller.prepare(
+            who, payload, call.request_id, principal=call.principal, source_arn=call.source_arn,
+            trace_id=call.trace_id, lineage=ways.of(call.trace_header),
+            client_context=_client_context(request.get("ClientContext", "")), tail=tail, flow=flow,
+        )  # fmt: skip
+        reader = await caller.stream(target, invocation, flow)
+        answer = {"StatusCode": 200, "ExecutedVersion": target.published.version}
+        return answer | {"EventStream": streaming.events(reader, tail=tail)}
 
     def _accept(self, tx: Tx, call: Call, who: state.Named, payload: bytes) -> None:
         function = state.find(tx, who)
@@ -143,6 +157,15 @@ class Invocations(Operations):
                 fields={"Type": "User"},
             )
         return who, function, config
+
+
+def _asked(call: Call, request: dict[str, Any]) -> tuple[state.Named, str, bytes]:
+    """The function, the type of the invocation and the event."""
+    who = state.named(call, request["FunctionName"], request.get("Qualifier"))
+    kind = request.get("InvocationType", "RequestResponse")
+    payload = bytes(request.get("Payload") or b"") or b"{}"
+    _check(payload, kind)
+    return who, kind, payload
 
 
 def _client_context(text: str) -> str:

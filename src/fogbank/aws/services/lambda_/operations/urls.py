@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.lambda_ import paging, settings, state
 from fogbank.aws.services.lambda_.state import URLS, Url
-from fogbank.aws.services.lambda_.urls import Urls
+from fogbank.aws.services.lambda_.urls import BUFFERED, Urls
 
 if TYPE_CHECKING:
     from fogbank.kernel.gateway.messages import Route
@@ -24,7 +24,6 @@ class FunctionUrls(Operations):
         return self.house.share(Urls).routes()
 
     def create_function_url_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _check(request)
         who = state.named(call, request["FunctionName"], request.get("Qualifier"))
         if who.qualifier.isdigit() or who.qualifier == state.LATEST:
             told = "The qualifier of a function URL must be the name of an alias."
@@ -38,19 +37,19 @@ class FunctionUrls(Operations):
         url_id = self.house.ids.token(32, _LETTERS)
         made = Url(
             url_id, who.account, who.region, who.name, who.qualifier, request["AuthType"], call.now_ms, call.now_ms,
-            request.get("Cors", {}),
+            request.get("Cors", {}), request.get("InvokeMode", BUFFERED),
         )  # fmt: skip
         URLS.put(tx, url_id, row=made)
         state.URL_IDS.put(tx, function.id, who.qualifier, row=url_id)
         return _described(call, made)
 
     def update_function_url_config(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        _check(request)
         _, found = _find(tx, call, request)
         made = replace(
             found,
             auth=request.get("AuthType", found.auth),
             cors=request.get("Cors", found.cors),
+            mode=request.get("InvokeMode", found.mode),
             modified_ms=call.now_ms,
         )
         URLS.put(tx, made.id, row=made)
@@ -81,15 +80,9 @@ def _described(call: Call, url: Url) -> dict[str, Any]:
         "AuthType": url.auth,
         "CreationTime": settings.iso(url.created_ms),
         "LastModifiedTime": settings.iso(url.modified_ms),
-        "InvokeMode": "BUFFERED",
+        "InvokeMode": url.mode,
     }
     return shown | ({"Cors": url.cors} if url.cors else {})
-
-
-def _check(request: dict[str, Any]) -> None:
-    if request.get("InvokeMode") == "RESPONSE_STREAM":
-        told = "InvokeMode RESPONSE_STREAM is not served by fogbank; use BUFFERED."
-        raise ServiceError("InvalidParameterValueException", told)
 
 
 def _find(tx: Tx, call: Call, request: dict[str, Any]) -> tuple[state.Function, Url]:
