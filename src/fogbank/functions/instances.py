@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import orjson
 
 from fogbank.functions.frames import Frames
+from fogbank.functions.sandbox.cells import group_ends
 
 if TYPE_CHECKING:
     import socket
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Invocation, Version
+    from fogbank.functions.sandbox.cells import Cell
+    from fogbank.functions.sandbox.groups import Group
 
 _NEVER = float("inf")
 _PIECES = (b"H", b"P")
@@ -80,6 +83,8 @@ class Instance:
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
+        self.cell: Cell | None = None  # What it lives in, where it has that for itself.
+        self.group: Group | None = None  # Its control groups, where it has no cell.
         self.channel: Channel | None = None
         self.leaders: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Of the sessions that end with it.
         self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
@@ -186,7 +191,7 @@ class Instance:
         kind, body = answer
         if kind == b"I":
             born = orjson.loads(body)
-            self.init_ms, self.pid = born["init_ms"], born["pid"]
+            self.init_ms = born["init_ms"]
             self.restored = born.get("restored", False)
             self.state = "idle"
             _behind_the_server(self.pid)
@@ -202,11 +207,21 @@ class Instance:
         self._wait(timeout_s, told)
 
     def memory_mb(self) -> int:
-        """What it holds now, as the kernel counts it; 0 once it is gone."""
-        return sum([_resident_kb(pid) for pid in self.processes()]) // 1024
+        """What it holds now, as the kernel counts it; 0 once it is gone. Its group knows what it has started, and not
+        what it shares with the process that it is a fork of."""
+        own_mb = sum([_resident_kb(pid) for pid in self.processes()]) // 1024
+        group = self.cell.group if self.cell is not None else self.group
+        return own_mb if group is None else max(own_mb, group.memory_mb())
+
+    def ends(self) -> dict[str, int]:
+        """The descriptors that a process needs to go where this instance lives."""
+        return self.cell.ends() if self.cell is not None else group_ends(self.group)
 
     def kill_process(self) -> None:
-        """End the process and all it has started (it leads a session of its own); who waits for it hears of it."""
+        """End the process and all it has started; who waits for it hears of it."""
+        if self.cell is not None:
+            self.cell.kill()
+            return
         for pid in self.leaders():
             if pid:
                 with suppress(ProcessLookupError, PermissionError):
@@ -220,8 +235,17 @@ class Instance:
         self.state = "dead"
         if not self.keeps_log:
             self.log.close()
+            self.leave()
         if self.channel is not None:
             self.channel.close()
+
+    def leave(self) -> None:
+        """Nothing is left of it."""
+        if self.cell is not None:
+            self.cell.close()
+        if self.group is not None:
+            self.group.close()
+            self.group = None
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""

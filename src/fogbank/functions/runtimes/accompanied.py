@@ -51,7 +51,16 @@ class Accompanied:
             return built_in
 
         built_in = BuiltIn(Instance(version, instance.log))
+        try:
+            await self._runtime.settle(version, instance)
+        except BaseException:
+            os.close(log_end)
+            raise
+        built_in.inner.cell, built_in.inner.group = instance.cell, instance.group
         await self._host.begin(version, instance, environment, log_end, lambda _: built_in, start)
+
+    async def settle(self, version: Version, instance: Instance) -> None:
+        await self._runtime.settle(version, instance)
 
     def retire(self, version_id: str) -> None:
         """Once its last instances have taken leave: what is kept of a version may be what they live in."""

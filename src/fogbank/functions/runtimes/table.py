@@ -19,6 +19,11 @@ class Runtime(Protocol):
         which is closed here. Raises `NoRuntimeError`."""
         ...
 
+    async def settle(self, version: Version, instance: Instance) -> None:
+        """Have the place ready that the instance will live in, for programs that are there before it. Raises
+        `NoRuntimeError`."""
+        ...
+
     def retire(self, version_id: str) -> None:
         """The version's last instance is gone."""
         ...

@@ -19,7 +19,7 @@ from fogbank.kernel.gateway.messages import Ready, Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from fogbank.functions.runtimes.provided.processes import Process
+    from fogbank.functions.processes import Process
     from fogbank.functions.runtimes.provided.server import Line
     from fogbank.kernel.gateway.messages import Answer, Request
 

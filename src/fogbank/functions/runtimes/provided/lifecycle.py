@@ -18,12 +18,12 @@ from fogbank.functions.runtimes.provided import extensions, runtime_api, telemet
 from fogbank.functions.runtimes.provided.answers import document, not_found, object_of
 from fogbank.functions.runtimes.provided.leaving import take_leave
 from fogbank.functions.runtimes.provided.platform import Platform
-from fogbank.functions.runtimes.provided.processes import Process
+from fogbank.functions.processes import Process
 from fogbank.kernel.gateway.messages import Ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import PurePath
 
     from fogbank.functions.instances import Instance, Piece
     from fogbank.functions.logs import Log
@@ -93,7 +93,7 @@ class Lifecycle:
     # -- init --
 
     def begin_init(
-        self, programs: list[Path], start: Callable[[Process], Log], start_runtime: Callable[[], Program | None]
+        self, programs: Sequence[PurePath], start: Callable[[Process], Log], start_runtime: Callable[[], Program | None]
     ) -> None:  # fmt: skip
         """Extensions first; the runtime once all of them have registered. `start` runs an extension, `start_runtime`
         the runtime, if there is one."""
@@ -140,7 +140,7 @@ class Lifecycle:
         self._platform.init_done("success", extensions=self.extensions.all())
         self.telemetry.close_subscription()
         took_ms = (time.perf_counter() - self._began_s) * 1000
-        self._say(b"I", orjson.dumps({"init_ms": took_ms, "pid": self._process.pid}))
+        self._say(b"I", orjson.dumps({"init_ms": took_ms}))
 
     # -- events --
 
@@ -177,7 +177,8 @@ class Lifecycle:
         if self.phase in ("failed", "shutdown"):
             return
         if process.refused:
-            place = "/var/task" if process.command.parent == self._instance.version.code else "/opt"
+            code = self._instance.version.code
+            place = "/var/task" if str(process.command.parent) in ("/var/task", str(code)) else "/opt"
             told = f"fork/exec {place}/bootstrap: {_said(process.refused)}"
             self.fail(document("Runtime.InvalidEntrypoint", told))
             return
@@ -258,6 +259,7 @@ class Lifecycle:
         for log in (self._instance.log, *self._logs):
             log.drain()
             log.close()
+        self._instance.leave()
 
     # -- who is there --
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fogbank.functions.runtimes.provided.processes import Process
+from fogbank.functions.processes import Process
+from fogbank.functions.runtimes.provided.host import seen
 from fogbank.functions.runtimes.provided.runtime_api import RuntimeApi
 
 if TYPE_CHECKING:
@@ -18,19 +19,30 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.functions.runtimes.provided.host import Host
     from fogbank.functions.runtimes.provided.lifecycle import Lifecycle
+    from fogbank.functions.sandbox.sandbox import Sandbox
 
 
 class ProvidedRuntime:
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, sandbox: Sandbox) -> None:
+        self._host, self._sandbox = host, sandbox
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         def start(lifecycle: Lifecycle, environment: dict[str, str], output: int) -> Process | None:
             try:
-                return self._start(version, lifecycle, environment, output)
+                if found is None:
+                    return None
+                process = Process(seen(found, version, places), lifecycle.runtime_ended)
+                self._host.start(process, version, instance, environment, output)
+                return process
             finally:
                 os.close(output)
 
+        try:
+            found, places = _bootstrap(version), await self._sandbox.places(version)
+            await self.settle(version, instance)
+        except BaseException:
+            os.close(log_end)
+            raise
         # "This environment variable is not defined for OS-only runtimes": AWS_EXECUTION_ENV.
         environment = {name: value for name, value in environment.items() if name != "AWS_EXECUTION_ENV"}
         await self._host.begin(
@@ -38,21 +50,14 @@ class ProvidedRuntime:
             lambda lifecycle: RuntimeApi(lifecycle.progress, lifecycle.fail), start,
         )  # fmt: skip
 
-    def _start(
-        self, version: Version, lifecycle: Lifecycle, environment: dict[str, str], output: int
-    ) -> Process | None:  # fmt: skip
-        found = _bootstrap(version)
-        if found is None:
-            return None
-        process = Process(found, lifecycle.runtime_ended)
-        self._host.keeper.start(process, version.code, environment, output)
-        return process
+    async def settle(self, version: Version, instance: Instance) -> None:
+        await self._host.settle(version, instance)
 
     def retire(self, version_id: str) -> None:
         """Nothing is kept of a version beside its instances."""
 
     async def warm(self, runtime: str) -> None:
-        await self._host.keeper.ready()
+        await self._host.ready()
 
     async def close(self) -> None:
         """The host is closed by whoever made it."""

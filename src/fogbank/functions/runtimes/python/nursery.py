@@ -2,105 +2,102 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import os
 import signal
-import socket
-import subprocess
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from fogbank.functions.runtimes.python import interpreters
+from fogbank.functions.sandbox.cells import CellError, group_ends
+from fogbank.functions.sandbox.line import Line, close_all, pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Mapping
 
     from fogbank.functions.instances import Instance
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Version
+    from fogbank.functions.sandbox.cells import Cell
+    from fogbank.functions.sandbox.sandbox import Sandbox, Started
+    from fogbank.functions.sandbox.starters import Starter
     from fogbank.kernel.telemetry import Telemetry
 
 # Variables that differ from instance to instance.
 _OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_INITIALIZATION_TYPE")
 _INSIDE = Path(__file__).parent / "inside"
-
-
-class Child(Protocol):
-    """What is born on order, as its parent needs it: an instance, or any process."""
-
-    pid: int
-    state: str
-
-    def ended(self, status: int) -> None: ...
+_START_S = 60
 
 
 class Parent:
     """A process that forks on order: a zygote, or a version's template."""
 
-    def __init__(self, end: socket.socket, on_closed: Callable[[Parent], None]) -> None:
-        self.end = end
+    def __init__(self, end: socket.socket, starter: Starter | None, on_closed: Callable[[], None]) -> None:
+        """`starter`: who hears how a child of it in a cell ends; without cells it is this process itself."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.closed = False
+        self.initialised: Callable[[], None] = lambda: None  # Of a template, once it is one.
+        self._starter = starter
+        self._orders: dict[int, Instance] = {}
+        self._children: dict[int, Instance] = {}
         self._on_closed = on_closed
-        self._orders: dict[int, Child] = {}
-        self._children: dict[int, Child] = {}
         self._number = 0
-        end.setblocking(False)
-        asyncio.get_running_loop().add_reader(end.fileno(), self._hear)
+        self._line = Line(end, self._take, self._closed)
 
-    def order(self, child: Child, settings: dict[str, Any], fds: list[int]) -> None:
+    @property
+    def closed(self) -> bool:
+        return self._line.closed
+
+    def order(self, instance: Instance, settings: dict[str, Any], fds: Mapping[str, int]) -> None:
         """Raises `OSError` where the process has just died."""
         self._number += 1
-        self._orders[self._number] = child
-        message = orjson.dumps({"number": self._number, **settings})
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
-        self.end.sendmsg([message], rights)
+        self._orders[self._number] = instance
+        try:
+            self._line.send({"number": self._number, **settings}, fds)
+        except OSError:
+            del self._orders[self._number]
+            raise
 
-    def hand_over(self, instance: Instance, heir: Parent) -> None:
-        """The process that was born as this instance stays behind as `heir`; the instance is now a child of that."""
-        self._children = {pid: child for pid, child in self._children.items() if child is not instance}
-        heir._children[instance.pid] = instance
+    def forget(self, instance: Instance) -> None:
+        """What was born as this instance is a template now, and its end no longer the instance's."""
+        self._orders = {number: one for number, one in self._orders.items() if one is not instance}
+        self._children = {pid: one for pid, one in self._children.items() if one is not instance}
+        if self._starter is not None:
+            self._starter.forget(instance)
 
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            asyncio.get_running_loop().remove_reader(self.end.fileno())
-            self.end.close()
-            for child in (*self._orders.values(), *self._children.values()):  # They die with it.
-                child.ended(signal.SIGKILL)
-            self._on_closed(self)
+        self._line.close()
 
-    def _hear(self) -> None:
-        while not self.closed:
-            try:
-                message = self.end.recv(65536)
-            except BlockingIOError:
-                return
-            except OSError:
-                message = b""
-            if not message:
-                self.close()
-                return
-            self._take(orjson.loads(message))
-
-    def _take(self, fact: dict[str, Any]) -> None:
+    def _take(self, fact: dict[str, Any], fds: list[int], pid: int) -> None:
+        close_all(fds)
         if "ready" in fact:
             self.ready.set_result(None)
+        elif "initialised" in fact:
+            self.initialised()
         elif "born" in fact:
-            child = self._orders.pop(fact["born"])
-            if child.state == "starting":
-                child.pid = fact["pid"]
-            if child.pid == fact["pid"]:  # Else it has told its own already: it is the fork of a founder.
-                self._children[fact["pid"]] = child
-        else:
-            ended = self._children.pop(fact["ended"], None)
+            instance = self._orders.pop(fact["born"], None)
+            if instance is not None:
+                self._know(instance, pid)
+        elif "ended" in fact and self._starter is None:
+            ended = self._children.pop(fact["pid"], None)
             if ended is not None:
-                ended.ended(fact["status"])
+                ended.ended(fact["ended"])
+
+    def _know(self, instance: Instance, pid: int) -> None:
+        instance.pid = pid
+        if self._starter is None:
+            self._children[pid] = instance
+        else:
+            self._starter.watch(pid, instance)
+
+    def _closed(self) -> None:
+        for child in (*self._orders.values(), *self._children.values()):  # They die with it.
+            child.ended(signal.SIGKILL)
+        if not self.ready.done():
+            self.ready.set_exception(CellError("the process that runs Python functions has died"))
+            self.ready.exception()
+        self._on_closed()
 
 
 @dataclass(slots=True)
@@ -110,17 +107,30 @@ class _Family:
     template: Parent | None = None
     founding: asyncio.Future[None] | None = None
     unsafe: bool = False
+    cell: Cell | None = None  # The template's. Those of its forks are inside it.
+    next_cell: asyncio.Task[Cell] | None = None  # Made ahead: it takes as long as all the rest of a birth.
+
+    def close(self) -> None:
+        """With all that lives in its cell."""
+        if self.template is not None:
+            self.template.close()
+        if self.next_cell is not None:
+            self.next_cell.add_done_callback(_dismiss)
+            self.next_cell = None
+        if self.cell is not None:
+            self.cell.close()
+            self.cell = None
 
 
 @dataclass(slots=True)
 class _Zygote:
     parent: Parent
-    process: subprocess.Popen[bytes] = field(repr=False)
+    started: Started = field(repr=False)
 
 
 class PythonRuntime:
-    def __init__(self, cache_dir: Path, telemetry: Telemetry) -> None:
-        self._cache_dir, self._telemetry = cache_dir, telemetry
+    def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox) -> None:
+        self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
         self._zygotes: dict[tuple[str, bool], _Zygote] = {}
         self._starting: dict[tuple[str, bool], asyncio.Lock] = {}
         self._families: dict[str, _Family] = {}
@@ -131,12 +141,13 @@ class PythonRuntime:
         (come, ours_to_write), (ours_to_read, go) = os.pipe(), os.pipe()
         try:
             await instance.open_pipes(ours_to_read, ours_to_write)
-            await self._order(version, instance, environment, [come, go, log_end])
+            await self._order(version, instance, environment, {"come": come, "go": go, "log": log_end})
         finally:
-            for end in (come, go, log_end):
-                os.close(end)
+            close_all([come, go, log_end])
 
-    async def _order(self, version: Version, instance: Instance, environment: dict[str, str], fds: list[int]) -> None:
+    async def _order(
+        self, version: Version, instance: Instance, environment: dict[str, str], fds: dict[str, int]
+    ) -> None:  # fmt: skip
         family = self._families.setdefault(version.id, _Family())
         zygote = await self._zygote(version, instance.log)
         while family.founding is not None:  # Its first init is under way: a template will follow, or not.
@@ -144,68 +155,119 @@ class PythonRuntime:
         if family.template is not None and not family.template.closed:
             own = {"own_environment": {name: environment[name] for name in _OF_ONE if name in environment}}
             try:
-                family.template.order(instance, own, fds)
+                await self._fork(version, family, instance, own, fds)
                 return
-            except OSError:  # It has just died.
-                family.template.close()
+            except (OSError, CellError):  # It has just died.
+                family.close()
+        settings = await self._settings(version, environment, instance.log)
+        if family.unsafe or instance.cell is not None:
+            await self._enter(version, instance, zygote)
+            zygote.parent.order(instance, settings, {**fds, **instance.ends()})
+            return
+        await self._found(version, family, zygote, instance, settings, fds)
+
+    async def _settings(self, version: Version, environment: dict[str, str], log: Log) -> dict[str, Any]:
+        places = await self._sandbox.places(version)
+        sdk = str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, log) else ""
         settings = {
             "handler": version.handler,
-            "code": str(version.code),
-            "layers": [str(layer) for layer in version.layers],
+            "code": places.code,
+            "layers": places.layers,
             "environment": environment,
-            "memory_mb": version.memory_mb,
             "snap_start": version.snap_start,
-            "sdk": str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, instance.log) else "",
+            "sdk": sdk and self._sandbox.runtime_at(sdk),
+            "in_cell": bool(places.trees),
         }
-        if family.unsafe:
-            zygote.order(instance, settings, fds)
-            return
-        self._found(version.id, family, zygote, instance, settings, fds)
+        if not places.trees:
+            settings["paths"] = self._sandbox.open_to(version, (sdk, str(_INSIDE)))
+        return settings
 
-    def _found(
-        self,
-        version_id: str,
-        family: _Family,
-        zygote: Parent,
-        instance: Instance,
-        settings: dict[str, Any],
-        fds: list[int],
-    ) -> None:
-        """The first instance, and behind it the template of all others."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    async def settle(self, version: Version, instance: Instance) -> None:
+        await self._enter(version, instance, await self._zygote(version, instance.log))
+
+    async def _enter(self, version: Version, instance: Instance, zygote: _Zygote) -> None:
+        """A place for a process that the zygote itself has: it is no fork of a template."""
+        if instance.cell is None and zygote.started.warden is not None:
+            trees = (await self._sandbox.places(version)).trees
+            instance.cell = await self._sandbox.cell(
+                zygote.started.warden, version.memory_mb, version.ephemeral_mb, trees
+            )
+        elif instance.cell is None and instance.group is None:
+            instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
+
+    async def _fork(
+        self, version: Version, family: _Family, instance: Instance, own: dict[str, Any], fds: dict[str, int]
+    ) -> None:  # fmt: skip
+        assert family.template is not None
+        if family.cell is None:
+            instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
+        else:
+            instance.cell = await self._inner(version, family)
+        family.template.order(instance, own, {**fds, **instance.ends()})
+
+    async def _inner(self, version: Version, family: _Family) -> Cell:
+        """The cell that was made ahead, or one made now; and the next."""
+        assert family.cell is not None
+        ahead, family.next_cell = family.next_cell, None
+        cell = await (ahead if ahead is not None else self._sandbox.inner(family.cell, version))
+        if family.next_cell is None and family.cell.alive:
+            family.next_cell = asyncio.get_running_loop().create_task(self._sandbox.inner(family.cell, version))
+            family.next_cell.add_done_callback(_seen)
+        return cell
+
+    async def _found(
+        self, version: Version, family: _Family, zygote: _Zygote, instance: Instance,
+        settings: dict[str, Any], fds: dict[str, int],
+    ) -> None:  # fmt: skip
+        """The first process of a version: all instances are forks of it; or the first of them, where it cannot be
+        forked."""
         founding: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         family.founding = founding
+        ours, theirs = pair()
 
-        def closed(parent: Parent) -> None:
-            if family.template is parent:
-                family.template = None
-            if not founding.done():  # It ended, or found itself unsafe to fork, before anything came of it.
-                family.unsafe = instance.state != "dead"
-                founding.set_result(None)
-            family.founding = None
-
-        parent = Parent(ours, closed)
-        zygote.order(instance, settings, [*fds, theirs.fileno()])
-        theirs.close()
-
-        def initialised() -> None:
-            if not parent.closed:
-                family.template = parent
-                zygote.hand_over(instance, parent)
+        def settled() -> None:
             family.founding = None
             if not founding.done():
                 founding.set_result(None)
 
-        instance.on_ready = initialised
-        if self._families.get(version_id) is not family:
-            parent.close()
+        def closed() -> None:
+            if family.template is parent:
+                family.template = None
+            elif not founding.done():  # It ended, or found itself unsafe to fork, before anything came of it.
+                family.unsafe = instance.state != "dead"
+                settled()
+
+        try:
+            await self._enter(version, instance, zygote)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            settled()
+            raise
+        cell = instance.cell
+        parent = Parent(ours, cell, closed)
+
+        def initialised() -> None:
+            if self._families.get(version.id) is not family or instance.state == "dead":
+                parent.close()
+                settled()
+                return
+            zygote.parent.forget(instance)
+            family.template, family.cell, instance.cell = parent, cell, None
+            task = asyncio.get_running_loop().create_task(self._fork(version, family, instance, {"first": True}, {}))
+            task.add_done_callback(lambda done: _born(done, instance))
+            settled()
+
+        parent.initialised = initialised
+        with theirs:
+            zygote.parent.order(instance, settings, {**fds, **instance.ends(), "template": theirs.fileno()})
 
     def retire(self, version_id: str) -> None:
         family = self._families.pop(version_id, None)
-        if family is not None and family.template is not None:
-            family.template.close()
+        if family is not None:
+            family.close()
 
-    async def _zygote(self, version: Version, log: Log) -> Parent:
+    async def _zygote(self, version: Version, log: Log) -> _Zygote:
         """A zygote of the right interpreter, with our SDK in it unless the function brings one of its own."""
         interpreter = interpreters.find(version.runtime)
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
@@ -215,7 +277,7 @@ class PythonRuntime:
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes or self._zygotes[key].parent.closed:
                 self._zygotes[key] = await self._start(*key)
-            return self._zygotes[key].parent
+            return self._zygotes[key]
 
     def _lends_sdk(self, version: Version, log: Log) -> bool:
         interpreter = interpreters.find(version.runtime)
@@ -238,28 +300,36 @@ class PythonRuntime:
                 self._zygotes[key] = await self._start(*key)
 
     async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
-        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else ""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        process = await asyncio.to_thread(
-            subprocess.Popen,
-            [path, "-I", "-S", "-B", str(_INSIDE / "zygote.py"), str(theirs.fileno()), str(layer)],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={"LANG": "en_US.UTF-8", "TZ": ":UTC"},
-            start_new_session=True,
-        )  # fmt: skip
-        theirs.close()
-        parent = Parent(ours, lambda _: None)
-        await asyncio.wait_for(parent.ready, 60)
-        return _Zygote(parent, process)
+        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else None
+        ours, theirs = pair()
+        with theirs:
+            started = await self._sandbox.start(path, zygote=theirs, folders=(_INSIDE,), runtime=layer)
+        parent = Parent(ours, started.warden, lambda: None)
+        await asyncio.wait_for(parent.ready, _START_S)
+        return _Zygote(parent, started)
 
     async def close(self) -> None:
         for family in self._families.values():
-            if family.template is not None:
-                family.template.close()
+            family.close()
         for zygote in self._zygotes.values():
             zygote.parent.close()
-        for zygote in self._zygotes.values():
-            with suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(zygote.process.wait, 5)
+
+
+def _dismiss(task: asyncio.Task[Cell]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+def _seen(task: asyncio.Task[Cell]) -> None:
+    """Whoever needs the cell hears why there is none; nobody may."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _born(task: asyncio.Task[None], instance: Instance) -> None:
+    if task.cancelled() or task.exception() is not None:
+        instance.kill()
+        instance.ended(signal.SIGKILL)
 
 
 def _brings_sdk(version: Version) -> bool:

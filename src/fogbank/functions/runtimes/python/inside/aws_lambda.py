@@ -2,8 +2,7 @@
 
 Lambda Developer Guide, "Building Lambda functions with Python". Frames both ways: four bytes of length, then the body.
 To here: six fields (the event's facts), then the event. From here: one letter (I: initialised, R: reply, X: error),
-four bytes (peak memory in KB), then the reply, the error document, or for I the process id and
-the milliseconds that init took.
+four bytes (peak memory in KB), then the reply, the error document, or for I the milliseconds that init took.
 """
 
 import fcntl
@@ -15,7 +14,6 @@ import logging
 import os
 import random
 import resource
-import signal
 import socket
 import struct
 import sys
@@ -24,6 +22,7 @@ import time
 import traceback
 import types
 
+import lock as _lock
 import zygote as _zygote
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
@@ -53,11 +52,14 @@ _NEVER_REPLACED = set(sys.builtin_module_names) | {
 }
 
 
-def live(order, fds):
+def live(order, ends, held):
     """The whole life of the process that a zygote has just forked for a new version (`order` says which)."""
-    events, log = _Events(fds[0], fds[1]), fds[2]
-    template = socket.socket(fileno=fds[3]) if len(fds) > 3 else None
+    os.setsid()
+    events, log = _Events(ends["come"], ends["go"]), ends["log"]
+    template = socket.socket(fileno=ends["template"]) if "template" in ends else None
+    _lock.close_all_but(ends.values())
     _become(order, log)
+    held.close(order.get("paths"))
     known = _open_files()
     draws = Draws()
     began = time.monotonic()
@@ -69,37 +71,47 @@ def live(order, fds):
     init_ms = (time.monotonic() - began) * 1000
     if template is not None:
         drawn = draws.reason()
-        reason = why_no_fork(known) or ("" if order["snap_start"] else drawn)
+        reason = why_no_fork(known) or ("" if order["snap_start"] else drawn) or why_no_move(order)
         if reason:
             print("fogbank: no snapshot of this function is kept: %s" % reason)
             template.close()
         else:
-            _stay_behind_as_template(order, handler, events, log, template, init_ms)
+            _stay_behind_as_template(order, handler, events, template, init_ms, held)
+    held.stay()
     serve(handler, events, init_ms, order)
 
 
-def _stay_behind_as_template(order, handler, events, log, template, init_ms):
-    """The first instance is a fork of this process; returns in it only."""
+def _stay_behind_as_template(order, handler, events, template, init_ms, held):
+    """All instances are forks of this process, the first one too: it gets its pipes from here. Never returns."""
     run_hooks("before_snapshot")
     gc.collect()
     gc.freeze()
-    if os.fork() == 0:
-        os.setsid()
-        _zygote.die_with_parent()
-        template.close()
-        _wake(order)
-        return
-    events.close()
+    kept = {**events.ends(), "log": os.dup(1)}
     _point_output_at(os.open(os.devnull, os.O_WRONLY))
+    folder = os.getcwd()
 
-    def give_birth(newer, fds):
+    def give_birth(newer, ends):
         os.setsid()
-        _point_output_at(fds[2])
+        if order["in_cell"]:
+            held.close_again()
+            _return_to(folder, order)  # The namespace of a cell has another root.
+        held.stay()
+        _point_output_at(ends["log"])
+        first = "first" in newer
         began = time.monotonic()
         _wake({**order, **newer})
-        serve(handler, _Events(fds[0], fds[1]), (time.monotonic() - began) * 1000, order, restored=order["snap_start"])
+        took_ms = (time.monotonic() - began) * 1000 + (init_ms if first else 0)
+        serve(handler, _Events(ends["come"], ends["go"]), took_ms, order, restored=order["snap_start"] and not first)
 
-    _zygote.Zygote(template, give_birth).serve()
+    template.send(b'{"initialised": true}')
+    _zygote.Zygote(template, give_birth, kept).serve()
+
+
+def _return_to(folder, order):
+    try:
+        os.chdir(folder)
+    except OSError:
+        os.chdir(order["code"])
 
 
 def _wake(order):
@@ -122,14 +134,12 @@ def run_hooks(which):
 
 
 def _become(order, log):
-    """From a zygote's fork to a function's process: output, environment, folder, limits, path."""
-    os.setsid()
+    """From a zygote's fork to a function's process: output, environment, folder, path."""
     _point_output_at(log)
     os.environ.clear()
     os.environ.update(order["environment"])
     os.environ.update(order.get("own_environment", {}))
     time.tzset()
-    limit_resources(order)
     os.chdir(order["code"])
     sys.argv[:] = ["/var/runtime/bootstrap.py"]
     own = _folders(order)
@@ -152,7 +162,7 @@ def _folders(order):
 
 def _make_way(folders):
     """A module that the zygote has loaded, and the function has one of the same name, is the function's."""
-    names = {"zygote", "aws_lambda"}
+    names = {"aws_lambda", "cells", "filters", "kernel", "landlock", "lock", "root", "zygote"}
     for folder in folders:
         try:
             names.update(name.partition(".")[0] for name in os.listdir(folder))
@@ -161,13 +171,6 @@ def _make_way(folders):
     names -= _NEVER_REPLACED
     for loaded in [name for name in sys.modules if name.partition(".")[0] in names]:
         del sys.modules[loaded]
-
-
-def limit_resources(order):
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))  # Lambda quotas: file descriptors.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def _point_output_at(fd):
@@ -204,6 +207,19 @@ def why_no_fork(known):
         if target.startswith(("pipe:", "anon_inode:")) or flags & (os.O_WRONLY | os.O_RDWR):
             return "its initialisation left %s open for writing" % target
     return ""
+
+
+def why_no_move(order):
+    """What of this process would not be there in the cell of its fork; nothing if all is."""
+    if not order["in_cell"]:
+        return ""
+    if os.listdir("/tmp"):
+        return "its initialisation left files in /tmp"
+    try:
+        children = open("/proc/self/task/%d/children" % os.getpid()).read()
+    except OSError:
+        return ""
+    return "its initialisation left a process running" if children.strip() else ""
 
 
 class Draws:
@@ -330,7 +346,7 @@ _INSTANCE_FACTS = {
 def serve(handler, events, init_ms, order, restored=False):
     """Answer events until the other side closes the pipe."""
     _instance_facts.update((name, os.environ.get(variable)) for name, variable in _INSTANCE_FACTS.items())
-    _say(events, b"I", json.dumps({"init_ms": init_ms, "pid": os.getpid(), "restored": restored}).encode())
+    _say(events, b"I", json.dumps({"init_ms": init_ms, "restored": restored}).encode())
     while True:
         frame = _read_frame(events)
         if frame is None:
@@ -500,9 +516,8 @@ class _Events:
         while sent < len(data):
             sent += os.write(self._go, memoryview(data)[sent:])
 
-    def close(self):
-        os.close(self._come)
-        os.close(self._go)
+    def ends(self):
+        return {"come": self._come, "go": self._go}
 
 
 def _say(events, kind, body):

@@ -1,15 +1,16 @@
 """Runs in the interpreter that runs people's functions (Python 3.9 or newer), and imports nothing of fogbank.
 
-A zygote has loaded what most functions load, and forks an instance on each order. The first instance of a version
+A zygote has loaded what most functions load, and forks an instance on each order. The first process of a version
 initialises the function and then, if its state survives a fork, stays behind as a *template*: a zygote of that one
 version, whose forks are initialised at birth.
 
-An order is one message on the control socket: JSON, and the file descriptors [pipe of events, pipe of replies, log pipe]
-or, to found a template too, the control socket of that behind them. Answers are JSON lines: {"born": …} with the
-order's number and the process id, {"ended": pid, "status": wait status}.
+An order is one message on the control socket: JSON, and the descriptors that its "fds" names: pipes of events and replies,
+the log's pipe; to found a template the control socket of that; and what the instance is to be put into, the namespaces of
+a cell and control groups. Answers are JSON: {"born": …} with the order's number, sent by the newborn itself, since the
+kernel tells the server who it is that sends; {"ended": wait status, "pid": …} of a child; from a template
+{"initialised": true}, before all else.
 """
 
-import array
 import contextlib
 import gc
 import json
@@ -19,14 +20,16 @@ import signal
 import socket
 import sys
 
-_MESSAGE_BYTES_MAX = 262144
-PR_SET_PDEATHSIG = 1
+import cells
+import kernel
 
 
 class Zygote:
-    def __init__(self, control, give_birth):
+    def __init__(self, control, give_birth, kept=()):
+        """`kept`: descriptors by name, of the first instance, which was promised them before this was a template."""
         self.control = control
         self.give_birth = give_birth
+        self.kept = dict(kept)
         self.children = set()
         self.alarm_read, self.alarm_write = os.pipe()
         os.set_blocking(self.alarm_write, False)
@@ -50,39 +53,36 @@ class Zygote:
 
     def _obey(self):
         """False when the other side has gone. In a new child this never returns."""
-        fds = array.array("i")
         try:
-            room = socket.CMSG_SPACE(4 * fds.itemsize)  # None of them is for what a function starts.
-            message, ancillary, _, _ = self.control.recvmsg(_MESSAGE_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
+            order, fds = cells.receive(self.control)
         except InterruptedError:
             return True
-        except ConnectionError:
+        if order is None:
             return False
-        if not message:
-            return False
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-        order = json.loads(message)
+        ends = {**self.kept, **dict(zip(order["fds"], fds))}
+        self.kept.clear()
         pid = os.fork()
         if pid == 0:
-            self._leave()
-            self.give_birth(order, list(fds))
+            self._be_born(order, ends)
+            self.give_birth(order, ends)
             os._exit(0)
         self.children.add(pid)
-        for fd in fds:
+        for fd in ends.values():
             os.close(fd)
-        self._tell({"born": order["number"], "pid": pid})
         return True
 
-    def _leave(self):
-        """In the child: nothing of the parent's stays open, and it dies with its parent."""
+    def _be_born(self, order, ends):
+        """In the child: nothing of the parent's stays open, and it does not outlive it."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self.control.close()
         os.close(self.alarm_read)
         os.close(self.alarm_write)
-        die_with_parent()
+        has_cell = cells.ENDS[0] in ends
+        cells.settle(ends)
+        self._tell({"born": order["number"]})
+        self.control.close()
+        if not has_cell:  # Else its keeper sees to that.
+            die_with_parent()
 
     def _end_children(self):
         """And all that they have started: each leads a session of its own."""
@@ -109,14 +109,12 @@ class Zygote:
             if pid == 0:
                 return
             self.children.discard(pid)
-            self._tell({"ended": pid, "status": status})
+            self._tell({"ended": status, "pid": pid})
 
 
 def die_with_parent():
-    import ctypes
-
     parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # It died before we asked.
         os._exit(0)
 
@@ -173,21 +171,14 @@ def read_models_ahead():
     boto3.session.Session._setup_loader = set_up_knowing
 
 
-def main():
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import aws_lambda
-
-    del sys.path[0]
-    control = socket.socket(fileno=int(sys.argv[1]))
-    preload(sys.argv[2])
+def main(control, layer, held, live):
+    """`held`: what each instance gives up before it runs people's code; `live`: its life from then on."""
+    control = socket.socket(fileno=control)
+    preload(layer)
     gc.collect()
     gc.freeze()
     try:
         control.send(b'{"ready": true}')
     except OSError:  # The server has ended meanwhile.
         return
-    Zygote(control, aws_lambda.live).serve()
-
-
-if __name__ == "__main__":
-    main()
+    Zygote(control, lambda order, ends: live(order, ends, held)).serve()

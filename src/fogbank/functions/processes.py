@@ -1,34 +1,28 @@
-"""The server's side of the keeper: programs started on order, and how each of them ends."""
+"""Programs that are started on order, by a cell's keeper or by the warden: how each begins, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import socket
-import subprocess
-import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fogbank.functions.instances import describe_end
-from fogbank.functions.runtimes.python import nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import PurePath
 
-_KEEPER = Path(__file__).parent / "inside" / "keeper.py"
-_ZYGOTE = Path(nursery.__file__).parent / "inside"
-_START_S = 60
 _REPORT_BYTES = 16
 
 
 class Process:
     """A program that runs, or is about to; it leads a session of its own."""
 
-    def __init__(self, command: Path, told: Callable[[Process], None]) -> None:
-        """`told` hears that it could not be started (`refused`), or that it ended (`status`)."""
+    def __init__(self, command: PurePath, told: Callable[[Process], None]) -> None:
+        """`command`: as it is seen where it runs. `told` hears that it could not be started (`refused`), or that it
+        ended (`status`)."""
         self.command = command
         self.state = "starting"
         self.refused = 0  # The errno of its start.
@@ -106,50 +100,3 @@ class Process:
 def _signal_group(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-class Keeper:
-    """The process that starts all others; started itself with the first."""
-
-    def __init__(self) -> None:
-        self._parent: nursery.Parent | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._starting = asyncio.Lock()
-
-    async def ready(self) -> None:
-        async with self._starting:
-            if self._parent is None or self._parent.closed:
-                await self._start()
-
-    async def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        interpreter = getattr(sys, "_base_executable", "") or sys.executable
-        self._process = await asyncio.to_thread(
-            subprocess.Popen,
-            [interpreter, "-I", "-S", "-B", str(_KEEPER), str(theirs.fileno()), str(_ZYGOTE)],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={"LANG": "en_US.UTF-8"}, start_new_session=True,
-        )  # fmt: skip
-        theirs.close()
-        self._parent = nursery.Parent(ours, lambda _: None)
-        await asyncio.wait_for(self._parent.ready, _START_S)
-
-    def start(self, process: Process, folder: Path, environment: dict[str, str], output: int) -> None:
-        """Have a program run in `folder`; it writes to the pipe `output`, which stays the caller's."""
-        assert self._parent is not None
-        order = {"command": str(process.command), "folder": str(folder), "environment": environment}
-        report, theirs = os.pipe()
-        try:
-            self._parent.order(process, order, [output, theirs])
-        except OSError:  # The keeper has just died.
-            os.close(report)
-            asyncio.get_running_loop().call_soon(process.ended, signal.SIGKILL)
-            return
-        finally:
-            os.close(theirs)
-        process.hear_start(report)
-
-    async def close(self) -> None:
-        if self._parent is not None and self._process is not None:
-            self._parent.close()
-            with suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._process.wait, 5)

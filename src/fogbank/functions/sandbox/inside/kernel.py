@@ -1,0 +1,169 @@
+"""The kernel's own calls for taking rights away, by number where the C library has no name for them.
+
+Everything below `inside/` runs in the interpreter that runs people's functions (Python 3.9 or newer, x86_64 and aarch64),
+and imports nothing of fogbank.
+"""
+
+import ctypes
+import os
+import platform
+import struct
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MNT_DETACH = 2
+
+NEWTIME, NEWNS, NEWCGROUP, NEWUTS = 0x80, 0x20000, 0x2000000, 0x4000000
+NEWIPC, NEWUSER, NEWPID, NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
+
+_AT_EMPTY_PATH, _AT_RECURSIVE, _OPEN_TREE_CLONE = 0x1000, 0x8000, 1
+_AT_FDCWD = -100
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 1, 2, 4
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_SECCOMP = 1, 4, 24, 22
+PR_SET_SECUREBITS, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 28, 36, 38, 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+NO_SETUID_FIXUP = 4  # Of the secure bits: a change of the user id leaves the capabilities as they are.
+_SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITIES_MAX = 64
+
+# From the kernel's tables; calls added since 5.1 have one number everywhere.
+_NUMBERS = {
+    "x86_64": {"pivot_root": 155, "setns": 308, "capset": 126},
+    "aarch64": {"pivot_root": 41, "setns": 268, "capset": 91},
+}
+NUMBERS = {
+    **_NUMBERS.get(platform.machine(), {}),
+    "open_tree": 428, "move_mount": 429, "mount_setattr": 442,
+    "landlock_create_ruleset": 444, "landlock_add_rule": 445, "landlock_restrict_self": 446,
+}  # fmt: skip
+
+
+class KernelError(OSError):
+    """A call that was refused; says which."""
+
+
+def _check(result, what):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise KernelError(number, "%s: %s" % (what, os.strerror(number)))
+    return result
+
+
+def call(name, *arguments):
+    if name not in NUMBERS:
+        raise KernelError(38, "%s: its number is not known on %s" % (name, platform.machine()))
+    return _check(_libc.syscall(ctypes.c_long(NUMBERS[name]), *[_word(one) for one in arguments]), name)
+
+
+def _word(value):
+    """A variadic call takes whole registers: an int of Python's would come as half of one."""
+    return ctypes.c_long(value) if isinstance(value, int) else value
+
+
+def prctl(option, *arguments):
+    words = [ctypes.c_ulong(one) for one in arguments] + [ctypes.c_ulong(0)] * (4 - len(arguments))
+    return _check(_libc.prctl(ctypes.c_int(option), *words), "prctl(%d)" % option)
+
+
+def unshare(flags):
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare(%#x)" % flags)
+
+
+def setns(fd, kind):
+    call("setns", fd, kind)
+
+
+# -- mounts --
+
+
+def mount(source, target, kind, flags=0, options=""):
+    words = [os.fsencode(word) if word else None for word in (source, target, kind)]
+    result = _libc.mount(*words, ctypes.c_ulong(flags), os.fsencode(options) if options else None)
+    _check(result, "mount %s on %s" % (source or kind, target))
+
+
+def bind(source, target, *, writable=False):
+    """One folder or file as another; of what is mounted below it nothing comes along."""
+    mount(source, target, None, MS_BIND)
+    if not writable:
+        _set_attributes(_AT_FDCWD, os.fsencode(target), 0, _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV)
+
+
+def bind_all(source, target):
+    """A tree with all that is mounted below it, as it is."""
+    mount(source, target, None, MS_BIND | MS_REC)
+
+
+def make_private():
+    """What is mounted here from now on is seen nowhere else, and the other way round."""
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+
+
+def pivot(new_root):
+    """The folder becomes the root; what was there before is gone from here."""
+    os.chdir(new_root)
+    call("pivot_root", b".", b".")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount2")
+    os.chdir("/")
+
+
+def tree(path):
+    """A read-only mount of this folder, attached nowhere yet; it goes where `attach` puts it, in whichever namespace."""
+    fd = call("open_tree", _AT_FDCWD, os.fsencode(path), _OPEN_TREE_CLONE | os.O_CLOEXEC)
+    _set_attributes(fd, b"", _AT_EMPTY_PATH, _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV)
+    return fd
+
+
+def attach(fd, target):
+    call("move_mount", fd, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def _set_attributes(fd, path, flags, attributes):
+    block = struct.pack("=QQQQ", attributes, 0, 0, 0)
+    call("mount_setattr", fd, path, flags, block, len(block))
+
+
+# -- rights --
+
+
+def map_ids(uid, gid, inside_uid, inside_gid):
+    """In a user namespace that was just made: the one user and the one group that exist in it."""
+    for name, text in (("uid_map", "%d %d 1" % (inside_uid, uid)), ("setgroups", "deny"),
+                       ("gid_map", "%d %d 1" % (inside_gid, gid))):  # fmt: skip
+        fd = os.open("/proc/self/" + name, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+def drop_capabilities():
+    """All of them, and with them the way back."""
+    for number in range(_CAPABILITIES_MAX):
+        try:
+            prctl(PR_CAPBSET_DROP, number)
+        except KernelError:
+            break  # The kernel knows no more of them, or there are none to drop.
+    try:
+        prctl(PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    except KernelError:
+        pass  # Older than ambient capabilities.
+    call("capset", struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), bytes(24))
+
+
+def no_new_privileges():
+    """A program with the set-user-id bit, or with capabilities of its own, gives none of them from here on."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def install_filter(program):
+    """A seccomp filter: instructions as the kernel's `struct sock_filter`, for ever."""
+    code = ctypes.create_string_buffer(program, len(program))
+    block = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+    held = ctypes.create_string_buffer(block, len(block))
+    prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(held))

@@ -1,0 +1,67 @@
+"""Where an instance sees what it is made of: at Lambda's own folders in a cell, where they lie where there are none."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fogbank.functions.model import Version
+
+# As `inside/root.py` makes them.
+TASK: Final = "/var/task"
+LAYERS: Final = "/opt"
+RUNTIME: Final = "/var/runtime"
+DEBUGGER: Final = "/var/debugger"
+SDK_V2: Final = "/var/lang/sdk-v2/node_modules"
+SDK_V3: Final = "/var/lang/sdk-v3/node_modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    code: str
+    layers: tuple[str, ...]  # In order, a later one over an earlier.
+    trees: dict[str, Path]  # What a cell shows, by place; nothing where there are no cells.
+
+
+def on_this_machine(version: Version) -> Places:
+    return Places(str(version.code), tuple(str(layer) for layer in version.layers), {})
+
+
+def in_a_cell(version: Version, folder: Path) -> Places:
+    """`folder`: for what several layers are together. Reads and links files: not for the event loop's thread."""
+    if not version.layers:
+        return Places(TASK, (), {TASK: version.code})
+    one = version.layers[0] if len(version.layers) == 1 else _merged(version.layers, folder)
+    return Places(TASK, (LAYERS,), {TASK: version.code, LAYERS: one})
+
+
+def _merged(layers: tuple[Path, ...], folder: Path) -> Path:
+    """ "Lambda extracts the layer contents into the /opt directory", "in the order that you specified" (Developer Guide,
+    "Managing Lambda dependencies with layers", "Adding layers to functions")."""
+    name = hashlib.sha256("\n".join(map(str, layers)).encode()).hexdigest()[:32]
+    whole = folder / name
+    if whole.is_dir():
+        return whole
+    building = folder / f"{name}.{os.getpid()}"
+    for layer in layers:
+        shutil.copytree(layer, building, symlinks=True, dirs_exist_ok=True, copy_function=_link)
+    with suppress(OSError):  # Another has been quicker.
+        building.rename(whole)
+    shutil.rmtree(building, ignore_errors=True)
+    return whole
+
+
+def _link(source: str, target: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(target)  # noqa: PTH108  # As shutil hands it out.
+    try:
+        os.link(source, target, follow_symlinks=False)  # noqa: PTH200
+    except OSError:  # On another disk.
+        shutil.copy2(source, target, follow_symlinks=False)

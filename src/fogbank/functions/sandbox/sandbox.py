@@ -1,0 +1,157 @@
+"""What instances are put into: cells and control groups, where this machine gives them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import orjson
+
+from fogbank.functions.sandbox import places, protections
+from fogbank.functions.sandbox.cells import CellError, Warden
+from fogbank.functions.sandbox.line import pair
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fogbank.functions.model import Version
+    from fogbank.functions.sandbox.cells import Cell
+    from fogbank.functions.sandbox.groups import Group
+    from fogbank.functions.sandbox.places import Places
+    from fogbank.functions.sandbox.protections import Protections
+
+Mode: TypeAlias = Literal["auto", "require", "off"]
+MODES: Final[tuple[Mode, ...]] = ("auto", "require", "off")
+_FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
+_UIDS: Final = 200_000_000
+_DISMISS_S = 5
+_SWEEPS, _SWEEP_EVERY_S = 20, 0.02
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
+_WRITTEN = ("/tmp", "/var/tmp", "/dev")  # noqa: S108  # Where an instance has none of its own.
+
+
+@dataclass(slots=True)
+class Started:
+    """A warden, or the zygote that stands in its place, and what it was started as."""
+
+    process: subprocess.Popen[bytes]
+    warden: Warden | None = None
+
+
+@dataclass(slots=True)
+class Sandbox:
+    run_dir: Path
+    mode: Mode = "auto"
+    _found: Protections | None = None
+    _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _uids: Any = field(default_factory=itertools.count)
+    _started: list[Started] = field(default_factory=list)
+
+    async def given(self) -> Protections:
+        """What this machine gives. Raises `CellError` where that is not enough for what was asked."""
+        async with self._finding:
+            if self._found is None:
+                self._found = await asyncio.to_thread(self._find)
+        if self.mode == "require" and not self._found.cells:
+            why = self._found.missing["namespaces"]
+            raise CellError(f"the sandbox is required (--sandbox require), and no namespaces can be made here: {why}")
+        return self._found
+
+    @property
+    def given_now(self) -> Protections:
+        """As `given`, once a warden was started."""
+        assert self._found is not None
+        return self._found
+
+    def _find(self) -> Protections:
+        return protections.NONE if self.mode == "off" else protections.find(self._root())
+
+    def _root(self) -> Path:
+        """An empty folder, which becomes the root of what is seen."""
+        folder = self.run_dir / "root"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder.resolve()
+
+    async def places(self, version: Version) -> Places:
+        if not (await self.given()).cells:
+            return places.on_this_machine(version)
+        return await asyncio.to_thread(places.in_a_cell, version, self.run_dir / "layers")
+
+    async def group(self, memory_mb: int, tmp_mb: int) -> Group | None:
+        """Raises `CellError`."""
+        groups = (await self.given()).groups
+        if groups is None:
+            return None
+        try:
+            return groups.make(memory_mb, tmp_mb)
+        except OSError as error:
+            raise CellError(f"no control group could be made: {error}") from error
+
+    async def cell(self, warden: Warden, memory_mb: int, tmp_mb: int, trees: Mapping[str, Path]) -> Cell:
+        """Raises `CellError`."""
+        uid = _FIRST_UID + next(self._uids) % _UIDS if os.geteuid() == 0 else None
+        return await warden.cell(uid, tmp_mb, trees, await self.group(memory_mb, tmp_mb))
+
+    async def inner(self, cell: Cell, version: Version) -> Cell:
+        """For a fork of the template that lives in `cell`."""
+        return await cell.inner(version.ephemeral_mb, await self.group(version.memory_mb, version.ephemeral_mb))
+
+    async def start(
+        self, interpreter: str, *, zygote: socket.socket | None = None, folders: tuple[Path, ...] = (),
+        runtime: Path | None = None, prefixes: tuple[str, ...] = (), binds: Mapping[str, Path] | None = None,
+    ) -> Started:  # fmt: skip
+        """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
+        zygote, out of the modules in `folders`, with the packages in `runtime`. `prefixes`: folders that are seen where
+        they are; `binds`: folders by where they are seen. Raises `CellError`."""
+        given = await self.given()
+        ours, theirs = pair()
+        settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}
+        bound = {**(binds or {}), **({places.RUNTIME: runtime} if runtime is not None else {})}
+        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": {at: str(bound[at]) for at in bound}}
+        passed = [theirs.fileno()]
+        if zygote is not None:
+            settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or "")}
+            passed.append(zygote.fileno())
+        command = [interpreter, "-I", "-S", "-B", str(protections.INSIDE / "warden.py"), orjson.dumps(settings).decode()]
+        process = await asyncio.to_thread(
+            subprocess.Popen, [*command, *map(str, folders)], pass_fds=passed, stdin=subprocess.DEVNULL,
+            env={"LANG": "en_US.UTF-8", "TZ": ":UTC"}, start_new_session=True,
+        )  # fmt: skip
+        theirs.close()
+        started = Started(process)
+        self._started.append(started)
+        if zygote is not None and not given.cells:
+            ours.close()
+            return started
+        started.warden = Warden(ours)
+        await started.warden.ready()
+        return started
+
+    def runtime_at(self, folder: str) -> str:
+        """Where the packages of `start`'s `runtime` are seen. Known once that was called."""
+        return places.RUNTIME if self.given_now.cells else folder
+
+    def open_to(self, version: Version, more: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+        """Where there are no cells: the paths that an instance may read, and those that it may write below."""
+        own = (str(version.code), *(str(layer) for layer in version.layers))
+        return [*_SYSTEM, *own, *more], list(_WRITTEN)
+
+    async def close(self) -> None:
+        for started in self._started:
+            if started.warden is not None:
+                started.warden.close()
+        for started in self._started:
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(started.process.wait, _DISMISS_S)
+        groups = self._found.groups if self._found is not None else None
+        for _ in range(_SWEEPS):  # The kernel takes a moment to see the last process go.
+            if groups is None or groups.close():
+                break
+            await asyncio.sleep(_SWEEP_EVERY_S)
