@@ -199,6 +199,7 @@ class Door:
             source_arn=who.source_arn,
             host=host,
             trace_header=_carried(),
+            inside=True,
         )
         result = await method(call, parameters) if waits else await self._store.transact(method, call, parameters)
         if type(result) is Later:

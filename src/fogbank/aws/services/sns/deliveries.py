@@ -1,0 +1,235 @@
+"""Messages on their way to subscribers: a row for each, written with the message, kept until it has arrived.
+
+Developer Guide, "Amazon SNS message delivery retries" and "Amazon SNS dead-letter queues": "When Amazon SNS receives a
+client-side error, or continues to receive a server-side error for a message beyond the number of retries …, Amazon SNS
+discards the message—unless a dead-letter queue is attached to the subscription."
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fogbank.aws.deliveries import Again, Deliveries
+from fogbank.aws.protocol import lineage
+from fogbank.aws.service import ServiceError
+from fogbank.aws.services.sns import delivery_policy, endpoints, envelope, state, subscription_attributes
+from fogbank.kernel.telemetry import amzn_trace, current_lineage, current_trace
+from fogbank.primitives import queues
+from fogbank.primitives.queues import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fogbank.aws.service import Call, House
+    from fogbank.aws.services.sns.state import Subscription, Topic
+    from fogbank.kernel.store import Tx
+
+_QUEUE = "sns:deliveries"
+_TRACE_HEADER_MAX = 1024
+_TOO_MANY = 429
+
+
+class Failed(Exception):
+    """A receiver did not take it. `final`: nor would it the next time."""
+
+    def __init__(self, told: str, *, final: bool) -> None:
+        super().__init__(told)
+        self.final = final
+
+
+def put(tx: Tx, call: Call, topic: Topic, to: Subscription, text: str, message: Mapping[str, Any]) -> None:
+    """From here on it is not lost. `message` holds what all receivers are told alike: id, at_ms, and where it has them
+    subject, attributes, group, deduplication and sequence."""
+    _put(tx, call, topic, to, text, {"kind": "Notification", "message": dict(message)})
+
+
+def put_confirmation(tx: Tx, call: Call, topic: Topic, to: Subscription, kind: str, token: str) -> None:
+    message = {"id": call.new_id(), "at_ms": call.now_ms}
+    _put(tx, call, topic, to, "", {"kind": kind, "message": message, "token": token})
+
+
+def _put(tx: Tx, call: Call, topic: Topic, to: Subscription, text: str, notes: dict[str, Any]) -> None:
+    notes |= {
+        "topic": topic.arn, "subscription": to.arn, "protocol": to.protocol, "endpoint": to.endpoint, "raw": to.raw,
+        "version": topic.attributes.get("SignatureVersion", "1"), "attempts": 0,
+        "trace": amzn_trace(call.trace_header) or call.trace_id, "header": call.trace_header,
+    }  # fmt: skip
+    message = notes["message"]
+    sequence, group = message.get("sequence", ""), ""
+    if sequence:
+        group = f"{to.arn} {message['group']}"
+    made = Message(
+        f"{sequence}{call.new_id()}", text, due_ms=call.now_ms, sent_ms=call.now_ms, group=group, notes=notes
+    )  # fmt: skip
+    queues.send(tx, _QUEUE, made)
+
+
+class Courier:
+    """Carries them. One for each server."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._next_ms: dict[str, float] = {}  # Of subscriptions with a throttle: when the next may be sent.
+
+    async def run(self) -> None:
+        await Deliveries(self._house, _QUEUE, self._carry).run()
+
+    async def _carry(self, message: Message) -> Again | None:
+        notes = message.notes
+        current_trace.set(notes["trace"])
+        current_lineage.set(lineage.of(notes["header"]))
+        subscription, policy = await self._house.store.transact(_settings, notes)
+        if subscription is None and notes["kind"] != "UnsubscribeConfirmation":
+            return None  # "Deleting a topic might prevent some messages previously sent … from being delivered".
+        slot_ms = self._slot_ms(notes, policy)
+        if slot_ms is not None:
+            return Again(slot_ms, {**notes, "slot": True})
+        try:
+            await self._send(message, policy)
+        except Failed as error:
+            return await self._failed(message, subscription, policy, error)
+        return None
+
+    def _slot_ms(self, notes: Mapping[str, Any], policy: Mapping[str, Any]) -> int | None:
+        """ "maxReceivesPerSecond: the maximum number of deliveries per second, per subscription": when its turn is, if
+        that is later than now."""
+        throttle = policy.get("throttlePolicy")
+        if not throttle or not throttle.get("maxReceivesPerSecond") or notes.get("slot"):
+            return None
+        now_ms = self._house.clock.now_ms()
+        turn_ms = max(float(now_ms), self._next_ms.get(notes["subscription"], 0.0))
+        self._next_ms[notes["subscription"]] = turn_ms + 1000 / throttle["maxReceivesPerSecond"]
+        return round(turn_ms) if turn_ms > now_ms else None
+
+    # -- one attempt --
+
+    async def _send(self, message: Message, policy: dict[str, Any]) -> None:
+        """Raises `Failed`."""
+        protocol = message.notes["protocol"]
+        try:
+            if protocol == "sqs":
+                await self._to_queue(message, message.notes["endpoint"])
+            elif protocol == "lambda":
+                await self._to_function(message)
+            elif protocol in ("http", "https"):
+                await self._to_endpoint(message, policy)
+            else:
+                await self._to_mailbox(message)
+        except ServiceError as error:
+            raise Failed(str(error), final=error.status < 500 and error.status != _TOO_MANY) from error
+
+    async def _to_queue(self, message: Message, arn: str) -> None:
+        notes, told = message.notes, message.notes["message"]
+        options: dict[str, Any] = {}
+        if notes["raw"]:
+            body = message.body
+            if told.get("attributes"):
+                options["MessageAttributes"] = told["attributes"]
+        else:
+            document = await self._document(message)
+            body = orjson.dumps(document).decode()
+        if told.get("group") and (arn.endswith(".fifo") or not told.get("sequence")):
+            options["MessageGroupId"] = told["group"]
+        if arn.endswith(".fifo"):
+            options["MessageDeduplicationId"] = told["deduplication"]
+        header = notes["header"]
+        if amzn_trace(header) and len(header) <= _TRACE_HEADER_MAX:
+            options["MessageSystemAttributes"] = {"AWSTraceHeader": {"DataType": "String", "StringValue": header}}
+        _, _, _, region, account, name = arn.split(":")
+        url = f"https://sqs.{region}.amazonaws.com/{account}/{name}"
+        ask = self._house.caller(account, region, "sns.amazonaws.com", source_arn=notes["topic"])
+        await ask("sqs", "SendMessage", QueueUrl=url, MessageBody=body, **options)
+
+    async def _to_function(self, message: Message) -> None:
+        notes, arn = message.notes, message.notes["endpoint"]
+        event = await envelope.lambda_event(self._house, notes, message.body)
+        _, _, _, region, account, *_ = arn.split(":")
+        ask = self._house.caller(account, region, "sns.amazonaws.com", source_arn=notes["topic"])
+        await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=event)
+
+    async def _to_endpoint(self, message: Message, policy: dict[str, Any]) -> None:
+        """ "HTTP/HTTPS headers"."""
+        notes = message.notes
+        raw = notes["raw"] and notes["kind"] == "Notification"
+        headers = {
+            "x-amz-sns-message-type": notes["kind"], "x-amz-sns-message-id": notes["message"]["id"],
+            "x-amz-sns-topic-arn": notes["topic"],
+        }  # fmt: skip
+        if notes["kind"] != "SubscriptionConfirmation":
+            headers["x-amz-sns-subscription-arn"] = notes["subscription"]
+        if raw:
+            headers["x-amz-sns-rawdelivery"] = "true"
+        confirms = notes["kind"] != "Notification"
+        headers["Content-Type"] = delivery_policy.content_type(policy, raw=raw, confirms=confirms)
+        body = message.body.encode() if raw else orjson.dumps(await self._document(message))
+        try:
+            with self._house.clock.aside:
+                status = await endpoints.post(notes["endpoint"], headers, body)
+        except endpoints.Unreachable as error:
+            raise Failed(str(error), final=False) from error
+        if not 200 <= status < 300:
+            raise Failed(f"the endpoint answered with status {status}", final=status < 500 and status != _TOO_MANY)
+
+    async def _to_mailbox(self, message: Message) -> None:
+        """There is nobody here who sends mail: the log has it, as it has the codes that Cognito would send."""
+        notes, house = message.notes, self._house
+        if notes["kind"] == "Notification" and notes["protocol"] == "email":
+            text = message.body
+        else:
+            document = await self._document(message)
+            text = orjson.dumps(document).decode() if notes["protocol"] == "email-json" else document["SubscribeURL"]
+        house.telemetry.info(
+            "a mail of SNS", to=notes["endpoint"], kind=notes["kind"], topic=notes["topic"], text=text,
+            subject=notes["message"].get("subject", "AWS Notification Message"),
+        )  # fmt: skip
+
+    async def _document(self, message: Message) -> dict[str, Any]:
+        notes = message.notes
+        if notes["kind"] == "Notification":
+            return await envelope.notification(self._house, notes, message.body, version=notes["version"])
+        return await envelope.confirmation(self._house, notes, version=notes["version"])
+
+    # -- what becomes of failures --
+
+    async def _failed(
+        self, message: Message, subscription: Subscription | None, policy: dict[str, Any], error: Failed
+    ) -> Again | None:
+        notes = {name: value for name, value in message.notes.items() if name != "slot"}
+        attempts, now_ms = notes["attempts"] + 1, self._house.clock.now_ms()
+        pause_ms = None if error.final else delivery_policy.delay_ms(policy["healthyRetryPolicy"], attempts)
+        over = notes["protocol"] in ("http", "https") and pause_ms is not None
+        if over and now_ms + (pause_ms or 0) - message.sent_ms > delivery_policy.TOTAL_MS:
+            pause_ms = None
+        if pause_ms is not None:
+            return Again(now_ms + pause_ms, {**notes, "attempts": attempts})
+        self._house.telemetry.error(
+            "a message could not be delivered", subscription=notes["subscription"], endpoint=notes["endpoint"],
+            attempts=attempts, error=str(error),
+        )  # fmt: skip
+        await self._bury(message, subscription)
+        return None
+
+    async def _bury(self, message: Message, subscription: Subscription | None) -> None:
+        arn = subscription_attributes.dead_letters(subscription) if subscription is not None else ""
+        if not arn or message.notes["kind"] != "Notification":
+            return
+        try:
+            await self._to_queue(message, arn)
+        except ServiceError as error:
+            self._house.telemetry.error(
+                "a dead-letter queue refused a message", subscription=message.notes["subscription"], error=str(error)
+            )
+
+
+def _settings(tx: Tx, notes: Mapping[str, Any]) -> tuple[Subscription | None, dict[str, Any]]:
+    """The subscription as it is now, and how its deliveries are tried."""
+    subscription = state.by_arn(tx, notes["subscription"])
+    if notes["protocol"] not in ("http", "https"):
+        return subscription, {"healthyRetryPolicy": delivery_policy.MANAGED}
+    _, _, _, region, account, name = notes["topic"].split(":")
+    topic = state.TOPICS.get(tx, account, region, name)
+    own = subscription.attributes.get("DeliveryPolicy", "") if subscription is not None else ""
+    of_topic = topic.attributes.get("DeliveryPolicy", "") if topic is not None else ""
+    return subscription, delivery_policy.effective(of_topic, own)
