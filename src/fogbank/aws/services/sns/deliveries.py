@@ -96,7 +96,9 @@ class Courier:
         """ "maxReceivesPerSecond: the maximum number of deliveries per second, per subscription": when its turn is, if
         that is later than now."""
         throttle = policy.get("throttlePolicy")
-        if not throttle or not throttle.get("maxReceivesPerSecond") or notes.get("slot"):
+        if not throttle or not throttle.get("maxReceivesPerSecond"):
+            return None
+        if notes.get("slot") or notes["kind"] != "Notification":
             return None
         now_ms = self._house.clock.now_ms()
         turn_ms = max(float(now_ms), self._next_ms.get(notes["subscription"], 0.0))
