@@ -32,7 +32,8 @@ _FINAL = {
     "AccessDeniedException": "NO_PERMISSIONS", "ResourceNotFoundException": "NO_RESOURCE",
     "QueueDoesNotExist": "NO_RESOURCE", "InvalidParameterValue": "INVALID_PARAMETER",
     "MissingParameter": "INVALID_PARAMETER", "RequestTooLargeException": "INVALID_PARAMETER",
-    "InvalidRequestContentException": "INVALID_PARAMETER",
+    "InvalidRequestContentException": "INVALID_PARAMETER", "NotFoundException": "NO_RESOURCE",
+    "InvalidParameterException": "INVALID_PARAMETER",
 }  # fmt: skip
 
 
@@ -71,6 +72,9 @@ async def _send(ask: Ask, target: dict[str, Any], body: str) -> None:
     arn = target["Arn"]
     if arn.split(":")[2] == "lambda":
         await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=body.encode())
+        return
+    if arn.split(":")[2] == "sns":
+        await ask("sns", "Publish", TopicArn=arn, Message=body)
         return
     group = target.get("SqsParameters", {}).get("MessageGroupId")
     await _to_queue(ask, arn, body, **({"MessageGroupId": group} if group else {}))
