@@ -228,3 +228,46 @@ def test_a_fifo_topic_is_no_destination(functions: Any, sns: Any) -> None:
         DestinationConfig={"OnFailure": {"Destination": fifo}},
     )  # fmt: skip
     assert (code, told) == ("InvalidParameterValueException", f"The destination ARN {fifo} is invalid.")
+
+
+# -- what became of deliveries --
+
+
+def status_lines(cloud: Cloud, group: str) -> list[dict[str, Any]]:
+    logs, cloud_logs = cloud.client("logs"), f"sns/{REGION}/{ACCOUNT}/{group}"
+    if not logs.describe_log_groups(logGroupNamePrefix=cloud_logs)["logGroups"]:
+        return []
+    events = logs.filter_log_events(logGroupName=cloud_logs)["events"]
+    return [json.loads(event["message"]) for event in events]
+
+
+def test_a_topic_may_have_its_deliveries_logged(cloud: Cloud, sns: Any, topic: str) -> None:
+    """Developer Guide, "Amazon SNS message delivery status"."""
+    role = "arn:aws:iam::000000000000:role/logs"
+    for name in ("LambdaSuccessFeedbackRoleArn", "SQSFailureFeedbackRoleArn"):
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=role)
+    listen(cloud, topic, "f", KEEPS)
+    gone = f"arn:aws:sqs:{REGION}:{ACCOUNT}:gone"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=gone)
+    sent = [sns.publish(TopicArn=topic, Message="x")["MessageId"] for _ in range(2)]
+    eventually(lambda: len(status_lines(cloud, "orders")) == 2)
+    eventually(lambda: len(status_lines(cloud, "orders/Failure")) == 2)
+    good, bad = status_lines(cloud, "orders")[0], status_lines(cloud, "orders/Failure")[0]
+    assert good["notification"] == {
+        "messageMD5Sum": "9dd4e461268c8034f5c8564e155c67a6", "messageId": good["notification"]["messageId"],
+        "topicArn": topic, "timestamp": "2027-01-15 08:00:00.000",
+    }  # fmt: skip
+    assert {line["notification"]["messageId"] for line in status_lines(cloud, "orders")} == set(sent)
+    assert (good["status"], good["delivery"]["statusCode"], good["delivery"]["dwellTimeMs"]) == ("SUCCESS", 202, 0)
+    assert good["delivery"]["destination"].endswith(":function:f")
+    assert (bad["status"], bad["delivery"]["destination"], bad["delivery"]["attempts"]) == ("FAILURE", gone, 1)
+
+
+def test_of_successes_as_many_are_logged_as_are_asked_for(cloud: Cloud, sns: Any, topic: str) -> None:
+    role = "arn:aws:iam::000000000000:role/logs"
+    for name, value in (("SQSSuccessFeedbackRoleArn", role), ("SQSSuccessFeedbackSampleRate", "0")):
+        sns.set_topic_attributes(TopicArn=topic, AttributeName=name, AttributeValue=value)
+    orders = subscribe(cloud, topic, "q")
+    sns.publish(TopicArn=topic, Message="x")
+    assert orders.texts(1) == ["x"]
+    assert status_lines(cloud, "orders") == []

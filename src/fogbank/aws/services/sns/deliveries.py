@@ -7,6 +7,7 @@ discards the message—unless a dead-letter queue is attached to the subscriptio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,6 +16,7 @@ from fogbank.aws.deliveries import Again, Deliveries
 from fogbank.aws.protocol import lineage
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.sns import delivery_policy, endpoints, envelope, state, subscription_attributes
+from fogbank.aws.services.sns.status_logs import Outcome, StatusLogs
 from fogbank.kernel.telemetry import amzn_trace, current_lineage, current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
@@ -32,11 +34,20 @@ _TOO_MANY = 429
 
 
 class Failed(Exception):
-    """A receiver did not take it. `final`: nor would it the next time."""
+    """A receiver did not take it. A fault of the client's is `final`: nor would it the next time."""
 
-    def __init__(self, told: str, *, final: bool) -> None:
+    def __init__(self, told: str, status: int) -> None:
         super().__init__(told)
-        self.final = final
+        self.status, self.final = status, 0 < status < 500 and status != _TOO_MANY
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for a delivery now."""
+
+    topic: Topic | None
+    subscription: Subscription | None
+    policy: dict[str, Any]
 
 
 def put(tx: Tx, call: Call, topic: Topic, to: Subscription, text: str, message: Mapping[str, Any]) -> None:
@@ -80,16 +91,18 @@ class Courier:
         notes = message.notes
         current_trace.set(notes["trace"])
         current_lineage.set(lineage.of(notes["header"]))
-        subscription, policy = await self._house.store.transact(_settings, notes)
-        if subscription is None and notes["kind"] != "UnsubscribeConfirmation":
+        settings = await self._house.store.transact(_settings, notes)
+        if settings.subscription is None and notes["kind"] != "UnsubscribeConfirmation":
             return None  # "Deleting a topic might prevent some messages previously sent … from being delivered".
-        slot_ms = self._slot_ms(notes, policy)
+        slot_ms = self._slot_ms(notes, settings.policy)
         if slot_ms is not None:
             return Again(slot_ms, {**notes, "slot": True})
         try:
-            await self._send(message, policy)
+            status, response = await self._send(message, settings.policy)
         except Failed as error:
-            return await self._failed(message, subscription, policy, error)
+            return await self._failed(message, settings, error)
+        outcome = Outcome(True, status, notes["attempts"] + 1, response)
+        await self._house.share(StatusLogs).tell(settings.topic, message, outcome)
         return None
 
     def _slot_ms(self, notes: Mapping[str, Any], policy: Mapping[str, Any]) -> int | None:
@@ -107,22 +120,23 @@ class Courier:
 
     # -- one attempt --
 
-    async def _send(self, message: Message, policy: dict[str, Any]) -> None:
-        """Raises `Failed`."""
+    async def _send(self, message: Message, policy: dict[str, Any]) -> tuple[int, dict[str, str]]:
+        """The status of the answer and what it says; raises `Failed`."""
         protocol = message.notes["protocol"]
         try:
             if protocol == "sqs":
-                await self._to_queue(message, message.notes["endpoint"])
-            elif protocol == "lambda":
-                await self._to_function(message)
-            elif protocol in ("http", "https"):
-                await self._to_endpoint(message, policy)
-            else:
-                await self._to_mailbox(message)
+                return 200, {"sqsMessageId": await self._to_queue(message, message.notes["endpoint"])}
+            if protocol == "lambda":
+                return await self._to_function(message), {}
+            if protocol in ("http", "https"):
+                return await self._to_endpoint(message, policy), {}
+            await self._to_mailbox(message)
         except ServiceError as error:
-            raise Failed(str(error), final=error.status < 500 and error.status != _TOO_MANY) from error
+            raise Failed(str(error), error.status) from error
+        return 200, {}
 
-    async def _to_queue(self, message: Message, arn: str) -> None:
+    async def _to_queue(self, message: Message, arn: str) -> str:
+        """The id of SQS' message."""
         notes, told = message.notes, message.notes["message"]
         options: dict[str, Any] = {}
         if notes["raw"]:
@@ -142,19 +156,22 @@ class Courier:
         _, _, _, region, account, name = arn.split(":")
         url = f"https://sqs.{region}.amazonaws.com/{account}/{name}"
         ask = self._house.caller(account, region, "sns.amazonaws.com", source_arn=notes["topic"])
-        await ask("sqs", "SendMessage", QueueUrl=url, MessageBody=body, **options)
+        sent = await ask("sqs", "SendMessage", QueueUrl=url, MessageBody=body, **options)
+        return str(sent["MessageId"])
 
-    async def _to_function(self, message: Message) -> None:
+    async def _to_function(self, message: Message) -> int:
         notes, arn = message.notes, message.notes["endpoint"]
         event = await envelope.lambda_event(self._house, notes, message.body)
         _, _, _, region, account, *_ = arn.split(":")
         ask = self._house.caller(account, region, "sns.amazonaws.com", source_arn=notes["topic"])
-        await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=event)
+        answer = await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=event)
+        return int(answer["StatusCode"])
 
-    async def _to_endpoint(self, message: Message, policy: dict[str, Any]) -> None:
+    async def _to_endpoint(self, message: Message, policy: dict[str, Any]) -> int:
         """ "HTTP/HTTPS headers"."""
         notes = message.notes
-        raw = notes["raw"] and notes["kind"] == "Notification"
+        confirms = notes["kind"] != "Notification"
+        raw = notes["raw"] and not confirms
         headers = {
             "x-amz-sns-message-type": notes["kind"], "x-amz-sns-message-id": notes["message"]["id"],
             "x-amz-sns-topic-arn": notes["topic"],
@@ -163,16 +180,16 @@ class Courier:
             headers["x-amz-sns-subscription-arn"] = notes["subscription"]
         if raw:
             headers["x-amz-sns-rawdelivery"] = "true"
-        confirms = notes["kind"] != "Notification"
         headers["Content-Type"] = delivery_policy.content_type(policy, raw=raw, confirms=confirms)
         body = message.body.encode() if raw else orjson.dumps(await self._document(message))
         try:
             with self._house.clock.aside:
                 status = await endpoints.post(notes["endpoint"], headers, body)
         except endpoints.Unreachable as error:
-            raise Failed(str(error), final=False) from error
+            raise Failed(str(error), 0) from error
         if not 200 <= status < 300:
-            raise Failed(f"the endpoint answered with status {status}", final=status < 500 and status != _TOO_MANY)
+            raise Failed(f"the endpoint answered with status {status}", status)
+        return status
 
     async def _to_mailbox(self, message: Message) -> None:
         """There is nobody here who sends mail: the log has it, as it has the codes that Cognito would send."""
@@ -195,22 +212,19 @@ class Courier:
 
     # -- what becomes of failures --
 
-    async def _failed(
-        self, message: Message, subscription: Subscription | None, policy: dict[str, Any], error: Failed
-    ) -> Again | None:
+    async def _failed(self, message: Message, settings: Settings, error: Failed) -> Again | None:
         notes = {name: value for name, value in message.notes.items() if name != "slot"}
         attempts, now_ms = notes["attempts"] + 1, self._house.clock.now_ms()
-        pause_ms = None if error.final else delivery_policy.delay_ms(policy["healthyRetryPolicy"], attempts)
-        over = notes["protocol"] in ("http", "https") and pause_ms is not None
-        if over and now_ms + (pause_ms or 0) - message.sent_ms > delivery_policy.TOTAL_MS:
-            pause_ms = None
-        if pause_ms is not None:
+        pause_ms = None if error.final else delivery_policy.delay_ms(settings.policy["healthyRetryPolicy"], attempts)
+        if pause_ms is not None and not _is_over(message, now_ms + pause_ms):
             return Again(now_ms + pause_ms, {**notes, "attempts": attempts})
         self._house.telemetry.error(
             "a message could not be delivered", subscription=notes["subscription"], endpoint=notes["endpoint"],
             attempts=attempts, error=str(error),
         )  # fmt: skip
-        await self._bury(message, subscription)
+        outcome = Outcome(False, error.status, attempts, {"errorMessage": str(error)})
+        await self._house.share(StatusLogs).tell(settings.topic, message, outcome)
+        await self._bury(message, settings.subscription)
         return None
 
     async def _bury(self, message: Message, subscription: Subscription | None) -> None:
@@ -225,13 +239,17 @@ class Courier:
             )
 
 
-def _settings(tx: Tx, notes: Mapping[str, Any]) -> tuple[Subscription | None, dict[str, Any]]:
-    """The subscription as it is now, and how its deliveries are tried."""
+def _is_over(message: Message, due_ms: int) -> bool:
+    """Whether the time of an HTTP/S endpoint is over by then."""
+    return message.notes["protocol"] in ("http", "https") and due_ms - message.sent_ms > delivery_policy.TOTAL_MS
+
+
+def _settings(tx: Tx, notes: Mapping[str, Any]) -> Settings:
     subscription = state.by_arn(tx, notes["subscription"])
-    if notes["protocol"] not in ("http", "https"):
-        return subscription, {"healthyRetryPolicy": delivery_policy.MANAGED}
     _, _, _, region, account, name = notes["topic"].split(":")
-    topic = state.TOPICS.get(tx, account, region, name)
+    topic = state.TOPICS.get_shared(tx, account, region, name)
+    if notes["protocol"] not in ("http", "https"):
+        return Settings(topic, subscription, {"healthyRetryPolicy": delivery_policy.MANAGED})
     own = subscription.attributes.get("DeliveryPolicy", "") if subscription is not None else ""
     of_topic = topic.attributes.get("DeliveryPolicy", "") if topic is not None else ""
-    return subscription, delivery_policy.effective(of_topic, own)
+    return Settings(topic, subscription, delivery_policy.effective(of_topic, own))
