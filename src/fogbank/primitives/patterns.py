@@ -25,6 +25,7 @@ _NUMERIC: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+_DEPTH_MAX = 100
 # What is no field's name in an "$or".
 _RESERVED = frozenset(
     ["exists", "anything-but", "numeric", "prefix", "suffix", "equals-ignore-case", "wildcard", "cidr"]
@@ -48,9 +49,11 @@ def compiled(text: str) -> Callable[[Mapping[str, Any]], bool]:
     return lambda event: test([event])
 
 
-def _object(pattern: Mapping[str, Any]) -> Test:
+def _object(pattern: Mapping[str, Any], depth: int = 0) -> Test:
     """All fields must hold, in the same object where there are several in a list."""
-    tests = [(name, is_choice(name, wanted), _field(name, wanted)) for name, wanted in pattern.items()]
+    if depth > _DEPTH_MAX:
+        raise BadPattern("Pattern is nested too deeply")
+    tests = [(name, is_choice(name, wanted), _field(name, wanted, depth)) for name, wanted in pattern.items()]
 
     def holds(values: list[Any]) -> bool:
         objects = [one for one in _spread(values) if isinstance(one, dict)] or [{}]
@@ -73,14 +76,14 @@ def is_choice(name: str, wanted: Any) -> bool:
     )
 
 
-def _field(name: str, wanted: Any) -> Test:
+def _field(name: str, wanted: Any, depth: int) -> Test:
     if is_choice(name, wanted):
-        choices = [_object(one) for one in wanted]
+        choices = [_object(one, depth + 1) for one in wanted]
         return lambda values: any(choice(values) for choice in choices)
     if isinstance(wanted, dict):
         if not wanted:
             raise BadPattern("Empty objects are not allowed")
-        return _object(wanted)
+        return _object(wanted, depth + 1)
     if not isinstance(wanted, list):
         raise BadPattern(f'"{name}" must be an object or an array')
     if not wanted:
@@ -90,11 +93,16 @@ def _field(name: str, wanted: Any) -> Test:
 
 
 def _spread(values: Iterable[Any]) -> Iterable[Any]:
-    for value in values:
-        if isinstance(value, list):
-            yield from _spread(value)
-        else:
+    """What stands in lists, and in lists of lists: however deep somebody nests them."""
+    open_ = [iter(values)]
+    while open_:
+        for value in open_[-1]:
+            if isinstance(value, list):
+                open_.append(iter(value))
+                break
             yield value
+        else:
+            open_.pop()
 
 
 def _rule(rule: Any) -> Test:

@@ -5,7 +5,10 @@ Developer Guide, "Fanout Amazon SNS notifications to HTTPS endpoints" and "Amazo
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +221,41 @@ def test_an_endpoint_that_is_not_there_holds_up_no_other(cloud: Cloud, sns: Any,
         return "a message could not be delivered" in cloud.log.getvalue()
 
     eventually(given_up)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:1/", "http://x\x7f/"])
+def test_an_endpoint_that_can_be_no_address_is_given_up_in_the_end(
+    cloud: Cloud, sns: Any, topic: str, url: str
+) -> None:  # fmt: skip
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=url)
+
+    def given_up() -> bool:
+        cloud.advance(seconds=20)
+        return "a message could not be delivered" in cloud.log.getvalue()
+
+    eventually(given_up)
+
+
+def test_an_endpoint_that_speaks_no_http_is_given_up_in_the_end(cloud: Cloud, sns: Any, topic: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_babble, args=(server,), daemon=True).start()
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+        def given_up() -> bool:
+            cloud.advance(seconds=20)
+            return "a message could not be delivered" in cloud.log.getvalue()
+
+        eventually(given_up)
+
+
+def _babble(server: socket.socket) -> None:
+    """Answer whatever comes with noise, until nobody listens."""
+    with contextlib.suppress(OSError):
+        while True:
+            line, _ = server.accept()
+            with line:
+                line.recv(65_536)
+                line.sendall(b"\x00" * 100_000)
 
 
 def test_deliveries_are_no_faster_than_a_policy_allows(cloud: Cloud, sns: Any, topic: str, hook: Receiver) -> None:

@@ -115,6 +115,17 @@ def test_a_queue_that_is_gone_has_a_dead_letter_queue(cloud: Cloud, sns: Any, to
     assert orders.next()["Body"] == "found"
 
 
+def test_a_raw_message_with_too_many_attributes_is_a_fault_of_the_client(cloud: Cloud, sns: Any, topic: str) -> None:
+    """Developer Guide, "Amazon SNS message attributes": a raw message has ten of them at most."""
+    dead, orders = inbox(cloud, "dead"), inbox(cloud, "q")
+    attributes = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": dead.arn}), "RawMessageDelivery": "true"}
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=orders.arn, Attributes=attributes)
+    many = {f"a{n}": {"DataType": "String", "StringValue": "x"} for n in range(11)}
+    sns.publish(TopicArn=topic, Message="x", MessageAttributes=many)
+    eventually(lambda: "a dead-letter queue refused a message" in cloud.log.getvalue())
+    assert orders.is_empty()
+
+
 # -- traces and loops --
 
 

@@ -227,6 +227,15 @@ def test_a_token_confirms_its_subscription_only(cloud: Cloud, sns: Any, topic: s
     assert (found["PendingConfirmation"], found["ConfirmationWasAuthenticated"]) == ("false", "true")
 
 
+def test_a_token_is_of_no_use_for_a_topic_that_was_made_anew(cloud: Cloud, sns: Any, topic: str) -> None:
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ann@shop.example")
+    token = token_of(cloud)
+    sns.delete_topic(TopicArn=topic)
+    sns.create_topic(Name="orders")
+    assert refused(sns.confirm_subscription, TopicArn=topic, Token=token) == ("NotFound", "Topic does not exist")
+    assert sns.list_subscriptions()["Subscriptions"] == []
+
+
 def test_who_wants_no_stranger_to_unsubscribe_says_so(cloud: Cloud, sns: Any, topic: str) -> None:
     """ConfirmSubscription, AuthenticateOnUnsubscribe."""
     sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ann@shop.example")

@@ -41,9 +41,9 @@ class _Head:
 async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
     """The status. Raises `Unreachable`. A user in the URL is sent when the endpoint asks for it ("Basic … Access
     Authentication")."""
-    parts = urlsplit(url)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
+            parts = urlsplit(url)
             status, told = await _send(parts, headers, body)
             if status == 401 and parts.username and "basic" in told.get("www-authenticate", "").lower():
                 status, _ = await _send(parts, {**headers, "Authorization": _basic(parts)}, body)

@@ -20,6 +20,7 @@ _SUBJECT_MAX = 100
 _NAME_MAX = 256
 _TYPES = ("Binary", "Number", "String")
 _TOKEN = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,5})?", re.ASCII)
 _FORBIDDEN_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -51,13 +52,12 @@ def size(request: Mapping[str, Any]) -> int:
     return total
 
 
-def text(request: Mapping[str, Any], protocol: str) -> str:
-    """ "Set MessageStructure to json if you want to send a different message for each protocol"."""
+def texts(request: Mapping[str, Any]) -> dict[str, str]:
+    """By protocol, and under "default" for all others: "Set MessageStructure to json if you want to send a different
+    message for each protocol"; "Non-string values will cause the key to be ignored"."""
     if request.get("MessageStructure") != "json":
-        return str(request["Message"])
-    found = _by_protocol(request["Message"])
-    chosen = found.get(protocol)
-    return chosen if isinstance(chosen, str) else str(found["default"])
+        return {"default": request["Message"]}
+    return {name: one for name, one in _by_protocol(request["Message"]).items() if isinstance(one, str)}
 
 
 def check_token(name: str, value: str) -> None:
@@ -113,9 +113,5 @@ def _check_attribute(name: str, attribute: Mapping[str, Any]) -> None:
 
 
 def _check_number(name: str, value: str) -> None:
-    try:
-        finite = abs(float(value)) < float("inf")
-    except ValueError:
-        finite = False
-    if not finite:
+    if not _NUMBER.fullmatch(value) or abs(float(value)) == float("inf"):
         raise _bad(f"Could not cast message attribute '{name}' value to number.")

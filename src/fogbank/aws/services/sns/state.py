@@ -75,6 +75,7 @@ class Token:
     """What whoever holds a token may confirm: a subscription, even one that was ended meanwhile."""
 
     subscription: Subscription
+    topic_id: str
     until_ms: int
 
 

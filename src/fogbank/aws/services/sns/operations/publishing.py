@@ -104,11 +104,11 @@ def _publish(tx: Tx, call: Call, topic: Topic, request: dict[str, Any]) -> dict[
             return {"MessageId": before.message_id, "SequenceNumber": before.sequence}
     else:
         told["id"] = call.new_id()
+    texts = message.texts(request)
     for subscription in state.subscriptions(tx, topic):
-        if not subscription.pending:
-            text = message.text(request, subscription.protocol)
-            if _wants(subscription, text, request):
-                deliveries.put(tx, call, topic, subscription, text, told)
+        text = texts.get(subscription.protocol, texts["default"])
+        if not subscription.pending and _wants(subscription, text, request):
+            deliveries.put(tx, call, topic, subscription, text, told)
     sequence = {"SequenceNumber": told["sequence"]} if topic.fifo else {}
     return {"MessageId": told["id"], **sequence}
 

@@ -65,7 +65,8 @@ class Subscriptions(Operations):
             raise state.invalid("Token")
         if token.subscription.key[:3] != place:
             raise state.invalid("Topic")
-        if TOPICS.get(tx, *place) is None:
+        topic = TOPICS.get(tx, *place)
+        if topic is None or topic.id != token.topic_id:
             raise state.missing_topic()
         # One that was ended is restored ("so that the endpoint owner can easily resubscribe").
         found = SUBSCRIPTIONS.get(tx, *token.subscription.key) or replace(token.subscription, pending=True)
@@ -128,7 +129,7 @@ class Subscriptions(Operations):
     def _ask(self, tx: Tx, call: Call, topic: Topic, subscription: Subscription, kind: str) -> None:
         """Send the endpoint a token by which the subscription can be confirmed, or restored."""
         token = self.house.ids.token(_TOKEN_LENGTH, _HEX)
-        TOKENS.put(tx, token, row=Token(subscription, call.now_ms + state.TOKEN_MS))
+        TOKENS.put(tx, token, row=Token(subscription, topic.id, call.now_ms + state.TOKEN_MS))
         deliveries.put_confirmation(tx, call, topic, subscription, kind, token)
 
 
