@@ -126,6 +126,26 @@ def test_a_raw_message_with_too_many_attributes_is_a_fault_of_the_client(cloud: 
     assert orders.is_empty()
 
 
+def test_a_functions_url_can_be_an_endpoint(cloud: Cloud, functions: Any, sns: Any, topic: str) -> None:
+    """By the name that it has on AWS, as a template would give it."""
+    deploy(functions, "f", KEEPS)
+    url = functions.create_function_url_config(FunctionName="f", AuthType="NONE")["FunctionUrl"]
+    functions.add_permission(
+        FunctionName="f", StatementId="public", Action="lambda:InvokeFunctionUrl", Principal="*",
+        FunctionUrlAuthType="NONE",
+    )  # fmt: skip
+    name = url.partition("://")[2].partition(".")[0]
+    real = f"https://{name}.lambda-url.{REGION}.on.aws/hook"
+    sns.subscribe(TopicArn=topic, Protocol="https", Endpoint=real)
+    event = got(cloud, "f")
+    assert event["rawPath"] == "/hook"
+    asked = json.loads(event["body"])
+    assert (asked["Type"], asked["TopicArn"]) == ("SubscriptionConfirmation", topic)
+    here = f"http://{name}.lambda-url.{REGION}.localhost:{cloud.server.port}/"
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=here)
+    eventually(lambda: len(logged(cloud, "f", "GOT")) == 2)
+
+
 # -- traces and loops --
 
 

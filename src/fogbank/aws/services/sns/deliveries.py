@@ -184,7 +184,7 @@ class Courier:
         body = message.body.encode() if raw else orjson.dumps(await self._document(message))
         try:
             with self._house.clock.aside:
-                status = await endpoints.post(notes["endpoint"], headers, body)
+                status = await endpoints.post(notes["endpoint"], headers, body, here=self._house.endpoint())
         except endpoints.Unreachable as error:
             raise Failed(str(error), 0) from error
         if not 200 <= status < 300:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # "The connection will time out in 15 seconds" ("Prepare your endpoint to process Amazon SNS messages").
 _TIMEOUT_S = 15.0
 _HEAD_MAX = 65_536
+_OURS = re.compile(r"[a-z0-9]+\.(execute-api\.[a-z0-9-]+\.amazonaws\.com|lambda-url\.[a-z0-9-]+\.on\.aws)")
 
 
 class Unreachable(Exception):
@@ -38,15 +40,16 @@ class _Head:
         self.complete = True
 
 
-async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
+async def post(url: str, headers: Mapping[str, str], body: bytes, *, here: str) -> int:
     """The status. Raises `Unreachable`. A user in the URL is sent when the endpoint asks for it ("Basic … Access
-    Authentication")."""
+    Authentication"). `here` is this cloud's own address: its APIs and functions' URLs are reached by their real names.
+    """
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             parts = urlsplit(url)
-            status, told = await _send(parts, headers, body)
+            status, told = await _send(parts, headers, body, here)
             if status == 401 and parts.username and "basic" in told.get("www-authenticate", "").lower():
-                status, _ = await _send(parts, {**headers, "Authorization": _basic(parts)}, body)
+                status, _ = await _send(parts, {**headers, "Authorization": _basic(parts)}, body, here)
     except TimeoutError as error:
         raise Unreachable(f"no answer within {_TIMEOUT_S:.0f} seconds") from error
     except (OSError, EOFError, ValueError, httptools.HttpParserError) as error:
@@ -54,16 +57,29 @@ async def post(url: str, headers: Mapping[str, str], body: bytes) -> int:
     return status
 
 
-async def _send(parts: SplitResult, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str]]:
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=_trusting() if secure else None)
+async def _send(
+    parts: SplitResult, headers: Mapping[str, str], body: bytes, here: str
+) -> tuple[int, dict[str, str]]:  # fmt: skip
+    host, port, secure = _address(parts, here)
+    reader, writer = await asyncio.open_connection(host, port, ssl=_trusting() if secure else None)
     try:
         writer.write(_head(parts, headers, len(body)) + body)
         await writer.drain()
         return await _answer(reader)
     finally:
         writer.close()
+
+
+def _address(parts: SplitResult, here: str) -> tuple[str, int, bool]:
+    """Host, port, and whether TLS is spoken there."""
+    host = parts.hostname or ""
+    if _OURS.fullmatch(host):
+        own = urlsplit(here)
+        return own.hostname or "", own.port or 80, False
+    if host.endswith(".localhost"):  # RFC 6761: names that are this machine's, whether its resolver knows them or not.
+        host = "127.0.0.1"
+    secure = parts.scheme == "https"
+    return host, parts.port or (443 if secure else 80), secure
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
