@@ -325,4 +325,8 @@ def test_a_key_is_kept_over_a_restart(cloud: Cloud, sns: Any, topic: str) -> Non
     cloud.restart()
     found = {**before, "SigningCertURL": before["SigningCertURL"].replace(str(port), str(cloud.server.port))}
     verify(found)
-    assert httpx.get(f"{cloud.url}/SimpleNotificationService-{'0' * 32}.pem").status_code == 404
+    path = f"SimpleNotificationService-{'0' * 32}.pem"
+    assert httpx.get(f"{cloud.url}/{path}").text == "no such certificate\n"
+    cloud.client("s3").create_bucket(Bucket="certificates")
+    cloud.client("s3").put_object(Bucket="certificates", Key=path, Body=b"mine")
+    assert httpx.get(f"{cloud.url}/{path}", headers={"host": "certificates.s3.amazonaws.com"}).text == "mine"

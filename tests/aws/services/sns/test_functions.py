@@ -265,10 +265,11 @@ def test_a_fifo_topic_is_no_destination(functions: Any, sns: Any) -> None:
 
 
 def status_lines(cloud: Cloud, group: str) -> list[dict[str, Any]]:
-    logs, cloud_logs = cloud.client("logs"), f"sns/{REGION}/{ACCOUNT}/{group}"
-    if not logs.describe_log_groups(logGroupNamePrefix=cloud_logs)["logGroups"]:
+    logs, name = cloud.client("logs"), f"sns/{REGION}/{ACCOUNT}/{group}"
+    there = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    if all(one["logGroupName"] != name for one in there):
         return []
-    events = logs.filter_log_events(logGroupName=cloud_logs)["events"]
+    events = logs.filter_log_events(logGroupName=name)["events"]
     return [json.loads(event["message"]) for event in events]
 
 

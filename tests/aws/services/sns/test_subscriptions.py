@@ -187,6 +187,28 @@ def test_subscriptions_are_listed_in_pages(sns: Any, topic: str) -> None:
         assert len({one["SubscriptionArn"] for page in found for one in page}) == 103
 
 
+def test_pages_lose_nothing_between_topics_whose_names_begin_alike(sns: Any) -> None:
+    for name in ("a", "a-b", "a_b"):
+        arn = sns.create_topic(Name=name)["TopicArn"]
+        for n in range(60):
+            sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"{QUEUE}{n}")
+    found = [page["Subscriptions"] for page in sns.get_paginator("list_subscriptions").paginate()]
+    assert [len(page) for page in found] == [100, 80]
+    assert len({one["SubscriptionArn"] for page in found for one in page}) == 180
+    assert refused(sns.list_subscriptions, NextToken="?") == invalid("NextToken")
+
+
+def test_a_topic_has_room_for_two_hundred_filter_policies(sns: Any, topic: str) -> None:
+    policy = {"FilterPolicy": '{"a": ["b"]}'}
+    for n in range(200):
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{QUEUE}{n}", Attributes=policy)
+    one_more = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE}
+    assert refused(sns.subscribe, **one_more, Attributes=policy)[0] == "FilterPolicyLimitExceeded"
+    arn = sns.subscribe(**one_more)["SubscriptionArn"]
+    change = {"SubscriptionArn": arn, "AttributeName": "FilterPolicy", "AttributeValue": policy["FilterPolicy"]}
+    assert refused(sns.set_subscription_attributes, **change)[0] == "FilterPolicyLimitExceeded"
+
+
 # -- confirming --
 
 
@@ -225,6 +247,8 @@ def test_a_token_confirms_its_subscription_only(cloud: Cloud, sns: Any, topic: s
         assert confirm(TopicArn=topic, Token=token)["SubscriptionArn"] == arn
     found = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
     assert (found["PendingConfirmation"], found["ConfirmationWasAuthenticated"]) == ("false", "true")
+    sns.unsubscribe(SubscriptionArn=arn)
+    assert refused(confirm, TopicArn=topic, Token=token) == invalid("Token")  # It restores nothing.
 
 
 def test_a_token_is_of_no_use_for_a_topic_that_was_made_anew(cloud: Cloud, sns: Any, topic: str) -> None:

@@ -103,6 +103,7 @@ def test_an_attribute_is_kept_until_it_is_taken_away(sns: Any, topic: str, name:
         ("ArchivePolicy", "{}", "ArchivePolicy: fogbank does not serve it here"),
         ("Policy", "{", "Policy Error: null"),
         ("Policy", "{}", "Policy Error: null"),
+        ("Policy", '{"Statement": [3]}', "Policy Error: null"),
         ("FifoThroughputScope", "Topic", "FifoThroughputScope: it can only be set for FIFO topics"),
         ("DeliveryPolicy", "{}", "DeliveryPolicy: http must be specified"),
     ],
@@ -193,6 +194,16 @@ def test_permissions_are_statements_of_the_policy(sns: Any, topic: str) -> None:
         "__default_statement_ID", "two",
     ]  # fmt: skip
     assert refused(sns.remove_permission, TopicArn=topic, Label="one") == invalid("Label")
+
+
+def test_a_policy_of_one_statement_takes_more(sns: Any, topic: str) -> None:
+    statement = {"Sid": "own", "Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": topic}
+    sns.set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=json.dumps({"Statement": statement})
+    )  # fmt: skip
+    sns.add_permission(TopicArn=topic, Label="two", AWSAccountId=["111122223333"], ActionName=["Publish"])
+    found = json.loads(attributes(sns, topic)["Policy"])["Statement"]
+    assert [one["Sid"] for one in found] == ["own", "two"]
 
 
 # -- tags --

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # The order in which members are signed, those that a message has.
 _SIGNED = ("Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _PATH = re.compile(r"/SimpleNotificationService-([0-9a-f]{32})\.pem\Z")
+_HOST = re.compile(r"(?!(?:.*\.)?s3[.-]).*")  # Any but those of buckets, where an object may have that name.
 _HEX = "0123456789abcdef"
 
 
@@ -71,7 +72,7 @@ class Signer:
 
     def routes(self) -> list[Route]:
         """Where the certificate is published: at any host, as on AWS it is at SNS' own."""
-        return [Route(self._certificate, path=_PATH)]
+        return [Route(self._certificate, host=_HOST, path=_PATH)]
 
     async def _certificate(self, request: Request) -> Response:
         found, key = _PATH.match(request.path), await self._house.store.transact(KEYS.get)

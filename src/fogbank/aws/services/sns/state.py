@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 TOKEN_MS = 2 * 86_400_000  # Subscribe: "Confirmation tokens are valid for two days."
+_PAGE = 100
 _SUBSCRIPTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -72,11 +74,12 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What whoever holds a token may confirm: a subscription, even one that was ended meanwhile."""
+    """What whoever holds a token may confirm: a subscription; or restore, as it was when it was ended."""
 
     subscription: Subscription
     topic_id: str
     until_ms: int
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,9 @@ def topic_place(call: Call, arn: str, member: str = "TopicArn") -> tuple[str, st
     return parts[4], parts[3], parts[5]
 
 
-def topic(tx: Tx, call: Call, arn: str, member: str = "TopicArn") -> Topic:
-    found = TOPICS.get(tx, *topic_place(call, arn, member))
+def topic(tx: Tx, call: Call, arn: str, member: str = "TopicArn", *, lock: bool = False) -> Topic:
+    """Raises NotFound. `lock`: what hangs on it is decided on."""
+    found = TOPICS.get(tx, *topic_place(call, arn, member), lock=lock)
     if found is None:
         raise missing_topic()
     return found
@@ -184,21 +188,27 @@ def expire(tx: Tx, now_ms: int) -> None:
             tx.delete(key)
 
 
-def page(
-    request: dict[str, Any], rows: Iterator[tuple[Any, Any]], limit: int = 100
-) -> tuple[list[Any], dict[str, str]]:
+def page(request: dict[str, Any], rows: Iterator[tuple[Any, Any]]) -> tuple[list[Any], dict[str, str]]:
     """The rows behind NextToken, up to 100, and where to go on. Rows come in the order of their keys."""
     found: list[Any] = []
-    after, last = request.get("NextToken", ""), ""
+    after, last = _place_of(request.get("NextToken", "")), ()
     for key, row in rows:
-        place = "/".join(map(str, key[2:]))
+        place = key[2:]
         if place <= after:
             continue
-        if len(found) == limit:
-            return found, {"NextToken": last}
+        if len(found) == _PAGE:
+            return found, {"NextToken": b64encode("\0".join(last).encode()).decode()}
         found.append(row)
         last = place
     return found, {}
+
+
+def _place_of(token: str) -> tuple[str, ...]:
+    """The parts of the key that a token stands for."""
+    try:
+        return tuple(b64decode(token, validate=True).decode().split("\0")) if token else ()
+    except ValueError as error:
+        raise invalid("NextToken") from error
 
 
 def _parts(arn: str, member: str) -> list[str]:

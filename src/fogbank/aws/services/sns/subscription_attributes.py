@@ -97,8 +97,9 @@ def shown(one: Subscription, topic: Topic) -> dict[str, str]:
     kept = {name: value for name, value in one.attributes.items() if name != "FilterPolicyScope"}
     if "FilterPolicy" in kept:  # Without one, its scope is not shown.
         kept["FilterPolicyScope"] = one.attributes.get("FilterPolicyScope", filters.ATTRIBUTES)
-    if one.protocol in ("http", "https") and "DeliveryPolicy" in kept:
-        found = delivery_policy.effective(topic.attributes.get("DeliveryPolicy", ""), kept["DeliveryPolicy"])
+    if one.protocol in ("http", "https"):
+        own = kept.get("DeliveryPolicy", "")
+        found = delivery_policy.effective(topic.attributes.get("DeliveryPolicy", ""), own)
         kept["EffectiveDeliveryPolicy"] = orjson.dumps(found).decode()
     return {
         "RawMessageDelivery": "false",

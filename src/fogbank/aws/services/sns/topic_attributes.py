@@ -107,9 +107,18 @@ def _policy(_name: str, text: str) -> str:
         policy = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise BadAttribute("Policy Error: null") from error
-    if not isinstance(policy, dict) or "Statement" not in policy or len(text.encode()) > _POLICY_BYTES_MAX:
+    if not isinstance(policy, dict) or len(text.encode()) > _POLICY_BYTES_MAX:
+        raise BadAttribute("Policy Error: null")
+    statements = _statements(policy)
+    if not statements or not all(isinstance(one, dict) for one in statements):
         raise BadAttribute("Policy Error: null")
     return text
+
+
+def _statements(policy: dict[str, Any]) -> list[Any]:
+    """A policy of one statement need not have a list."""
+    found = policy.get("Statement")
+    return found if isinstance(found, list) else [found]
 
 
 _CHECKS: dict[str, Callable[[str, str], str]] = {
@@ -122,7 +131,8 @@ _CHECKS: dict[str, Callable[[str, str], str]] = {
 def policy(topic: Topic) -> dict[str, Any]:
     """Whom the topic lets in: its own policy, or the one that each topic has at first."""
     if topic.attributes.get("Policy"):
-        return dict(orjson.loads(topic.attributes["Policy"]))
+        own = orjson.loads(topic.attributes["Policy"])
+        return {**own, "Statement": _statements(own)}
     statement = {
         "Sid": "__default_statement_ID",
         "Effect": "Allow",

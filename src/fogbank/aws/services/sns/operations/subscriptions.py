@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _PER_TOPIC_MAX = 10_000  # Of an account's own, on one machine; AWS allows 12,500,000.
+_FILTERS_MAX = 200
 _MAIL = (re.compile(r"[^@\s]+@[^@\s]+"), "Email address")
 _FUNCTION = r"arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,129})?"
 # By protocol: what its endpoints look like, and what is told of those that do not.
@@ -35,7 +36,7 @@ class Subscriptions(Operations):
     service: ClassVar = "sns"
 
     def subscribe(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
-        topic = state.topic(tx, call, request["TopicArn"])
+        topic = state.topic(tx, call, request["TopicArn"], lock=True)
         protocol, endpoint = request["Protocol"], request.get("Endpoint", "")
         _check_endpoint(topic, protocol, endpoint)
         attributes = _attributes(request.get("Attributes", {}), topic, endpoint)
@@ -45,6 +46,7 @@ class Subscriptions(Operations):
             _check_the_same(found, attributes)
         else:
             _check_room(topic, every)
+            _check_filters(topic, every, attributes)
             found = Subscription(
                 call.new_id(), topic.arn, call.account, call.principal, protocol, endpoint, attributes, call.now_ms,
                 pending=protocol in _ASKED,
@@ -68,8 +70,12 @@ class Subscriptions(Operations):
         topic = TOPICS.get(tx, *place)
         if topic is None or topic.id != token.topic_id:
             raise state.missing_topic()
-        # One that was ended is restored ("so that the endpoint owner can easily resubscribe").
-        found = SUBSCRIPTIONS.get(tx, *token.subscription.key) or replace(token.subscription, pending=True)
+        found = SUBSCRIPTIONS.get(tx, *token.subscription.key)
+        if found is None:
+            if not token.restores:
+                raise state.invalid("Token")
+            # Unsubscribe: "so that the endpoint owner can easily resubscribe to the topic".
+            found = replace(token.subscription, pending=True)
         if found.pending:
             signed = _is_authenticated(call)
             guarded = signed and request.get("AuthenticateOnUnsubscribe", "").lower() == "true"
@@ -114,7 +120,7 @@ class Subscriptions(Operations):
 
     def set_subscription_attributes(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         found = state.subscription(tx, call, request["SubscriptionArn"])
-        topic = state.topic(tx, call, found.topic_arn)
+        topic = state.topic(tx, call, found.topic_arn, lock=True)
         name, value = request["AttributeName"], request.get("AttributeValue", "")
         try:
             value = subscription_attributes.checked(name, value, topic=topic, endpoint=found.endpoint)
@@ -124,12 +130,15 @@ class Subscriptions(Operations):
             raise state.invalid("AttributeName") from error
         except subscription_attributes.BadAttribute as error:
             raise state.invalid(str(error)) from error
+        if "FilterPolicy" not in found.attributes:
+            _check_filters(topic, state.subscriptions(tx, topic), kept)
         state.put_subscription(tx, replace(found, attributes=kept))
 
     def _ask(self, tx: Tx, call: Call, topic: Topic, subscription: Subscription, kind: str) -> None:
         """Send the endpoint a token by which the subscription can be confirmed, or restored."""
         token = self.house.ids.token(_TOKEN_LENGTH, _HEX)
-        TOKENS.put(tx, token, row=Token(subscription, topic.id, call.now_ms + state.TOKEN_MS))
+        until_ms, restores = call.now_ms + state.TOKEN_MS, kind == "UnsubscribeConfirmation"
+        TOKENS.put(tx, token, row=Token(subscription, topic.id, until_ms, restores))
         deliveries.put_confirmation(tx, call, topic, subscription, kind, token)
 
 
@@ -176,6 +185,13 @@ def _check_room(topic: Topic, every: list[Subscription]) -> None:
     if len(every) >= _PER_TOPIC_MAX:
         told = f"Subscription limit exceeded for topic: {topic.arn}"
         raise ServiceError("SubscriptionLimitExceededException", told)
+
+
+def _check_filters(topic: Topic, every: list[Subscription], attributes: dict[str, str]) -> None:
+    """ "By default, you can have up to 200 filter policies per topic"."""
+    if "FilterPolicy" in attributes and sum("FilterPolicy" in one.attributes for one in every) >= _FILTERS_MAX:
+        told = f"Filter policy limit exceeded for topic: {topic.arn}"
+        raise ServiceError("FilterPolicyLimitExceededException", told)
 
 
 def _listed(one: Subscription) -> dict[str, str]:
