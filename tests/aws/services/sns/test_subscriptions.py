@@ -50,7 +50,8 @@ def test_who_subscribes_again_has_the_same_subscription(sns: Any, topic: str) ->
         return str(sns.subscribe(**asked)["SubscriptionArn"])
 
     arn = again(RawMessageDelivery="true", FilterPolicy='{"a": ["b"]}')
-    assert {again(RawMessageDelivery="true"), again()} == {arn}
+    usual = {"FilterPolicyScope": "MessageAttributes"}
+    assert {again(RawMessageDelivery="true"), again(), again(**usual)} == {arn}
     asked = {"TopicArn": topic, "Protocol": "sqs", "Endpoint": QUEUE, "Attributes": {"RawMessageDelivery": "false"}}
     told = "Attributes Reason: Subscription already exists with different attributes"
     assert refused(sns.subscribe, **asked) == invalid(told)

@@ -54,6 +54,7 @@ def test_a_topic_that_is_made_again_is_the_same(sns: Any) -> None:
     assert arn == f"{ARN}orders"
     assert sns.create_topic(Name="orders", **given)["TopicArn"] == arn
     assert sns.create_topic(Name="orders")["TopicArn"] == arn
+    assert sns.create_topic(Name="orders", Attributes={"SignatureVersion": "1"})["TopicArn"] == arn
     told = "Attributes Reason: Topic already exists with different attributes"
     assert refused(sns.create_topic, Name="orders", Attributes={"DisplayName": "Other"}) == invalid(told)
     told = "Tags Reason: Topic already exists with different tags"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fogbank.aws.services.sns.state import Subscription, Topic
 
 _NAMES = ("DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy")
+# What holds where nothing was set: who asks for that asks for nothing else.
+DEFAULTS = {"RawMessageDelivery": "false", "FilterPolicyScope": filters.ATTRIBUTES}
 _SCOPES = (filters.BODY, filters.ATTRIBUTES)
 
 

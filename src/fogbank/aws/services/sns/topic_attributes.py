@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from fogbank.aws.services.sns.state import Subscription, Topic
 
 SIZE_MAX = 262_144  # Where MaximumMessageSize says nothing else.
+# What holds where nothing was set: who asks for that asks for nothing else.
+DEFAULTS = {
+    "ContentBasedDeduplication": "false", "FifoThroughputScope": "Topic", "MaximumMessageSize": str(SIZE_MAX),
+    "SignatureVersion": "1", "TracingConfig": "PassThrough",
+}  # fmt: skip
 _SIZES = (1024, 1_048_576)
 _DISPLAY_NAME_MAX = 100
 _POLICY_BYTES_MAX = 30_720

@@ -177,7 +177,8 @@ def _attributes(given: dict[str, str], topic: Topic, endpoint: str) -> dict[str,
 
 
 def _check_the_same(found: Subscription, attributes: dict[str, str]) -> None:
-    if any(found.attributes.get(name) != value for name, value in attributes.items()):
+    kept = subscription_attributes.DEFAULTS | found.attributes
+    if any(kept.get(name) != value for name, value in attributes.items()):
         raise state.invalid("Attributes Reason: Subscription already exists with different attributes")
 
 

@@ -138,7 +138,8 @@ class Topics(Operations):
 
 def _check_the_same(before: Topic, attributes: dict[str, str], tags: dict[str, str]) -> None:
     """ "This action is idempotent": but not for a topic that is another one."""
-    if any(before.attributes.get(name) != value for name, value in attributes.items()):
+    kept = topic_attributes.DEFAULTS | before.attributes
+    if any(kept.get(name) != value for name, value in attributes.items()):
         raise state.invalid("Attributes Reason: Topic already exists with different attributes")
     if tags and tags != before.tags:
         raise state.invalid("Tags Reason: Topic already exists with different tags")
