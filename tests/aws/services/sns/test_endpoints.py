@@ -223,6 +223,36 @@ def test_an_endpoint_that_is_not_there_holds_up_no_other(cloud: Cloud, sns: Any,
     eventually(given_up)
 
 
+def test_an_endpoint_that_does_not_answer_holds_up_no_other(
+    cloud: Cloud, sns: Any, topic: str, hook: Receiver
+) -> None:  # fmt: skip
+    confirmed(sns, topic, hook)
+    orders = subscribe(cloud, topic, "q", RawMessageDelivery="true")
+    at_once, most, gate = 0, 0, threading.Event()
+
+    def hang(_: Received) -> int:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        gate.wait(30)
+        at_once -= 1
+        return 200
+
+    with Receiver() as other:
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=other.url)
+        [asked] = documents(other, 1)
+        sns.confirm_subscription(TopicArn=topic, Token=asked["Token"])
+        hook.answer = hang
+        for n in range(100):
+            sns.publish(TopicArn=topic, Message=str(n))
+        passing(cloud, other, 101, seconds=0.1)
+        assert {orders.next()["Body"] for _ in range(100)} == {str(n) for n in range(100)}
+    assert (at_once, most) == (8, 8)
+    gate.set()
+    passing(cloud, hook, 100, seconds=1)
+    assert {one["Message"] for one in documents(hook, 100)} == {str(n) for n in range(100)}
+
+
 @pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:1/", "http://x\x7f/"])
 def test_an_endpoint_that_can_be_no_address_is_given_up_in_the_end(
     cloud: Cloud, sns: Any, topic: str, url: str

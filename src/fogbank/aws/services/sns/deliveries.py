@@ -16,6 +16,7 @@ from fogbank.aws.deliveries import Again, Deliveries
 from fogbank.aws.protocol import lineage
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.sns import delivery_policy, endpoints, envelope, state, subscription_attributes
+from fogbank.aws.services.sns.lanes import LANE_WIDTH, Busy, Lanes
 from fogbank.aws.services.sns.status_logs import Outcome, StatusLogs
 from fogbank.kernel.telemetry import amzn_trace, current_lineage, current_trace
 from fogbank.primitives import queues
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from fogbank.aws.services.sns.state import Subscription, Topic
     from fogbank.kernel.store import Tx
 
-_QUEUE = "sns:deliveries"
+# Who is slow to answer holds up endpoints at most, not queues and functions.
+_QUEUE, _ENDPOINTS = "sns:deliveries", "sns:endpoints"
+_HTTP = ("http", "https")
+_BUSY_MS = 1000  # After which one that is busy is asked again.
+_TURNS_MAX = 1024
 _TRACE_HEADER_MAX = 1024
 _TOO_MANY = 429
 
@@ -74,7 +79,7 @@ def _put(tx: Tx, call: Call, topic: Topic, to: Subscription, text: str, notes: d
     made = Message(
         f"{sequence}{call.new_id()}", text, due_ms=call.now_ms, sent_ms=call.now_ms, group=group, notes=notes
     )  # fmt: skip
-    queues.send(tx, _QUEUE, made)
+    queues.send(tx, _ENDPOINTS if to.protocol in _HTTP else _QUEUE, made)
 
 
 class Courier:
@@ -82,10 +87,14 @@ class Courier:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._next_ms: dict[str, float] = {}  # Of subscriptions with a throttle: when the next may be sent.
+        self._turns_ms: dict[str, float] = {}  # Of those who must be waited for: when the next may come.
+        self._lanes = Lanes(house.clock)
 
     async def run(self) -> None:
         await Deliveries(self._house, _QUEUE, self._carry).run()
+
+    async def run_endpoints(self) -> None:
+        await Deliveries(self._house, _ENDPOINTS, self._carry).run()
 
     async def _carry(self, message: Message) -> Again | None:
         notes = message.notes
@@ -94,41 +103,48 @@ class Courier:
         settings = await self._house.store.transact(_settings, notes)
         if settings.subscription is None and notes["kind"] != "UnsubscribeConfirmation":
             return None  # "Deleting a topic might prevent some messages previously sent … from being delivered".
-        slot_ms = self._slot_ms(notes, settings.policy)
-        if slot_ms is not None:
-            return Again(slot_ms, {**notes, "slot": True})
+        later = self._throttled(notes, settings.policy)
+        if later is not None:
+            return later
         try:
             status, response = await self._send(message, settings.policy)
+        except Busy:
+            turn_ms = self._turn_ms(notes["endpoint"], self._house.clock.now_ms() + _BUSY_MS, _BUSY_MS / LANE_WIDTH)
+            return Again(round(turn_ms), notes)
         except Failed as error:
             return await self._failed(message, settings, error)
         outcome = Outcome(True, status, notes["attempts"] + 1, response)
         await self._house.share(StatusLogs).tell(settings.topic, message, outcome)
         return None
 
-    def _slot_ms(self, notes: Mapping[str, Any], policy: Mapping[str, Any]) -> int | None:
-        """ "maxReceivesPerSecond: the maximum number of deliveries per second, per subscription": when its turn is, if
-        that is later than now."""
-        throttle = policy.get("throttlePolicy")
-        if not throttle or not throttle.get("maxReceivesPerSecond"):
-            return None
-        if notes.get("slot") or notes["kind"] != "Notification":
-            return None
+    def _throttled(self, notes: dict[str, Any], policy: Mapping[str, Any]) -> Again | None:
+        """ "maxReceivesPerSecond: the maximum number of deliveries per second, per subscription": its turn, where that
+        has not come."""
         now_ms = self._house.clock.now_ms()
-        turn_ms = max(float(now_ms), self._next_ms.get(notes["subscription"], 0.0))
-        self._next_ms[notes["subscription"]] = turn_ms + 1000 / throttle["maxReceivesPerSecond"]
-        return round(turn_ms) if turn_ms > now_ms else None
+        rate = (policy.get("throttlePolicy") or {}).get("maxReceivesPerSecond")
+        if not rate or notes.get("turn") or notes["kind"] != "Notification":
+            return None
+        turn_ms = self._turn_ms(notes["subscription"], now_ms, 1000 / rate)
+        return Again(round(turn_ms), {**notes, "turn": True}) if turn_ms > now_ms else None
+
+    def _turn_ms(self, whose: str, earliest_ms: float, gap_ms: float) -> float:
+        if len(self._turns_ms) > _TURNS_MAX:
+            self._turns_ms = {name: at_ms for name, at_ms in self._turns_ms.items() if at_ms > earliest_ms}
+        turn_ms = max(earliest_ms, self._turns_ms.get(whose, 0.0))
+        self._turns_ms[whose] = turn_ms + gap_ms
+        return turn_ms
 
     # -- one attempt --
 
     async def _send(self, message: Message, policy: dict[str, Any]) -> tuple[int, dict[str, str]]:
-        """The status of the answer and what it says; raises `Failed`."""
+        """The status of the answer and what it says; raises `Failed`, or `Busy`."""
         protocol = message.notes["protocol"]
         try:
             if protocol == "sqs":
                 return 200, {"sqsMessageId": await self._to_queue(message, message.notes["endpoint"])}
             if protocol == "lambda":
                 return await self._to_function(message), {}
-            if protocol in ("http", "https"):
+            if protocol in _HTTP:
                 return await self._to_endpoint(message, policy), {}
             await self._to_mailbox(message)
         except ServiceError as error:
@@ -183,8 +199,9 @@ class Courier:
         headers["Content-Type"] = delivery_policy.content_type(policy, raw=raw, confirms=confirms)
         body = message.body.encode() if raw else orjson.dumps(await self._document(message))
         try:
-            with self._house.clock.aside:
-                status = await endpoints.post(notes["endpoint"], headers, body, here=self._house.endpoint())
+            async with self._lanes.of(notes["endpoint"]):
+                with self._house.clock.aside:
+                    status = await endpoints.post(notes["endpoint"], headers, body, here=self._house.endpoint())
         except endpoints.Unreachable as error:
             raise Failed(str(error), 0) from error
         if not 200 <= status < 300:
@@ -213,7 +230,7 @@ class Courier:
     # -- what becomes of failures --
 
     async def _failed(self, message: Message, settings: Settings, error: Failed) -> Again | None:
-        notes = {name: value for name, value in message.notes.items() if name != "slot"}
+        notes = {name: value for name, value in message.notes.items() if name != "turn"}
         attempts, now_ms = notes["attempts"] + 1, self._house.clock.now_ms()
         pause_ms = None if error.final else delivery_policy.delay_ms(settings.policy["healthyRetryPolicy"], attempts)
         if pause_ms is not None and not _is_over(message, now_ms + pause_ms):
@@ -241,14 +258,14 @@ class Courier:
 
 def _is_over(message: Message, due_ms: int) -> bool:
     """Whether the time of an HTTP/S endpoint is over by then."""
-    return message.notes["protocol"] in ("http", "https") and due_ms - message.sent_ms > delivery_policy.TOTAL_MS
+    return message.notes["protocol"] in _HTTP and due_ms - message.sent_ms > delivery_policy.TOTAL_MS
 
 
 def _settings(tx: Tx, notes: Mapping[str, Any]) -> Settings:
     subscription = state.by_arn(tx, notes["subscription"])
     _, _, _, region, account, name = notes["topic"].split(":")
     topic = state.TOPICS.get_shared(tx, account, region, name)
-    if notes["protocol"] not in ("http", "https"):
+    if notes["protocol"] not in _HTTP:
         return Settings(topic, subscription, {"healthyRetryPolicy": delivery_policy.MANAGED})
     own = subscription.attributes.get("DeliveryPolicy", "") if subscription is not None else ""
     of_topic = topic.attributes.get("DeliveryPolicy", "") if topic is not None else ""

@@ -41,7 +41,8 @@ class Topics(Operations):
 
     def backgrounds(self) -> list[Background]:
         return [
-            Background("sns: deliver to subscribers", self.house.share(Courier).run),
+            Background("sns: deliver to queues and functions", self.house.share(Courier).run),
+            Background("sns: deliver to endpoints", self.house.share(Courier).run_endpoints),
             Background("sns: forget what is over", self._forget),
         ]
 
