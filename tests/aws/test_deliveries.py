@@ -60,10 +60,13 @@ class Depot:
         found = await self.store.transact(queues.counts, QUEUE, self.clock.now_ms())
         return found.visible + found.in_flight + found.delayed
 
-    async def empty(self) -> None:
-        """Once nothing is left."""
-        while await self.left():
+    async def only(self, count: int) -> None:
+        """Once no more than that are left."""
+        while await self.left() != count:
             await asyncio.sleep(0.01)
+
+    async def empty(self) -> None:
+        await self.only(0)
 
 
 def over(driver: str, work: Callable[[Depot], Awaitable[None]], carry: Any) -> None:
@@ -92,7 +95,7 @@ def test_a_slow_receiver_holds_up_no_other(driver: str) -> None:
     async def work(depot: Depot) -> None:
         await depot.put("slow", "a", "b")
         await until(lambda: sorted(arrived) == ["a", "b"])
-        assert await depot.left() == 1
+        await depot.only(1)
         gate.set()
         await depot.empty()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import cbor2
 import orjson
@@ -106,17 +105,17 @@ def _query(told: _Told) -> Response:
     extra = xml_values.write_members(told.shape, told.error.fields) if told.shape else ""
     body = (
         f'<ErrorResponse xmlns="{told.model.as_query.namespace}"><Error><Type>{told.fault}</Type>'
-        f"<Code>{escape(told.wire_code)}</Code><Message>{escape(told.error.message)}</Message>{extra}</Error>"
+        f"<Code>{xml_values.text(told.wire_code)}</Code><Message>{xml_values.text(told.error.message)}</Message>{extra}</Error>"
         f"<RequestId>{told.request_id}</RequestId></ErrorResponse>"
     )
     return Response(told.status, [("x-amzn-requestid", told.request_id), ("content-type", "text/xml")], body.encode())
 
 
 def _rest_xml(told: _Told) -> Response:
-    extra = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in told.error.fields.items())
+    extra = "".join(f"<{name}>{xml_values.text(str(value))}</{name}>" for name, value in told.error.fields.items())
     body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(told.wire_code)}</Code>'
-        f"<Message>{escape(told.error.message)}</Message>{extra}<RequestId>{told.request_id}</RequestId>"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{xml_values.text(told.wire_code)}</Code>'
+        f"<Message>{xml_values.text(told.error.message)}</Message>{extra}<RequestId>{told.request_id}</RequestId>"
         f"<HostId>{HOST_ID}</HostId></Error>"
     )
     headers = [("x-amz-request-id", told.request_id), ("x-amz-id-2", HOST_ID), ("content-type", "application/xml")]

@@ -78,6 +78,13 @@ def test_an_endpoint_must_be_one_of_its_protocol(sns: Any, topic: str, protocol:
     assert refused(sns.subscribe, TopicArn=topic, Protocol=protocol, Endpoint=endpoint) == invalid(told)
 
 
+def test_an_error_can_be_read_whatever_it_is_about(sns: Any, topic: str) -> None:
+    """Characters that no XML can carry are left out of what is told."""
+    told = "Amazon SNS does not support this protocol string: pigeon & <co>\n"
+    asked = {"TopicArn": topic, "Protocol": "pig\x00eon & <co>\n\x1b", "Endpoint": "x"}
+    assert refused(sns.subscribe, **asked) == invalid(told)
+
+
 def test_a_fifo_topic_delivers_to_queues_only(sns: Any) -> None:
     fifo = sns.create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
