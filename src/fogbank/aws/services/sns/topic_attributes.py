@@ -126,6 +126,8 @@ def _statements(policy: dict[str, Any]) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
+# There are no keys and no X-Ray here: KmsMasterKeyId is kept, and a trace's header passes through in either mode of
+# TracingConfig.
 _CHECKS: dict[str, Callable[[str, str], str]] = {
     "ContentBasedDeduplication": _boolean, "MaximumMessageSize": _size, "DeliveryPolicy": _delivery_policy,
     "Policy": _policy, "DisplayName": _display_name, "KmsMasterKeyId": lambda _, value: value,
