@@ -29,6 +29,14 @@ class Engine(Protocol):
         they are ready; raises `InitFailed` with the function's own error if its init fails."""
         ...
 
+    @property
+    def on_debugger(self) -> Callable[[Version, str], None]:
+        """Told where an instance of a debugged version waits for its debugger."""
+        ...
+
+    @on_debugger.setter
+    def on_debugger(self, told: Callable[[Version, str], None]) -> None: ...
+
     async def retire(self, version_id: str) -> None:
         """The version is gone: let its instances end after the events they are at."""
         ...

@@ -51,6 +51,7 @@ class Accompanied:
             return built_in
 
         built_in = BuiltIn(Instance(version, instance.log))
+        built_in.inner.on_debugger = instance.on_debugger
         await self._host.begin(version, instance, environment, log_end, lambda _: built_in, start)
 
     def retire(self, version_id: str) -> None:

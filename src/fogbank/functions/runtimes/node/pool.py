@@ -185,6 +185,7 @@ def _order(version: Version, environment: Mapping[str, str], needed: Needs, fold
             "code": str(version.code),
             "environment": environment,
             "node_path": found,
+            "debug": version.debugged,
             "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
         }
     )

@@ -82,7 +82,7 @@ function waitForDebugger() {
   const inspector = require('node:inspector');
   inspector.open(0, '127.0.0.1', false);
   return new Promise((resolve) => {
-    channel.say('D', JSON.stringify({ url: inspector.url() }), () => { inspector.waitForDebugger(); resolve(); });
+    channel.say('D', inspector.url(), () => { inspector.waitForDebugger(); resolve(); });
   });
 }
 
