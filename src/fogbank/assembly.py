@@ -106,8 +106,9 @@ class Server:
         self.supervisor.start("logs: write behind", logs.run)
         feeding = self.house.share(Feeder)
         triggers = Triggers(
-            self.store, self.clock, self.signals, self.supervisor, self.house.links, feeding.invoke, feeding.deliver
-        )
+            self.store, self.clock, self.signals, self.supervisor, self.house.links, feeding.invoke,
+            feeding.is_debugged, feeding.deliver,
+        )  # fmt: skip
         self.supervisor.start("triggers", triggers.run)
         for service in self.services:
             for background in service.backgrounds():

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -176,6 +177,56 @@ def test_a_killed_debug_command_holds_nobody_up(fogbank: Fogbank) -> None:
         session.end(signal.SIGKILL)
         eventually(lambda: add(1, 2)[0] == 3)
         assert len(session.news()) == 1, "no instance waited"
+
+
+@with_node
+def test_an_event_whose_debugger_never_came_runs_when_debugging_ends(fogbank: Fogbank) -> None:
+    with debugging(fogbank, "nodejs20.x", "app.js", NODE) as (session, add), ThreadPoolExecutor(1) as pool:
+        event = pool.submit(add, 1, 2)
+        session.waits_at()
+        session.end()
+        assert event.result(20)[0] == 3
+        assert not os.path.exists(session.code)
+
+
+def test_a_killed_server_leaves_no_process_that_waits_and_debugs_nothing_when_it_is_back(
+    fogbank: Fogbank, debugpy: None
+) -> None:
+    with debugging(fogbank, "python3.11", "app.py", PYTHON) as (session, add), ThreadPoolExecutor(1) as pool:
+        event = pool.submit(add, 1, 2)
+        port = session.waits_at().rpartition(":")[2]
+        os.kill(fogbank.json("status")["pid"], signal.SIGKILL)
+        assert event.exception(20) is not None
+        assert session.process.wait(20) == 1
+        eventually(lambda: _refuses(int(port)))
+        fogbank.run("up", "--no-watch")
+        assert add(1, 2)[0] == 3
+
+
+@with_node
+def test_nodes_process_ends_with_the_server_though_it_waits_for_a_debugger(fogbank: Fogbank) -> None:
+    with debugging(fogbank, "nodejs20.x", "app.js", NODE) as (session, add), ThreadPoolExecutor(1) as pool:
+        event = pool.submit(add, 1, 2)
+        port = session.waits_at().removeprefix("ws://").partition("/")[0].rpartition(":")[2]
+        os.kill(fogbank.json("status")["pid"], signal.SIGKILL)
+        assert event.exception(20) is not None
+        eventually(lambda: _refuses(int(port)))
+
+
+def test_a_runtime_without_a_known_debugger_is_refused_with_what_to_do(fogbank: Fogbank) -> None:
+    (fogbank.folder / "src").mkdir()
+    bootstrap = fogbank.folder / "src" / "bootstrap"
+    bootstrap.write_text("#!/bin/sh\n")
+    bootstrap.chmod(0o755)
+    (fogbank.folder / "template.yaml").write_text(TEMPLATE.replace("RUNTIME", "provided.al2023"))
+    fogbank.run("up", "--no-watch")
+    told = fogbank.run("debug", "Add", ok=False).stderr
+    assert "(provided.al2023) cannot be debugged" in told and "a debugger of its own" in told
+
+
+def _refuses(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_a_function_is_debugged_by_one_at_a_time_and_the_words_say_where_to_attach(fogbank: Fogbank) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.functions import births
 from fogbank.functions.births import Births
-from fogbank.functions.engine import InitFailed, NoRuntimeError, Throttled
+from fogbank.functions.engine import Abandoned, InitFailed, NoRuntimeError, Throttled
 from fogbank.functions.instances import Instance
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
@@ -193,6 +193,13 @@ class InstanceEngine:
             if pool.busy == 0:
                 self._forget(pool)
 
+    async def abandon(self, version_id: str) -> None:
+        pool = self._pools.get(version_id)
+        if pool is not None:
+            while waiting := _first(pool.waiting):
+                waiting.served.set_exception(Abandoned())
+            self._forget(pool)
+
     def status(self) -> list[dict[str, Any]]:
         """What is there now. A test may ask from its own thread: each collection is copied in one step first."""
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
@@ -210,6 +217,9 @@ class InstanceEngine:
     async def warm(self, runtime: str) -> None:
         """Have what every instance of a runtime needs ready before the first is asked for."""
         await self._runtimes.of(runtime).warm(runtime)
+
+    async def ready_debugger(self, runtime: str) -> None:
+        await self._runtimes.of(runtime).ready_debugger()
 
     # -- instances --
 

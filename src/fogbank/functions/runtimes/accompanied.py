@@ -38,7 +38,7 @@ class Accompanied:
     def __init__(self, runtime: Runtime, host: Host) -> None:
         self._runtime, self._host = runtime, host
         self._retiring: set[asyncio.Task[None]] = set()
-        self.warm = runtime.warm
+        self.warm, self.ready_debugger = runtime.warm, runtime.ready_debugger
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         if not extensions_of(version):

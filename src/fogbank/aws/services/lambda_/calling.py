@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
 from fogbank.aws.services.lambda_.admission import Admission, Target, config_name, throttled
 from fogbank.aws.services.lambda_.debugging import Debugging
-from fogbank.functions.engine import Throttled
+from fogbank.functions.engine import Abandoned, Throttled
 from fogbank.functions.flow import Flow, Reader
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -127,11 +128,16 @@ class Caller:
             raise throttled(target)
         self._admission.enter(target)
         try:
-            return await self._house.engine.invoke(self._debugging.instead_of(target), invocation)
+            return await self._invoke(target, invocation)
         except Throttled as error:
             raise throttled(target) from error
         finally:
             self._admission.leave(target)
+
+    async def _invoke(self, target: Target, invocation: Invocation) -> Outcome:
+        with suppress(Abandoned):  # Debugging ended before a debugger came: the event runs as any other.
+            return await self._house.engine.invoke(self._debugging.instead_of(target), invocation)
+        return await self._house.engine.invoke(target.version, invocation)
 
     async def stream(self, target: Target, invocation: Invocation, flow: Flow) -> Reader:
         """As `run`, for a reply in pieces (`flow` is the invocation's): returns once the first is there, or the

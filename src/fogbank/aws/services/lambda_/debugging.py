@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import state
+from fogbank.functions.engine import NoRuntimeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,14 +29,15 @@ _STILL_THERE_S = 1.0  # How soon it is noticed that whoever debugs has gone.
 
 @dataclass(slots=True)
 class _Session:
-    folder: Path  # Where the code lies.
-    stands_in_for: str = ""  # The id of the version that callers mean.
-    version: Version | None = None  # What they get.
+    folder: Path  # Where the code lies, in a folder for each version.
+    versions: dict[str, Version] = field(default_factory=dict)  # What callers get, by the version's number.
+    stand_in_for: dict[str, str] = field(default_factory=dict)  # The ids of what they mean, likewise.
+    made: set[str] = field(default_factory=set)  # The ids of all that there have been.
     news: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
 
 
 class Debugging:
-    """One for each server."""
+    """One for each server. Nothing of it is kept: after a restart functions run as before."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -48,42 +50,51 @@ class Debugging:
         `ServiceError`."""
         function = await self._house.store.transact(state.find, who)
         runtime = str(function.latest.settings["Runtime"])
-        if not runtime.startswith(("python", "nodejs")):
-            told = f"A debugger for {runtime} is not served by fogbank: its bootstrap may start one of its own."
-            raise ServiceError("InvalidParameterValueException", told)
+        try:
+            await self._house.engine.ready_debugger(runtime)
+        except NoRuntimeError as error:
+            told = f"{function.name} ({runtime}) cannot be debugged: {error}"
+            raise ServiceError("InvalidParameterValueException", told) from error
         if function.id in self.sessions:
-            raise ServiceError("ResourceConflictException", f"{function.name} is being debugged already.", status=409)
-        session = _Session(self._house.config.run_dir.absolute() / "debug" / function.name)
-        return self._session(function, session, {"function": function.name, "runtime": runtime})
+            raise ServiceError("ResourceConflictException", f"{function.name} is being debugged already", status=409)
+        folder = self._house.config.run_dir.absolute() / "debug" / function.account / function.region / function.name
+        first = {"function": function.name, "runtime": runtime, "code": str(_place(folder, state.LATEST))}
+        return self._session(function.id, _Session(folder), first)
 
     async def _session(
-        self, function: state.Function, session: _Session, first: dict[str, Any]
+        self, function_id: str, session: _Session, first: dict[str, Any]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        self.sessions[function.id] = session
+        if self.sessions.setdefault(function_id, session) is not session:  # Another began in this moment.
+            return
         try:
-            yield first | {"code": str(session.folder)}
+            yield first
             while True:
                 try:
                     yield await asyncio.wait_for(session.news.get(), _STILL_THERE_S)
                 except TimeoutError:
                     yield {}
         finally:
-            if self.sessions.get(function.id) is session:
-                del self.sessions[function.id]
-            if session.version is not None:
-                await self._house.engine.retire(session.version.id)
+            del self.sessions[function_id]
+            for version_id in session.made:
+                await self._house.engine.abandon(version_id)
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+    def is_on(self, function_id: str) -> bool:
+        return function_id in self.sessions
 
     def instead_of(self, target: Target) -> Version:
         """What runs the event: the version itself where nobody debugs its function."""
         session = self.sessions.get(target.function.id)
         if session is None:
             return target.version
-        if session.version is None or session.stands_in_for != target.version.id:
-            if session.version is not None:
-                self._retire(session.version.id)
-            session.stands_in_for = target.version.id
-            session.version = _debugged(target.version, session.folder)
-        return session.version
+        number, meant = target.published.version, target.version
+        if session.stand_in_for.get(number) != meant.id:
+            if number in session.versions:
+                self._retire(session.versions[number].id)
+            session.stand_in_for[number] = meant.id
+            session.versions[number] = _debugged(meant, _place(session.folder, number))
+            session.made.add(session.versions[number].id)
+        return session.versions[number]
 
     def _retire(self, version_id: str) -> None:
         """The code was saved: there is to be one instance, of the newest."""
@@ -93,8 +104,13 @@ class Debugging:
 
     def _waits(self, version: Version, address: str) -> None:
         for session in self.sessions.values():
-            if version is session.version:
-                session.news.put_nowait({"waits_at": address, "version": version.qualifier})
+            if version.id in session.made:
+                news = {"waits_at": address, "version": version.qualifier, "code": str(version.code)}
+                session.news.put_nowait(news)
+
+
+def _place(folder: Path, number: str) -> Path:
+    return folder / number.removeprefix("$").lower()
 
 
 def _debugged(version: Version, folder: Path) -> Version:

@@ -79,6 +79,9 @@ class NodeRuntime:
             self._spares.setdefault(_PLAIN, [])
             self._fill_behind()
 
+    async def ready_debugger(self) -> None:
+        """It is a part of Node."""
+
     async def close(self) -> None:
         if self._refill is not None:
             self._refill.cancel()

@@ -48,6 +48,9 @@ def _install(asked: Path, into: Path) -> None:
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target",
         str(into), "--platform", "any", "--only-binary=:all:", "--require-hashes", "-r", str(asked),
     ]  # fmt: skip
-    result = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise NoRuntimeError(f"debugpy could not be installed: pip took more than {_INSTALL_S} s") from error
     if result.returncode:
         raise NoRuntimeError(f"debugpy could not be installed: {' '.join(result.stderr.split())[-400:]}")

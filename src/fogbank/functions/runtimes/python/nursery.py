@@ -239,6 +239,9 @@ class PythonRuntime:
             if key not in self._zygotes:
                 self._zygotes[key] = await self._start(*key)
 
+    async def ready_debugger(self) -> None:
+        await asyncio.to_thread(debugger.folder, self._cache_dir)
+
     async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
         layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else ""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
