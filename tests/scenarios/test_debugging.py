@@ -131,6 +131,19 @@ def test_debugpy_stops_a_python_function_at_a_breakpoint_for_longer_than_its_tim
         client.close()
 
 
+def test_a_breakpoint_in_the_initialisation_is_met(fogbank: Fogbank, debugpy: None) -> None:
+    with debugging(fogbank, "python3.11", "app.py", PYTHON) as (session, add), ThreadPoolExecutor(1) as pool:
+        event = pool.submit(add, 1, 2)
+        client = DebugAdapter(session.waits_at())
+        client.attach(stop_at=(f"{session.code}/app.py", 1))
+        stopped = client.event("stopped")["body"]
+        frame = client.ask("stackTrace", threadId=stopped["threadId"])["stackFrames"][0]
+        assert (frame["line"], frame["name"]) == (1, "<module>")
+        client.ask("disconnect")  # While it stands there: it goes on.
+        assert event.result(20)[0] == 3
+        client.close()
+
+
 @with_node
 def test_nodes_inspector_is_waited_for_and_stops_where_it_is_told(fogbank: Fogbank) -> None:
     with debugging(fogbank, "nodejs20.x", "app.js", NODE) as (session, add), ThreadPoolExecutor(1) as pool:
@@ -151,6 +164,36 @@ def test_nodes_inspector_is_waited_for_and_stops_where_it_is_told(fogbank: Fogba
         client.ask("Debugger.resume")
         assert event.result(20)[0] == 3
         client.close()
+
+
+@with_node
+def test_an_api_does_not_give_up_a_function_that_is_debugged(fogbank: Fogbank) -> None:
+    source = "exports.handler = async () => ({ statusCode: 200, body: 'there' });\n"
+    with debugging(fogbank, "nodejs20.x", "app.js", source) as (session, _), ThreadPoolExecutor(1) as pool:
+        event = pool.submit(urllib.request.urlopen, _api_of_one_second(fogbank), timeout=30)
+        client = Inspector(session.waits_at())
+        time.sleep(1.5)  # Longer than the API may wait.
+        client.ask("Runtime.runIfWaitingForDebugger")
+        assert event.result(20).read() == b"there"
+        client.close()
+
+
+def _api_of_one_second(fogbank: Fogbank) -> str:
+    """The address of an API that gives Add a second and then answers 504."""
+    gateway, functions = fogbank.client("apigateway"), fogbank.client("lambda")
+    arn = functions.list_functions()["Functions"][0]["FunctionArn"]
+    functions.add_permission(
+        FunctionName=arn, StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
+    )
+    api = gateway.create_rest_api(name="api")
+    at = {"restApiId": api["id"], "resourceId": api["rootResourceId"], "httpMethod": "GET"}
+    gateway.put_method(**at, authorizationType="NONE")
+    gateway.put_integration(
+        **at, type="AWS_PROXY", integrationHttpMethod="POST", timeoutInMillis=1000,
+        uri=f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{arn}/invocations",
+    )  # fmt: skip
+    gateway.create_deployment(restApiId=api["id"], stageName="test")
+    return f"{fogbank.url}/restapis/{api['id']}/test/_user_request_/"
 
 
 @with_node
