@@ -76,6 +76,7 @@ class Instance:
         self.how_ended = ""
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
+        self.on_debugger: Callable[[str], None] = lambda _: None  # It waits for one at this address.
         self.restored = False  # From a snapshot that was asked for.
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
@@ -116,7 +117,8 @@ class Instance:
 
     def take(self, kind: bytes, body: bytes, peak_mb: int, *, wrote: bool) -> None:
         """What the process says: I (it is initialised), R (a reply), X (an error), F (an error, and it ends); of a
-        streamed reply H (its content type), P (a piece), E (its end)."""
+        streamed reply H (its content type), P (a piece), E (its end); before it is initialised D (it waits for a
+        debugger)."""
         self.wrote = self.wrote or wrote
         if peak_mb > self.peak_mb:
             self.peak_mb = peak_mb
@@ -177,13 +179,10 @@ class Instance:
 
     async def ready(self, timeout_s: float) -> bytes | None:
         """Wait for the initialisation; the answer is the error document where it failed. Raises `TimeoutError`."""
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        self._wait(timeout_s, lambda answer: None if answered.done() else answered.set_result(answer))
-        answer = await answered
-        if isinstance(answer, Exception):
-            raise answer
-        assert type(answer) is tuple  # Pieces come from busy ones only.
-        kind, body = answer
+        kind, body = await self._next(timeout_s)
+        while kind == b"D":
+            self.on_debugger(body.decode())
+            kind, body = await self._next(timeout_s)
         if kind == b"I":
             born = orjson.loads(body)
             self.init_ms, self.pid = born["init_ms"], born["pid"]
@@ -193,6 +192,15 @@ class Instance:
             self.on_ready()
             return None
         return body
+
+    async def _next(self, timeout_s: float) -> tuple[bytes, bytes]:
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self._wait(timeout_s, lambda answer: None if answered.done() else answered.set_result(answer))
+        answer = await answered
+        if isinstance(answer, Exception):
+            raise answer
+        assert type(answer) is tuple  # Pieces come from busy ones only.
+        return answer
 
     def start(self, invocation: Invocation, timeout_s: float, deadline_ms: int, told: Told) -> None:
         """One event; it lasts from `began_s` to `idle_since_s`."""

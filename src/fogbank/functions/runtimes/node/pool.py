@@ -79,6 +79,9 @@ class NodeRuntime:
             self._spares.setdefault(_PLAIN, [])
             self._fill_behind()
 
+    async def ready_debugger(self) -> None:
+        """It is a part of Node."""
+
     async def close(self) -> None:
         if self._refill is not None:
             self._refill.cancel()
@@ -185,6 +188,7 @@ def _order(version: Version, environment: Mapping[str, str], needed: Needs, fold
             "code": str(version.code),
             "environment": environment,
             "node_path": found,
+            "debug": version.debugged,
             "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
         }
     )

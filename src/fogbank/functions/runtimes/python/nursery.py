@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
-from fogbank.functions.runtimes.python import interpreters
+from fogbank.functions.runtimes.python import debugger, interpreters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,9 @@ class PythonRuntime:
             "snap_start": version.snap_start,
             "sdk": str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, instance.log) else "",
         }
-        if family.unsafe:
+        if version.debugged:
+            settings["debugger"] = str(await asyncio.to_thread(debugger.folder, self._cache_dir))
+        if family.unsafe or version.debugged:
             zygote.order(instance, settings, fds)
             return
         self._found(version.id, family, zygote, instance, settings, fds)
@@ -236,6 +238,9 @@ class PythonRuntime:
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes:
                 self._zygotes[key] = await self._start(*key)
+
+    async def ready_debugger(self) -> None:
+        await asyncio.to_thread(debugger.folder, self._cache_dir)
 
     async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
         layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else ""

@@ -58,6 +58,8 @@ def live(order, fds):
     events, log = _Events(fds[0], fds[1]), fds[2]
     template = socket.socket(fileno=fds[3]) if len(fds) > 3 else None
     _become(order, log)
+    if order.get("debugger"):
+        _wait_for_debugger(order["debugger"], events)
     known = _open_files()
     draws = Draws()
     began = time.monotonic()
@@ -76,6 +78,20 @@ def live(order, fds):
         else:
             _stay_behind_as_template(order, handler, events, log, template, init_ms)
     serve(handler, events, init_ms, order)
+
+
+def _wait_for_debugger(folder, events):
+    """The function itself finds nothing of the debugger: it is imported, and its folder forgotten."""
+    sys.path.insert(0, folder)
+    try:
+        import debugpy
+
+        debugpy.configure(python=sys.executable)
+        host, port = debugpy.listen(("127.0.0.1", 0))
+        _say(events, b"D", ("tcp://%s:%d" % (host, port)).encode())
+        debugpy.wait_for_client()
+    finally:
+        sys.path.remove(folder)
 
 
 def _stay_behind_as_template(order, handler, events, log, template, init_ms):
