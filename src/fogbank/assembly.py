@@ -24,9 +24,10 @@ from fogbank.aws.protocol import models
 from fogbank.aws.protocol.door import Asker, Door
 from fogbank.aws.protocol.names import method_name
 from fogbank.aws.service import House, Operations
+from fogbank.aws.services.lambda_.debugging import Debugging
 from fogbank.aws.services.lambda_.dialect import DIALECTS
 from fogbank.aws.services.lambda_.feeding import Feeder
-from fogbank.aws.services.lambda_.state import FUNCTIONS
+from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
@@ -43,7 +44,7 @@ from fogbank.primitives.blobs import Blobs
 from fogbank.primitives.logs import LogWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from types import ModuleType
 
     from fogbank.aws.service import Ask
@@ -86,7 +87,7 @@ class Server:
         self.logs = logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(
             config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, self.ids,
-            endpoint=lambda: self.url, dialects=DIALECTS,
+            endpoint=lambda: self.url, dialects=DIALECTS, sandbox=config.sandbox,
         )  # fmt: skip
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
@@ -105,8 +106,9 @@ class Server:
         self.supervisor.start("logs: write behind", logs.run)
         feeding = self.house.share(Feeder)
         triggers = Triggers(
-            self.store, self.clock, self.signals, self.supervisor, self.house.links, feeding.invoke, feeding.deliver
-        )
+            self.store, self.clock, self.signals, self.supervisor, self.house.links, feeding.invoke,
+            feeding.is_debugged, feeding.deliver,
+        )  # fmt: skip
         self.supervisor.start("triggers", triggers.run)
         for service in self.services:
             for background in service.backgrounds():
@@ -132,6 +134,9 @@ class Server:
         await self.store.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def debug(self, account: str, region: str, function: str) -> AsyncGenerator[dict[str, Any], None]:
+        return await self.house.share(Debugging).begin(Named(account, region, function))
 
     def health(self) -> dict[str, Any]:
         services = sorted({service.service for service in self.services})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from fogbank.kernel.gateway.messages import Request, Response, Route
 from fogbank.kernel.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from fogbank.aws.service import Ask
     from fogbank.functions.engine import Engine
@@ -43,6 +44,7 @@ class Node(Protocol):
     def supervisor(self) -> Supervisor: ...
 
     def health(self) -> dict[str, Any]: ...
+    async def debug(self, account: str, region: str, function: str) -> AsyncGenerator[dict[str, Any], None]: ...
     def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask: ...
 
 
@@ -57,6 +59,12 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
 class _ClockMove(msgspec.Struct, forbid_unknown_fields=True):
     advance_ms: int | None = None
     set_ms: int | None = None
+
+
+class _Debugged(msgspec.Struct, forbid_unknown_fields=True):
+    function: str
+    account: str = ""
+    region: str = ""
 
 
 def routes(node: Node) -> list[Route]:
@@ -87,12 +95,16 @@ def routes(node: Node) -> list[Route]:
     async def ask(request: Request) -> Response:
         return await _ask(node, bytes(request.body))
 
+    async def debug(request: Request) -> Response:
+        return await _debug(node, bytes(request.body))
+
     handlers: dict[tuple[str, str], Callable[[Request], Awaitable[Response]]] = {
         ("GET", "/_fogbank/health"): health,
         ("GET", "/_fogbank/status"): status,
         ("GET", "/_fogbank/clock"): read_clock,
         ("POST", "/_fogbank/clock"): move_clock,
         ("POST", "/_fogbank/ask"): ask,
+        ("POST", "/_fogbank/debug"): debug,
     }
     return [Route(answer, path=re.compile("/_fogbank/"))]
 
@@ -131,6 +143,27 @@ async def _ask(node: Node, body: bytes) -> Response:
         return _json(200, await caller(question.service, question.operation, **question.request))
     except ServiceError as error:
         return _json(error.status, {"error": error.message, "code": error.code})
+
+
+async def _debug(node: Node, body: bytes) -> Response:
+    """A line of JSON for each thing there is to know, and an empty one now and then; debugging ends when the caller
+    goes away."""
+    try:
+        wanted = msgspec.json.decode(body, type=_Debugged)
+    except msgspec.DecodeError as error:
+        return _json(400, {"error": f"the body must be a JSON object with function: {error}"})
+    account, region = wanted.account or node.config.account, wanted.region or node.config.region
+    try:
+        news = await node.debug(account, region, wanted.function)
+    except ServiceError as error:
+        return _json(error.status, {"error": error.message, "code": error.code})
+    return Response(200, [("content-type", "application/x-ndjson")], _lines(news))
+
+
+async def _lines(news: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(news):
+        async for one in news:
+            yield orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) if one else b"\n"
 
 
 def _plain(value: object) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.code import ROLE, deploy
 from tests.support.command import Fogbank
+from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -158,3 +160,40 @@ def test_a_stream_is_read_on_where_it_was_and_only_the_batch_in_work_comes_twice
     eventually(lambda: "ended last" in written())
     lines = [line for name in ("first", "slow", "last") for line in (f"began {name}", f"ended {name}")]
     assert [written().count(line) for line in lines] == [1, 1, 2, 1, 1, 1]
+
+
+def test_what_was_published_reaches_its_subscribers(program: Fogbank) -> None:
+    """The endpoint does not answer until after the kill; a FIFO topic's messages keep their order."""
+    sns, sqs = program.client("sns"), program.client("sqs")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    fifo = sns.create_topic(Name="t.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    queue = sqs.create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    sns.subscribe(
+        TopicArn=fifo, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:000000000000:q.fifo",
+        Attributes={"RawMessageDelivery": "true"},
+    )  # fmt: skip
+    with Receiver() as hook:
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=hook.url)
+        [asked] = eventually(lambda: hook.requests)
+        sns.confirm_subscription(TopicArn=topic, Token=json.loads(asked.body)["Token"])
+        killed = threading.Event()
+        hook.answer = lambda _: 200 if killed.wait(60) else 500
+        messages = [sns.publish(TopicArn=topic, Message=str(n))["MessageId"] for n in range(5)]
+        eventually(lambda: len(hook.requests) == 6)
+        for n in range(20):
+            sns.publish(TopicArn=fifo, Message=str(n), MessageGroupId="g", MessageDeduplicationId=str(n))
+        kill_and_start(program)
+        killed.set()
+        # One asked to confirm, five were on their way when the end came; all come again.
+        eventually(lambda: len(hook.requests) >= 11)
+        assert {one.headers["x-amz-sns-message-id"] for one in hook.requests[6:]} == set(messages)
+    found: list[str] = []
+
+    def take() -> bool:
+        for one in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            found.append(one["Body"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=one["ReceiptHandle"])
+        return len(found) >= 20
+
+    eventually(take)
+    assert found == [str(n) for n in range(20)]

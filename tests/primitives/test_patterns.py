@@ -62,8 +62,17 @@ def test_a_pattern_means_the_events_that_have_what_it_asks_for(pattern: dict[str
     ["", "[]", '{"a": "x"}', '{"a": []}', '{"a": {}}', '{"a": [["x"]]}', '{"a": [{"near": 1}]}',
      '{"a": [{"prefix": 1}]}', '{"a": [{"numeric": ["<"]}]}', '{"a": [{"numeric": ["~", 1]}]}',
      '{"a": [{"exists": "yes"}]}', '{"a": [{"cidr": "x"}]}', '{"a": [{"wildcard": "a**"}]}',
-     '{"a": [{"anything-but": {"numeric": ["=", 1]}}]}', '{"a": [{"prefix": "a", "suffix": "b"}]}'],
+     '{"a": [{"anything-but": {"numeric": ["=", 1]}}]}', '{"a": [{"prefix": "a", "suffix": "b"}]}',
+     '{"a":' * 500 + "[1]" + "}" * 500],
 )  # fmt: skip
 def test_what_is_no_pattern_is_told_to_be_none(text: str) -> None:
     with pytest.raises(BadPattern):
         compiled(text)
+
+
+def test_an_event_may_nest_its_lists_as_deep_as_it_likes() -> None:
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    assert compiled('{"a": ["x"]}')({"a": deep})
+    assert not compiled('{"a": ["y"]}')({"a": deep})

@@ -108,6 +108,12 @@ class AQueue(StoreMachine):
         assert counts.visible == sum(1 for at_ms in self.due_ms.values() if at_ms <= self.now_ms)
         assert counts.visible + counts.in_flight + counts.delayed == len(self.due_ms)
 
+    @invariant()
+    def it_is_known_when_something_is_due(self) -> None:
+        later = [at_ms for at_ms in self.due_ms.values() if at_ms > self.now_ms]
+        assert self.do(queues.next_due_ms) == min(self.due_ms.values(), default=None)
+        assert self.do(queues.next_due_ms, after_ms=self.now_ms) == min(later, default=None)
+
 
 test_a_message_is_there_once_until_its_newest_receipt_deletes_it = on_every_driver(AQueue, examples=60, steps=40)
 

@@ -31,6 +31,7 @@ class FeedingBench:
     at_once: int = 0
     most_at_once: int = 0
     holding: bool = False  # Whether events are kept in work.
+    debugged: bool = False  # Whether somebody looks at them meanwhile.
 
     def __post_init__(self) -> None:
         self.signals = Signals(self.clock)
@@ -51,6 +52,9 @@ class FeedingBench:
         self.events.append(found)
         outcome = answer if isinstance(answer, Outcome) else Outcome(json.dumps(answer).encode())
         return Fed(outcome, "id", "1")
+
+    async def is_debugged(self, function: str) -> bool:
+        return self.debugged
 
     async def deliver(self, function: str, told: Told) -> None:
         self.lost.append(told.document)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class Workshop:
         self.folder, self.lines = folder, []  # type: ignore[var-annotated]  # Declared below.
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._number = 0
+        engine.setdefault("sandbox", os.environ.get("FOGBANK_TEST_SANDBOX", "off"))
         self.clock = Clock()
         self.said = io.StringIO()
         telemetry = Telemetry(self.clock, self.said)

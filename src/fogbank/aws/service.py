@@ -50,6 +50,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     source_arn: str = ""  # Of a service that calls on behalf of something of its own: the rule, the API's method.
     host: str = ""  # "127.0.0.1:4566": where the caller reached us, for URLs that must work for it.
     trace_header: str = ""  # X-Amzn-Trace-Id as it came: what carries an event on takes its lineage along.
+    inside: bool = False  # Asked by a part of this program, not over the wire.
 
     @property
     def sender(self) -> str:

@@ -37,6 +37,7 @@ def start(
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
     log_level: options.LogLevel = "info",
+    sandbox: options.Sandbox = "auto",
     detach: Annotated[bool, typer.Option("--detach", envvar="FOGBANK_DETACH", help="Run in the background.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -47,6 +48,7 @@ def start(
     config = Config(
         data_dir=data, host=host, port=port, region=region or options.REGION, ephemeral=ephemeral,
         durability=durability, store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
+        sandbox=sandbox,
     )  # fmt: skip
     if detach:
         with Progress(quiet=json).waiting("starting the cloud"):

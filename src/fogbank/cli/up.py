@@ -47,6 +47,7 @@ def up(
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
     log_level: options.LogLevel = "info",
+    sandbox: options.Sandbox = "auto",
     stack: Annotated[
         str, typer.Option("--stack-name", envvar="FOGBANK_STACK_NAME", help="Default: the folder's.")
     ] = "",
@@ -73,6 +74,7 @@ def up(
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
         store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
+        sandbox=sandbox,
     )  # fmt: skip
     progress = Progress(quiet=json)
     parameters = dict(_pair(text) for text in parameter or [])

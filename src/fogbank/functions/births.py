@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fogbank.functions.dialect import Dialect
     from fogbank.functions.model import Invocation, LogSink, Version
     from fogbank.functions.runtimes.table import Runtimes
+    from fogbank.functions.sandbox.sandbox import Sandbox
     from fogbank.functions.watch import Watch
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 class Births:
     def __init__(
         self, clock: Clock, log_sink: LogSink, ids: Ids, watch: Watch, runtimes: Runtimes,
-        dialects: Mapping[str, Dialect], endpoint: Callable[[], str],
+        dialects: Mapping[str, Dialect], endpoint: Callable[[], str], sandbox: Sandbox,
     ) -> None:  # fmt: skip
+        self._sandbox = sandbox
         self._clock, self._log_sink, self._ids, self._watch = clock, log_sink, ids, watch
         self._runtimes, self._dialects, self._endpoint = runtimes, dialects, endpoint
 
@@ -40,7 +42,8 @@ class Births:
         dialect = self._dialects[version.dialect]
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
         stream += self._ids.new().replace("-", "")
-        given = dialect.environment(version, stream, self._endpoint(), provisioned=provisioned)
+        task_root = (await self._sandbox.places(version)).code
+        given = dialect.environment(version, stream, self._endpoint(), task_root=task_root, provisioned=provisioned)
         read_end, write_end = os.pipe()
         log = Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
         instance = Instance(version, log)

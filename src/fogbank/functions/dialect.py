@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 class Dialect(Protocol):
     def environment(
-        self, version: Version, log_stream: str, endpoint: str, *, provisioned: bool
+        self, version: Version, log_stream: str, endpoint: str, *, task_root: str, provisioned: bool
     ) -> dict[str, str]:  # fmt: skip
-        """The cloud's own variables; the user's are added, and the cloud's win. `provisioned`: made ahead of events."""
+        """The cloud's own variables; the user's are added, and the cloud's win. `task_root`: where its code is
+        seen; `provisioned`: made ahead of events."""
         ...
 
     def line_filter(self, version: Version) -> Callable[[str], bool] | None:

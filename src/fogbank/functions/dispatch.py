@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.functions import births
 from fogbank.functions.births import Births
-from fogbank.functions.engine import InitFailed, NoRuntimeError, Throttled
+from fogbank.functions.engine import Abandoned, InitFailed, NoRuntimeError, Throttled
 from fogbank.functions.instances import Instance
 from fogbank.functions.model import Outcome
 from fogbank.functions.running import Runner
@@ -24,6 +24,8 @@ from fogbank.functions.runtimes.provided.host import Host
 from fogbank.functions.runtimes.provided.runtime import ProvidedRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
+from fogbank.functions.sandbox.places import TASK
+from fogbank.functions.sandbox.sandbox import Sandbox
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from fogbank.functions.dialect import Dialect
     from fogbank.functions.model import Invocation, LogSink, Version
+    from fogbank.functions.sandbox.sandbox import Mode
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
     from fogbank.kernel.telemetry import Telemetry
@@ -72,21 +75,23 @@ class InstanceEngine:
 
     def __init__(
         self, run_dir: Path, cache_dir: Path, clock: Clock, telemetry: Telemetry, log_sink: LogSink, ids: Ids,
-        *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect],
+        *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect], sandbox: Mode = "auto",
     ) -> None:  # fmt: skip
-        self._host = Host(run_dir, telemetry, log_sink, clock)
+        self._sandbox = Sandbox(run_dir, sandbox)
+        self._host = Host(run_dir, telemetry, log_sink, clock, self._sandbox)
         self._clock, self._telemetry, self._dialects = clock, telemetry, dialects
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s = _INIT_S, _IDLE_S
+        self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
-                "python": Accompanied(PythonRuntime(cache_dir, telemetry), self._host),
-                "nodejs": Accompanied(NodeRuntime(cache_dir, telemetry), self._host),
-                "provided": ProvidedRuntime(self._host),
+                "python": Accompanied(PythonRuntime(cache_dir, telemetry, self._sandbox), self._host),
+                "nodejs": Accompanied(NodeRuntime(cache_dir, telemetry, self._sandbox), self._host),
+                "provided": ProvidedRuntime(self._host, self._sandbox),
             }
         )
         watch = Watch()
-        self._births = Births(clock, log_sink, ids, watch, self._runtimes, dialects, endpoint)
+        self._births = Births(clock, log_sink, ids, watch, self._runtimes, dialects, endpoint, self._sandbox)
         self._runner = Runner(clock, telemetry, watch)
         self._reaper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,11 +151,7 @@ class InstanceEngine:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(invocation, loop.create_future())
         pool.waiting.append(waiting)
-        if pool.coming < len(pool.waiting):
-            pool.coming += 1
-            task = loop.create_task(self._bring_one(pool))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._bring_more(pool)
         try:
             return await waiting.served
         except BaseException:
@@ -159,6 +160,15 @@ class InstanceEngine:
             elif not waiting.served.cancelled() and isinstance(served := waiting.served.result(), Instance):
                 self._give_back(pool, served)  # It was given just now.
             raise
+
+    def _bring_more(self, pool: _Pool) -> None:
+        """For each event that waits an instance is on its way; of a debugged version there is only one."""
+        is_taken = pool.version.debugged and len(pool.all) + pool.coming > 0
+        if pool.coming < len(pool.waiting) and not is_taken:
+            pool.coming += 1
+            task = asyncio.get_running_loop().create_task(self._bring_one(pool))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _bring_one(self, pool: _Pool) -> None:
         try:
@@ -187,6 +197,13 @@ class InstanceEngine:
             if pool.busy == 0:
                 self._forget(pool)
 
+    async def abandon(self, version_id: str) -> None:
+        pool = self._pools.get(version_id)
+        if pool is not None:
+            while waiting := _first(pool.waiting):
+                waiting.served.set_exception(Abandoned())
+            self._forget(pool)
+
     def status(self) -> list[dict[str, Any]]:
         """What is there now. A test may ask from its own thread: each collection is copied in one step first."""
         return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
@@ -200,10 +217,20 @@ class InstanceEngine:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._host.close()
         await self._runtimes.close()
+        await self._sandbox.close()
+
+    async def task_root(self, code: Path) -> str:
+        return TASK if (await self._sandbox.given()).cells else str(code)
+
+    def protections(self) -> dict[str, str]:
+        return self._sandbox.facts()
 
     async def warm(self, runtime: str) -> None:
         """Have what every instance of a runtime needs ready before the first is asked for."""
         await self._runtimes.of(runtime).warm(runtime)
+
+    async def ready_debugger(self, runtime: str) -> None:
+        await self._runtimes.of(runtime).ready_debugger()
 
     # -- instances --
 
@@ -240,6 +267,7 @@ class InstanceEngine:
     async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
         def known(instance: Instance) -> None:
             pool.all.add(instance)
+            instance.on_debugger = partial(self.on_debugger, pool.version)
             instance.on_end = lambda gone: self._ended(pool, gone)
 
         return await self._births.spawn(pool.version, known, provisioned=provisioned)
@@ -247,6 +275,8 @@ class InstanceEngine:
     def _ended(self, pool: _Pool, instance: Instance) -> None:
         pool.all.discard(instance)
         kept = self._pools.get(pool.version.id) is pool
+        if kept and pool.version.debugged:
+            self._bring_more(pool)  # Those that waited for it.
         if kept and instance.events and len(pool.all) < pool.provisioned:  # Without an event it would only end again.
             task = asyncio.get_running_loop().create_task(self._refill(pool))
             self._tasks.add(task)
@@ -288,7 +318,8 @@ class InstanceEngine:
         version = pool.version
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
-        for limit_s in (self.init_s, version.timeout_ms / 1000):
+        timeout_s = version.timeout_ms / 1000
+        for limit_s in (timeout_s,) if version.debugged else (self.init_s, timeout_s):
             try:
                 async with pool.births:
                     if not pool.waiting:  # Those before it were quick.
@@ -329,6 +360,8 @@ class InstanceEngine:
         """Let go of instances that nobody needed for a while, but for the provisioned ones."""
         now_s = time.perf_counter()
         for pool in list(self._pools.values()):
+            if pool.version.debugged:
+                continue
             spare = len(pool.all) - pool.provisioned
             for instance in [i for i in pool.idle if now_s - i.idle_since_s > self.idle_s][: max(spare, 0)]:
                 pool.idle.remove(instance)

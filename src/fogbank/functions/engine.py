@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from fogbank.functions.model import Invocation, Outcome, Version
 
 
 class Throttled(Exception):
     """No instance may be used or made now: the limit that was handed in is reached."""
+
+
+class Abandoned(Exception):
+    """The event has not begun, and will not on this version."""
 
 
 class Engine(Protocol):
@@ -29,8 +34,33 @@ class Engine(Protocol):
         they are ready; raises `InitFailed` with the function's own error if its init fails."""
         ...
 
+    @property
+    def on_debugger(self) -> Callable[[Version, str], None]:
+        """Told where an instance of a debugged version waits for its debugger."""
+        ...
+
+    @on_debugger.setter
+    def on_debugger(self, told: Callable[[Version, str], None]) -> None: ...
+
+    async def task_root(self, code: Path) -> str:
+        """Where instances see the folder of their code."""
+        ...
+
+    def protections(self) -> dict[str, str]:
+        """What holds instances: by protection "yes", or why not; nothing as long as none was needed."""
+        ...
+
     async def retire(self, version_id: str) -> None:
         """The version is gone: let its instances end after the events they are at."""
+        ...
+
+    async def abandon(self, version_id: str) -> None:
+        """The version is gone at once: its instances end with the events they are at, and whoever waits for one gets
+        `Abandoned`."""
+        ...
+
+    async def ready_debugger(self, runtime: str) -> None:
+        """Have at hand what functions of that runtime are debugged with. Raises `NoRuntimeError`."""
         ...
 
     def status(self) -> list[dict[str, Any]]:

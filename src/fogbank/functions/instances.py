@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import orjson
 
+from fogbank.functions.endings import describe_end
 from fogbank.functions.frames import Frames
 from fogbank.functions.sandbox.cells import group_ends
 
@@ -79,11 +80,13 @@ class Instance:
         self.how_ended = ""
         self.on_end: Callable[[Instance], None] = lambda _: None
         self.on_ready: Callable[[], None] = lambda: None
+        self.on_debugger: Callable[[str], None] = lambda _: None  # It waits for one at this address.
         self.restored = False  # From a snapshot that was asked for.
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
-        self.cell: Cell | None = None  # What it lives in, where it has that for itself.
+        self.cell: Cell | None = None  # What it lives in.
+        self.shares_cell = False  # With programs that hear of its end.
         self.group: Group | None = None  # Its control groups, where it has no cell.
         self.channel: Channel | None = None
         self.leaders: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Of the sessions that end with it.
@@ -116,12 +119,15 @@ class Instance:
             return
         self._lost = True
         self.state = "dead"
+        if self._told is None and not self.keeps_log:
+            self.leave()
         self._tell(Ended())
         self.on_end(self)
 
     def take(self, kind: bytes, body: bytes, peak_mb: int, *, wrote: bool) -> None:
         """What the process says: I (it is initialised), R (a reply), X (an error), F (an error, and it ends); of a
-        streamed reply H (its content type), P (a piece), E (its end)."""
+        streamed reply H (its content type), P (a piece), E (its end); before it is initialised D (it waits for a
+        debugger)."""
         self.wrote = self.wrote or wrote
         if peak_mb > self.peak_mb:
             self.peak_mb = peak_mb
@@ -182,13 +188,10 @@ class Instance:
 
     async def ready(self, timeout_s: float) -> bytes | None:
         """Wait for the initialisation; the answer is the error document where it failed. Raises `TimeoutError`."""
-        answered: asyncio.Future[Answer] = self._loop.create_future()
-        self._wait(timeout_s, lambda answer: None if answered.done() else answered.set_result(answer))
-        answer = await answered
-        if isinstance(answer, Exception):
-            raise answer
-        assert type(answer) is tuple  # Pieces come from busy ones only.
-        kind, body = answer
+        kind, body = await self._next(timeout_s)
+        while kind == b"D":
+            self.on_debugger(body.decode())
+            kind, body = await self._next(timeout_s)
         if kind == b"I":
             born = orjson.loads(body)
             self.init_ms = born["init_ms"]
@@ -198,6 +201,15 @@ class Instance:
             self.on_ready()
             return None
         return body
+
+    async def _next(self, timeout_s: float) -> tuple[bytes, bytes]:
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self._wait(timeout_s, lambda answer: None if answered.done() else answered.set_result(answer))
+        answer = await answered
+        if isinstance(answer, Exception):
+            raise answer
+        assert type(answer) is tuple  # Pieces come from busy ones only.
+        return answer
 
     def start(self, invocation: Invocation, timeout_s: float, deadline_ms: int, told: Told) -> None:
         """One event; it lasts from `began_s` to `idle_since_s`."""
@@ -209,9 +221,16 @@ class Instance:
     def memory_mb(self) -> int:
         """What it holds now, as the kernel counts it; 0 once it is gone. Its group knows what it has started, and not
         what it shares with the process that it is a fork of."""
-        own_mb = sum([_resident_kb(pid) for pid in self.processes()]) // 1024
-        group = self.cell.group if self.cell is not None else self.group
+        own_mb, group = sum([_resident_kb(pid) for pid in self.processes()]) // 1024, self._group()
         return own_mb if group is None else max(own_mb, group.memory_mb())
+
+    def _group(self) -> Group | None:
+        return self.cell.group if self.cell is not None else self.group
+
+    def ran_out(self) -> bool:
+        """Whether the kernel has ended any process of it for its memory: then others of it may say that they left."""
+        group = self._group()
+        return group is not None and group.ran_out()
 
     def ends(self) -> dict[str, int]:
         """The descriptors that a process needs to go where this instance lives."""
@@ -219,7 +238,7 @@ class Instance:
 
     def kill_process(self) -> None:
         """End the process and all it has started; who waits for it hears of it."""
-        if self.cell is not None:
+        if self.cell is not None and not self.shares_cell:
             self.cell.kill()
             return
         for pid in self.leaders():
@@ -249,7 +268,7 @@ class Instance:
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""
-        self.ended_so(describe_end(status))
+        self.ended_so(describe_end(signal.SIGKILL if self.ran_out() else status))
 
     def ended_so(self, how: str) -> None:
         self.how_ended = how
@@ -289,11 +308,3 @@ def _resident_kb(pid: int) -> int:
             return int(statm.read().split()[1]) * _PAGE_KB
     except (OSError, IndexError):
         return 0
-
-
-def describe_end(status: int) -> str:
-    """A wait status in the words that Lambda uses."""
-    if os.WIFSIGNALED(status):
-        name = signal.strsignal(os.WTERMSIG(status)) or str(os.WTERMSIG(status))
-        return f"signal: {name.lower()}"
-    return f"exit status {os.WEXITSTATUS(status)}"

@@ -34,6 +34,7 @@ class Version:
     log_format: str = "Text"  # Or "JSON"; then the levels say what is kept.
     application_log_level: str = "INFO"
     system_log_level: str = "INFO"
+    debugged: bool = False  # Its one instance waits for a debugger, and nothing limits its time or memory.
 
     @property
     def qualifier(self) -> str:

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from fogbank.functions.instances import describe_end
+from fogbank.functions.endings import describe_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +28,7 @@ class Process:
         self.refused = 0  # The errno of its start.
         self.status: int | None = None
         self.gone = asyncio.Event()
+        self._runs = asyncio.Event()
         self._told = told
         self._pid = 0
         self._report = -1
@@ -40,6 +41,7 @@ class Process:
     @pid.setter
     def pid(self, pid: int) -> None:
         self._pid = pid
+        self._see()
         if self._owed:
             self.signal(self._owed)
 
@@ -51,6 +53,16 @@ class Process:
     def how_ended(self) -> str:
         """In Lambda's words: "exit status 1", "signal: killed"."""
         return describe_end(self.status or 0)
+
+    async def begun(self) -> None:
+        """Wait until it runs. Raises OSError where it could not be started."""
+        await self._runs.wait()
+        if self.refused:
+            raise OSError(self.refused, os.strerror(self.refused), str(self.command))
+
+    def _see(self) -> None:
+        if self.over or (self._pid and self._report < 0):
+            self._runs.set()
 
     def signal(self, number: int) -> None:
         """To it and to all that it has started."""
@@ -73,6 +85,7 @@ class Process:
             self.refused = int(os.read(self._report, _REPORT_BYTES) or 0)
         os.close(self._report)
         self._report = -1
+        self._see()
         if self.refused:
             self._told(self)
 
@@ -84,6 +97,7 @@ class Process:
             if self._pid:
                 _signal_group(self._pid, signal.SIGKILL)
             self._started()  # The two words of it may come in either order.
+            self._see()
             if not self.refused:
                 self._told(self)
 

@@ -36,7 +36,7 @@ class Watch:
             instance.look(next_s)
             held_mb, limit_mb = instance.memory_mb(), instance.version.memory_mb
             instance.peak_mb = max(instance.peak_mb, min(held_mb, limit_mb))
-            if held_mb > limit_mb:
+            if held_mb > limit_mb and not instance.version.debugged:  # A debugger's own part is not counted.
                 instance.kill_process()
         self._looking = bool(self._watched)
         if self._looking:

@@ -207,10 +207,10 @@ def rewrite(tx: Tx, queue: str, change: Callable[[Message], Message]) -> None:
     tx.emit(DUE, (queue,))
 
 
-def next_due_ms(tx: Tx, queue: str) -> int | None:
-    """When the first message is due: in the past if one is now."""
-    for _, message in MESSAGES.scan(tx, queue, limit=1):
-        return message.due_ms
+def next_due_ms(tx: Tx, queue: str, *, after_ms: int = -1) -> int | None:
+    """When the first message is due that is due later than `after_ms`: without one, in the past if one is now."""
+    for _, row in tx.scan(MESSAGES.key(queue, after_ms + 1), (*MESSAGES.key(queue), END), limit=1):
+        return MESSAGES.decode(row).due_ms
     return None
 
 

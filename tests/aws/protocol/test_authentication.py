@@ -187,3 +187,17 @@ def test_a_request_signed_long_ago_is_told_so(strict: Cloud) -> None:
         r"Signature expired: \d{8}T\d{6}Z is now earlier than \d{8}T\d{6}Z \(\d{8}T\d{6}Z - 5 min\.\)",
         answer.json()["message"],
     )
+
+
+def test_the_links_in_messages_of_sns_are_visited_by_nobody_in_particular(strict: Cloud) -> None:
+    """ConfirmSubscription "requires an AWS signature only when the AuthenticateOnUnsubscribe flag is set"."""
+    sns = client(strict, "sns")
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    queue = {"Protocol": "sqs", "Endpoint": "arn:aws:sqs:us-east-1:000000000000:q"}
+    arn = sns.subscribe(TopicArn=topic, **queue)["SubscriptionArn"]
+    refused = httpx.get(strict.url, params={"Action": "Publish", "TopicArn": topic, "Message": "x"})
+    assert refused.status_code == 403 and "<Code>MissingAuthenticationToken</Code>" in refused.text
+    asked = {"Action": "ConfirmSubscription", "TopicArn": topic, "Token": "0"}
+    assert "<Message>Invalid parameter: Token</Message>" in httpx.get(strict.url, params=asked).text
+    assert httpx.get(strict.url, params={"Action": "Unsubscribe", "SubscriptionArn": arn}).status_code == 200
+    assert sns.list_subscriptions()["Subscriptions"] == []

@@ -30,6 +30,7 @@ GONE_THROUGH = [
     "logs",
     "s3",
     "secretsmanager",
+    "sns",
     "sqs",
     "sts",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fogbank.functions.runtimes import python
+from fogbank.functions.sandbox.protections import INSIDE
 
 _INSIDE = Path(python.__file__).parent / "inside"
 _OURS = """
@@ -49,7 +50,8 @@ for trace in (["  File a\\n    x\\n", "  File b\\n"], []):
 
 
 def said(first: str, environment: dict[str, str]) -> list[str]:
-    steps = [_STILL, f"sys.path.insert(0, {str(_INSIDE)!r})", f"exec({first!r})"]  # One line each, for equal traces.
+    path = f"sys.path[:0] = {[str(_INSIDE), str(INSIDE)]!r}"
+    steps = [_STILL, path, f"exec({first!r})"]  # One line each, for equal traces.
     program = "\n".join([*steps, f"exec(compile({_RECORDS!r}, 'app.py', 'exec'))"])
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, encoding="utf-8"

@@ -148,6 +148,24 @@ def test_a_batch_that_failed_comes_back_when_its_time_is_over_and_not_before() -
     run(test)
 
 
+def test_messages_stay_lent_while_somebody_debugs_what_is_done_with_them() -> None:
+    async def test(bench: Bench) -> None:
+        bench.debugged = bench.holding = True
+        await bench.send(1)
+        await until(lambda: bench.at_once == 1)
+        for _ in range(6):
+            await bench.settle()
+            await bench.clock.advance(LENT_MS // 2)
+        await bench.settle()
+        assert bench.most_at_once == 1
+        bench.holding = False
+        await until(lambda: bench.events == [["0"]])
+        await bench.settle()
+        assert (await bench.counts()) == queues.Counts(0, 0, 0)
+
+    run(test)
+
+
 def test_only_what_the_reply_names_stays() -> None:
     async def test(bench: Bench) -> None:
         bench.answer = lambda event: ["1"]

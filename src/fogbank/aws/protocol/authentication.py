@@ -62,7 +62,7 @@ class Authentication:
         told = self._claim(request, protocol)
         if told is not None:
             self._check(request, told, known, protocol)
-        elif self._config.verify_signatures and not _is_public(operation):
+        elif self._config.verify_signatures and not _is_public(where.service, operation):
             raise _unsigned(protocol)
         return known or self._public(access_key)
 
@@ -206,9 +206,18 @@ def _iso(epoch_s: float) -> str:
     return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _is_public(operation: Operation) -> bool:
+def _is_public(service: str, operation: Operation) -> bool:
     """Who signs in, for one, cannot sign yet."""
-    return operation.facts.get("authtype") == "none" or operation.facts.get("auth") == ["smithy.api#noAuth"]
+    return (
+        operation.facts.get("authtype") == "none"
+        or operation.facts.get("auth") == ["smithy.api#noAuth"]
+        or (service, operation.name) in _VISITED
+    )
+
+
+# What the URLs in SNS' messages lead to: ConfirmSubscription "requires an AWS signature only when the
+# AuthenticateOnUnsubscribe flag is set". The model does not say so.
+_VISITED = frozenset([("sns", "ConfirmSubscription"), ("sns", "Unsubscribe")])
 
 
 def _is_account(access_key: str) -> bool:

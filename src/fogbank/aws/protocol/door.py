@@ -152,7 +152,7 @@ class Door:
             told = ServiceError("ServiceUnavailable", f"The store could not keep this: {error}", status=503)
         elif not isinstance(error, ServiceError):  # A bug: the caller sees AWS's own words for one, the log all of it.
             self._log_bug(asked.where, error)
-            code = {"rest-xml": "InternalError", "json": "InternalServerError"}.get(protocol, "InternalFailure")
+            code = _BUG_CODES.get(protocol, "InternalFailure")
             text = f"Internal error; look for request {asked.request.id} in fogbank's log."
             told = ServiceError(code, text, status=500)
         assert isinstance(told, ServiceError)
@@ -199,6 +199,7 @@ class Door:
             source_arn=who.source_arn,
             host=host,
             trace_header=_carried(),
+            inside=True,
         )
         result = await method(call, parameters) if waits else await self._store.transact(method, call, parameters)
         if type(result) is Later:
@@ -232,6 +233,10 @@ class Door:
         )  # fmt: skip
 
 
+# What AWS calls an error of its own, by protocol.
+_BUG_CODES = {"rest-xml": "InternalError", "json": "InternalServerError", "amz-cbor": "InternalServerError"}
+
+
 def _carried() -> str:
     """The header of a call from inside, where what it works for has come through functions."""
     way = current_lineage.get()
@@ -250,7 +255,7 @@ def _unknown_operation(where: Destination, request: Request) -> ServiceError:
         return ServiceError("MissingAction", "The request is missing an action or a required parameter.")
     if where.operation:
         return ServiceError(
-            "UnknownOperationException" if where.protocol == "json" else "InvalidAction",
+            "UnknownOperationException" if where.protocol in ("json", "amz-cbor") else "InvalidAction",
             f"The action {where.operation} is not valid for this web service.",
         )
     if where.service == "s3":

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
-import cbor2
 import orjson
 
-from fogbank.aws.protocol import rest, xml_values
+from fogbank.aws.protocol import cbor_values, rest, xml_values
 from fogbank.kernel.gateway.messages import Response
 
 if TYPE_CHECKING:
@@ -24,15 +22,17 @@ _NAMESPACES = {
     "sqs": "com.amazonaws.sqs#",
 }
 HOST_ID = "fogbank"
-CBOR_HEADERS = [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")]
+CBOR_HEADERS = {
+    cbor_values.RPC_V2: [("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")],
+    cbor_values.AMZ: [("content-type", cbor_values.AMZ_TYPE)],
+}
 _CORAL = ("ValidationException", "SerializationException", "UnknownOperationException", "AccessDeniedException")
 
 
 def response(model: Model, protocol: str, codec: JsonCodec, error: ServiceError, request_id: str) -> Response:
     shape = model.error(error.code)
     status, wire_code = _status_and_code(model, shape, error)
-    write = {"query": _query, "rest-xml": _rest_xml, "cbor": _cbor, "rest-json": _rest_json}.get(protocol, _json)
-    told = write(_Told(model, codec, error, shape, status, wire_code, request_id))
+    told = _WRITERS.get(protocol, _json)(_Told(model, codec, error, shape, status, wire_code, request_id))
     told.headers += error.headers.items()
     return told
 
@@ -106,17 +106,17 @@ def _query(told: _Told) -> Response:
     extra = xml_values.write_members(told.shape, told.error.fields) if told.shape else ""
     body = (
         f'<ErrorResponse xmlns="{told.model.as_query.namespace}"><Error><Type>{told.fault}</Type>'
-        f"<Code>{escape(told.wire_code)}</Code><Message>{escape(told.error.message)}</Message>{extra}</Error>"
+        f"<Code>{xml_values.text(told.wire_code)}</Code><Message>{xml_values.text(told.error.message)}</Message>{extra}</Error>"
         f"<RequestId>{told.request_id}</RequestId></ErrorResponse>"
     )
     return Response(told.status, [("x-amzn-requestid", told.request_id), ("content-type", "text/xml")], body.encode())
 
 
 def _rest_xml(told: _Told) -> Response:
-    extra = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in told.error.fields.items())
+    extra = "".join(f"<{name}>{xml_values.text(str(value))}</{name}>" for name, value in told.error.fields.items())
     body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(told.wire_code)}</Code>'
-        f"<Message>{escape(told.error.message)}</Message>{extra}<RequestId>{told.request_id}</RequestId>"
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{xml_values.text(told.wire_code)}</Code>'
+        f"<Message>{xml_values.text(told.error.message)}</Message>{extra}<RequestId>{told.request_id}</RequestId>"
         f"<HostId>{HOST_ID}</HostId></Error>"
     )
     headers = [("x-amz-request-id", told.request_id), ("x-amz-id-2", HOST_ID), ("content-type", "application/xml")]
@@ -125,5 +125,17 @@ def _rest_xml(told: _Told) -> Response:
 
 def _cbor(told: _Told) -> Response:
     document = {"__type": told.name, **told.error.fields, "message": told.error.message}
-    headers = [("x-amzn-requestid", told.request_id), *CBOR_HEADERS, *told.query_header]
-    return Response(told.status, headers, cbor2.dumps(document))
+    headers = [("x-amzn-requestid", told.request_id), *CBOR_HEADERS[cbor_values.RPC_V2], *told.query_header]
+    return Response(told.status, headers, cbor_values.dumps(document, cbor_values.RPC_V2))
+
+
+def _amz_cbor(told: _Told) -> Response:
+    document = {"__type": told.name, **told.error.fields, "message": told.error.message}
+    headers = [("x-amzn-requestid", told.request_id), *CBOR_HEADERS[cbor_values.AMZ], *told.query_header]
+    return Response(told.status, headers, cbor_values.dumps(document, cbor_values.AMZ))
+
+
+_WRITERS = {
+    "query": _query, "rest-xml": _rest_xml, "rest-json": _rest_json, cbor_values.RPC_V2: _cbor,
+    cbor_values.AMZ: _amz_cbor,
+}  # fmt: skip

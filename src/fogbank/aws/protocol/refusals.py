@@ -24,6 +24,7 @@ CODES = {
     "logs": "InvalidParameterException",
     "s3": "NotImplemented",
     "secretsmanager": "InvalidParameterException",
+    "sns": "InvalidParameterException",
     "sts": "ValidationError",
 }
 _STATUSES = {"NotImplemented": 501}

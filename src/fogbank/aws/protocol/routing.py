@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote
 
-from fogbank.aws.protocol import models, signatures_v2
+from fogbank.aws.protocol import cbor_values, models, signatures_v2
 from fogbank.aws.protocol.rest import Binding
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def destination(request: Request, served: Iterable[str]) -> Destination:
     service = _SIGNING_NAMES.get(signing_name, signing_name)
     target = request.headers.get("x-amz-target")
     if target:
-        asked = (target, service, region, access_key)
+        is_cbor = request.headers.get("content-type", "").startswith(cbor_values.AMZ_TYPE)
+        asked = (target, service, region, access_key, cbor_values.AMZ if is_cbor else "json")
         known = _targets.get(asked)
         return _of_target(asked, served) if known is None else known
     if request.headers.get("smithy-protocol") == "rpc-v2-cbor" and (cbor := _CBOR_PATH.fullmatch(request.path)):
@@ -72,10 +73,10 @@ def destination(request: Request, served: Iterable[str]) -> Destination:
     return Destination(service, region=region or host_region, access_key=access_key, path=request.path)
 
 
-def _of_target(asked: tuple[str, str, str, str], served: Iterable[str]) -> Destination:
-    target, service, region, access_key = asked
+def _of_target(asked: tuple[str, str, str, str, str], served: Iterable[str]) -> Destination:
+    target, service, region, access_key, protocol = asked
     prefix, _, operation = target.rpartition(".")
-    found = Destination(_by_target(prefix, service, served) or service, operation, "json", region, access_key)
+    found = Destination(_by_target(prefix, service, served) or service, operation, protocol, region, access_key)
     if len(_targets) >= _TARGETS_MAX:
         _targets.clear()
     _targets[asked] = found
@@ -83,7 +84,7 @@ def _of_target(asked: tuple[str, str, str, str], served: Iterable[str]) -> Desti
 
 
 _TARGETS_MAX = 1024
-_targets: dict[tuple[str, str, str, str], Destination] = {}  # Callers ask for the same again and again.
+_targets: dict[tuple[str, str, str, str, str], Destination] = {}  # Callers ask for the same again and again.
 
 
 class Bindings:

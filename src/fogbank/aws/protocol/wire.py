@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-import cbor2
 import orjson
 
 from fogbank.aws.protocol import (
+    cbor_values,
     chunked,
     errors,
     event_stream,
@@ -90,8 +90,8 @@ class Wire:
         shape = operation.input
         if protocol == "query":
             return self._read_query(request, operation)
-        if protocol == "cbor":
-            return dict(cbor2.loads(bytes(request.body))) if request.body else {}
+        if protocol in (cbor_values.RPC_V2, cbor_values.AMZ):
+            return dict(cbor_values.loads(bytes(request.body), protocol)) if request.body else {}
         if shape is None:
             return {}
         found = rest.read_bound(operation, shape, labels, request)
@@ -147,11 +147,9 @@ class Wire:
             model = self.model.as_query
             body = query.write(model.operations[operation.name], model.namespace, result, request_id)
             return Response(200, [("x-amzn-requestid", request_id), ("content-type", "text/xml")], body)
-        if protocol == "cbor":
-            headers = [("x-amzn-requestid", request_id), *errors.CBOR_HEADERS]
-            return Response(
-                operation.status, headers, cbor2.dumps(_present(result), timezone=None, datetime_as_timestamp=True)
-            )
+        if protocol in (cbor_values.RPC_V2, cbor_values.AMZ):
+            headers = [("x-amzn-requestid", request_id), *errors.CBOR_HEADERS[protocol]]
+            return Response(operation.status, headers, cbor_values.dumps(result, protocol))
         return self._write_rest(operation, result, request_id)
 
     def _write_json(self, operation: Operation, result: dict[str, Any], request_id: str) -> Response:
@@ -280,12 +278,6 @@ def _convert(shape: Shape, value: Any) -> Any:
     if shape.type in ("integer", "long") and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
-
-
-def _present(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _present(item) for name, item in value.items() if item is not None}
-    return [_present(item) for item in value] if isinstance(value, list) else value
 
 
 def _form(request: Request) -> str:

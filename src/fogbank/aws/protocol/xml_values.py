@@ -82,7 +82,12 @@ def _content(shape: Shape, value: Any) -> str:
         return "".join(_element(name, shape.member, item) for item in value)
     if shape.type == "map":
         return "".join(_entry("entry", shape, key, item) for key, item in value.items())
-    return escape(_scalar(shape, value).translate(_FORBIDDEN), _ENTITIES)
+    return text(_scalar(shape, value))
+
+
+def text(value: str) -> str:
+    """As it can stand between tags."""
+    return escape(value.translate(_FORBIDDEN), _ENTITIES)
 
 
 def _entry(name: str, shape: Shape, key: Any, value: Any) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import http.client
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
 
 from fogbank.cli.support.problems import Problem
 
-_TIMEOUT_S = 910.0  # A function may run for 15 minutes.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWN = {"content-type": "application/json", "x-fogbank": "cli"}
+_TIMEOUT_S = 24 * 3600 + 10.0  # A function may run for 15 minutes; one that is debugged, for a day.
 
 
 class Unreachable(Problem):
@@ -59,9 +63,27 @@ class Client:
         finally:
             connection.close()
 
+    def lines(self, path: str, **body: Any) -> Iterator[dict[str, Any]]:
+        """An answer that goes on: a dictionary for each of its lines, an empty one where nothing is new."""
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._timeout_s)
+        try:
+            connection.request("POST", path, orjson.dumps(body), _OWN)
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                self._read(path, answer.status, answer.read())
+            while line := answer.readline():
+                yield orjson.loads(line) if line.strip() else {}
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"no answer from {self.url} ({error}): the cloud was stopped") from error
+        finally:
+            connection.close()
+
     def _call(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
-        headers = {"content-type": "application/json", "x-fogbank": "cli"}
-        status, _, content = self.exchange(method, path, body, headers)
+        status, _, content = self.exchange(method, path, body, _OWN)
+        return self._read(path, status, content)
+
+    def _read(self, path: str, status: int, content: bytes) -> dict[str, Any]:
         try:
             document = orjson.loads(content)
         except ValueError as error:

@@ -46,6 +46,14 @@ VerifySignatures = Annotated[
         help="Let only requests in that are signed with a key this cloud issued, or with test/test.",
     ),
 ]  # fmt: skip
+Sandbox = Annotated[
+    Literal["auto", "require", "off"],
+    typer.Option(
+        "--sandbox", envvar="FOGBANK_SANDBOX",
+        help="What holds functions: the strongest that this machine gives (see `fogbank doctor`); the same, and no "
+        "function runs where that is not all; or nothing.",
+    ),
+]  # fmt: skip
 LogLevel = Annotated[
     Literal["error", "info", "debug"],
     typer.Option(

@@ -144,6 +144,6 @@ def _alive(pid: int) -> bool:
 def _arguments(config: Config) -> list[str]:
     """The options that start a server as `config` says (its data folder aside)."""
     given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
-    given += ["--durability", config.durability, "--log-level", config.log_level]
+    given += ["--durability", config.durability, "--log-level", config.log_level, "--sandbox", config.sandbox]
     given += ["--verify-signatures"] if config.verify_signatures else []
     return [*given, "--ephemeral"] if config.ephemeral else given

@@ -38,7 +38,7 @@ class Accompanied:
     def __init__(self, runtime: Runtime, host: Host) -> None:
         self._runtime, self._host = runtime, host
         self._retiring: set[asyncio.Task[None]] = set()
-        self.warm = runtime.warm
+        self.warm, self.ready_debugger = runtime.warm, runtime.ready_debugger
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
         if not extensions_of(version):
@@ -56,7 +56,9 @@ class Accompanied:
         except BaseException:
             os.close(log_end)
             raise
+        built_in.inner.shares_cell = True
         built_in.inner.cell, built_in.inner.group = instance.cell, instance.group
+        built_in.inner.on_debugger = instance.on_debugger
         await self._host.begin(version, instance, environment, log_end, lambda _: built_in, start)
 
     async def settle(self, version: Version, instance: Instance) -> None:

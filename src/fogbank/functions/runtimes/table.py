@@ -32,6 +32,10 @@ class Runtime(Protocol):
         """Have ready what any first instance of a runtime of this name would wait for."""
         ...
 
+    async def ready_debugger(self) -> None:
+        """Have at hand what its functions are debugged with. Raises `NoRuntimeError`."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -154,9 +154,10 @@ class Warden(Starter):
             super()._take(fact, fds, int(fact["pid"]))  # It speaks of others, and is no one's code but ours.
 
     def _closed(self) -> None:
-        for waiting in (self._ready, *self._asked):
-            if not waiting.done():
-                _refuse(waiting, "the process that makes cells has died")
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._asked]
+        for one in waiting:
+            if not one.done():
+                _refuse(one, "the process that makes cells has died")
         self._asked.clear()
         super()._closed()
 

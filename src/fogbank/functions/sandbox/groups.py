@@ -12,7 +12,8 @@ from pathlib import Path
 _ROOT = Path("/sys/fs/cgroup")
 _PROCESSES_MAX = 1024  # Lambda quotas: "Execution processes/threads".
 _MB_OF_ONE_CPU = 1769  # Lambda Developer Guide, "Configure Lambda function memory": "equivalent of one vCPU".
-_OURS = re.compile(r"fogbank-(\d+)")
+_OURS = re.compile(r"fogbank-(\d+)-\d+")
+_serial = itertools.count(1)
 _MB = 1024 * 1024
 
 
@@ -23,6 +24,7 @@ class _Controller:
     parent: Path  # Ours, below it a group for each instance.
     settings: tuple[tuple[str, str], ...]  # File and value, with {…} for what differs.
     memory_stat: str = ""  # The line of memory.stat that counts what its processes hold themselves.
+    memory_events: str = ""  # The file that counts whom the kernel has ended for memory.
 
 
 # What is in /tmp counts as memory to the kernel, and not to Lambda: the hard limit leaves room for it, and the watch
@@ -45,10 +47,12 @@ class Group:
         self._folders = [controller.parent / name for controller in controllers]
         self._memory_stat: Path | None = None
         self._memory_line = b""
+        self._memory_events: Path | None = None
         for folder, controller in zip(self._folders, controllers, strict=True):
             folder.mkdir()
             if controller.memory_stat:
                 self._memory_stat, self._memory_line = folder / "memory.stat", controller.memory_stat.encode() + b" "
+                self._memory_events = folder / controller.memory_events
         self.fds = [os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for folder in self._folders]
 
     def limit(self, memory_mb: int, tmp_mb: int) -> None:
@@ -60,16 +64,11 @@ class Group:
 
     def memory_mb(self) -> int:
         """What its processes hold now, whichever of them: without /tmp, and without files that they have read."""
-        if self._memory_stat is None:
-            return 0
-        try:
-            with self._memory_stat.open("rb") as stat:
-                for line in stat:
-                    if line.startswith(self._memory_line):
-                        return int(line.split()[1]) // _MB
-        except OSError:  # It is gone.
-            pass
-        return 0
+        return _counted(self._memory_stat, self._memory_line) // _MB
+
+    def ran_out(self) -> bool:
+        """Whether the kernel has ended one of its processes for their memory."""
+        return _counted(self._memory_events, b"oom_kill ") > 0
 
     def close(self) -> None:
         for fd in self.fds:
@@ -112,7 +111,17 @@ class Groups:
     def close(self) -> bool:
         """Whether nothing is left."""
         self.sweep()
-        return not self._leaving and all([_removed(controller.parent) for controller in self._controllers.values()])
+        parents = [controller.parent for controller in self._controllers.values()]
+        return not self._leaving and all(map(_removed, parents))
+
+
+def _counted(file: Path | None, line: bytes) -> int:
+    """The number behind this word; 0 where there is none."""
+    try:
+        found = file.read_bytes().splitlines() if file is not None else ()
+    except OSError:  # The group is gone.
+        return 0
+    return next((int(one.split()[1]) for one in found if one.startswith(line)), 0)
 
 
 def _set(folder: Path, file: str, value: str) -> None:
@@ -154,7 +163,7 @@ def _sweep(parent: Path) -> None:
 
 def find(root: Path = _ROOT, own: Path = Path("/proc/self/cgroup"), name: str = "") -> Groups | None:
     """Groups in the hierarchies where this process may make some; None where it may in none."""
-    name = name or f"fogbank-{os.getpid()}"
+    name = name or f"fogbank-{os.getpid()}-{next(_serial)}"
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -179,7 +188,7 @@ def _first_version(root: Path, names: str, path: str, name: str) -> dict[str, _C
             continue
         parent = hierarchy / path.lstrip("/") / name
         if _made(parent):
-            return {kind: _Controller(parent, _V1[kind], "rss" if kind == "memory" else "")}
+            return {kind: _Controller(parent, _V1[kind], "rss" if kind == "memory" else "", "memory.oom_control")}
     return {}
 
 
@@ -197,7 +206,7 @@ def _second_version(root: Path, path: str, name: str) -> dict[str, _Controller]:
             parent = folder / name
             if _made(parent) and _handed_on(parent, [one for one in ("memory", "pids", "cpu") if one in handed_on]):
                 held = ",".join(one for one in ("memory", "pids", "cpu") if one in handed_on)
-                return {held: _Controller(parent, _V2, "anon")}
+                return {held: _Controller(parent, _V2, "anon", "memory.events")}
     return {}
 
 

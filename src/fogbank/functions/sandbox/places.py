@@ -43,8 +43,7 @@ def in_a_cell(version: Version, folder: Path) -> Places:
 
 
 def _merged(layers: tuple[Path, ...], folder: Path) -> Path:
-    """ "Lambda extracts the layer contents into the /opt directory", "in the order that you specified" (Developer Guide,
-    "Managing Lambda dependencies with layers", "Adding layers to functions")."""
+    """One folder out of several, "in the order that you specified" (Developer Guide, "Adding layers to functions")."""
     name = hashlib.sha256("\n".join(map(str, layers)).encode()).hexdigest()[:32]
     whole = folder / name
     if whole.is_dir():
@@ -62,6 +61,6 @@ def _link(source: str, target: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(target)  # noqa: PTH108  # As shutil hands it out.
     try:
-        os.link(source, target, follow_symlinks=False)  # noqa: PTH200
+        os.link(source, target, follow_symlinks=False)
     except OSError:  # On another disk.
         shutil.copy2(source, target, follow_symlinks=False)

@@ -32,9 +32,10 @@ MODES: Final[tuple[Mode, ...]] = ("auto", "require", "off")
 _FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
 _UIDS: Final = 200_000_000
 _DISMISS_S = 5
+_NEED_A_THREAD = 2  # Of so many layers one folder is made.
 _SWEEPS, _SWEEP_EVERY_S = 20, 0.02
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
-_WRITTEN = ("/tmp", "/var/tmp", "/dev")  # noqa: S108  # Where an instance has none of its own.
+_WRITTEN = ("/tmp", "/var/tmp", "/dev")  # Where an instance has none of its own.
 
 
 @dataclass(slots=True)
@@ -70,6 +71,9 @@ class Sandbox:
         assert self._found is not None
         return self._found
 
+    def facts(self) -> dict[str, str]:
+        return self._found.facts() if self._found is not None else {}
+
     def _find(self) -> Protections:
         return protections.NONE if self.mode == "off" else protections.find(self._root())
 
@@ -82,6 +86,8 @@ class Sandbox:
     async def places(self, version: Version) -> Places:
         if not (await self.given()).cells:
             return places.on_this_machine(version)
+        if len(version.layers) < _NEED_A_THREAD:
+            return places.in_a_cell(version, self.run_dir)
         return await asyncio.to_thread(places.in_a_cell, version, self.run_dir / "layers")
 
     async def group(self, memory_mb: int, tmp_mb: int) -> Group | None:
@@ -119,7 +125,8 @@ class Sandbox:
         if zygote is not None:
             settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or "")}
             passed.append(zygote.fileno())
-        command = [interpreter, "-I", "-S", "-B", str(protections.INSIDE / "warden.py"), orjson.dumps(settings).decode()]
+        program = str(protections.INSIDE / "warden.py")
+        command = [interpreter, "-I", "-S", "-B", program, orjson.dumps(settings).decode()]
         process = await asyncio.to_thread(
             subprocess.Popen, [*command, *map(str, folders)], pass_fds=passed, stdin=subprocess.DEVNULL,
             env={"LANG": "en_US.UTF-8", "TZ": ":UTC"}, start_new_session=True,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fogbank.functions.triggers import queue, stream
-from fogbank.functions.triggers.model import CHANGED, TRIGGERS, Deliver, Invoke, Trigger
+from fogbank.functions.triggers.model import CHANGED, TRIGGERS, Deliver, Invoke, IsDebugged, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ class Triggers:
     supervisor: Supervisor
     links: Mapping[str, Any]
     invoke: Invoke
+    is_debugged: IsDebugged
     deliver: Deliver
 
     async def run(self) -> None:

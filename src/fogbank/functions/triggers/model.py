@@ -68,6 +68,8 @@ class Told:
 
 # Runs one event on the function of that name, in its cloud's own terms. Raises `NotRun`: try again later.
 Invoke = Callable[[str, bytes], Awaitable[Fed]]
+# Whether somebody debugs the function of that name: then its events take as long as they take.
+IsDebugged = Callable[[str], Awaitable[bool]]
 # Of the function of that name. Must not raise for a destination that takes nothing.
 Deliver = Callable[[str, Told], Awaitable[None]]
 
@@ -85,5 +87,7 @@ class Context(Protocol):
     def links(self) -> Mapping[str, Any]: ...
     @property
     def invoke(self) -> Invoke: ...
+    @property
+    def is_debugged(self) -> IsDebugged: ...
     @property
     def deliver(self) -> Deliver: ...

@@ -6,6 +6,7 @@ A crash anywhere loses no message: what was lent is due again when its time is o
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -15,13 +16,14 @@ from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from fogbank.functions.triggers.model import Context, Trigger
     from fogbank.kernel.store import Tx
 
 _THROTTLED_MS = 500
 _FAILED_BACK_OFF_MS = 100
+_HELD_MIN_MS = 1000
 _AT_ONCE_FIRST, _AT_ONCE_MAX = 5, 1000
 _GROWS_BY, _GROWS_EVERY_MS = 5, 1000
 
@@ -177,7 +179,8 @@ async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queu
     current_lineage.set(link.lineage(batch))
     event = orjson.dumps(link.encode(trigger.settings, batch))
     try:
-        outcome = (await context.invoke(trigger.function, event)).outcome
+        async with _held(context, trigger, link, batch):
+            outcome = (await context.invoke(trigger.function, event)).outcome
     except NotRun:  # Nobody has looked at the messages, but they have been lent once.
         due_ms = context.clock.now_ms() + _THROTTLED_MS
         await context.store.transact(_put_back, trigger.source, batch, due_ms, context.clock.now_ms())
@@ -187,6 +190,33 @@ async def _work(context: Context, trigger: Trigger, link: Link, batch: list[queu
         failed = link.failed(trigger.settings, batch, outcome.value())
     done = [message.receipt for message in batch if message.id not in failed]
     await context.store.transact(_delete, trigger.source, done)
+
+
+@asynccontextmanager
+async def _held(context: Context, trigger: Trigger, link: Link, batch: list[queues.Message]) -> AsyncIterator[None]:
+    """The messages stay lent for as long as somebody debugs what is done with them. From half their time to half their
+    time, and not at once for a day: should the server end, they are back as soon as ever."""
+    if not await context.is_debugged(trigger.function):
+        yield
+        return
+    holding = asyncio.get_running_loop().create_task(_hold(context, trigger, link, batch))
+    try:
+        yield
+    finally:
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+
+
+async def _hold(context: Context, trigger: Trigger, link: Link, batch: list[queues.Message]) -> None:
+    while True:
+        lend_ms = await context.store.transact(_lend_again, trigger, link, batch, context.clock.now_ms())
+        await context.clock.sleep(lend_ms // 2)
+
+
+def _lend_again(tx: Tx, trigger: Trigger, link: Link, batch: list[queues.Message], now_ms: int) -> int:
+    lend_ms = max(link.lending(tx, trigger.settings, now_ms)[0], _HELD_MIN_MS)
+    _put_back(tx, trigger.source, batch, now_ms + lend_ms, now_ms)
+    return lend_ms
 
 
 def _delete(tx: Tx, source: str, receipts: list[str]) -> None:

@@ -162,3 +162,21 @@ def test_a_retry_policy_says_how_often_and_how_long_an_event_is_tried(
     message = Message("id", "{}", due_ms=0, sent_ms=0, notes={"target": {"RetryPolicy": policy}, "attempt": attempt})
     busy = ServiceError("ThrottlingException", "Rate exceeded", status=429)
     assert deliveries.used_up(message, busy, 1000 * age_s) == condition
+
+
+def test_a_topic_may_be_a_target(cloud: Cloud, events: Any) -> None:
+    """EventBridge User Guide, "Event bus targets in Amazon EventBridge": Amazon SNS topic."""
+    sns, here = cloud.client("sns"), "arn:aws:sns:us-east-1:000000000000:"
+    topic = sns.create_topic(Name="told")["TopicArn"]
+    cloud.client("sqs").create_queue(QueueName="q")
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=f"{QUEUE}q", Attributes={"RawMessageDelivery": "true"}
+    )  # fmt: skip
+    cloud.client("sqs").create_queue(QueueName="dead")
+    gone = {"Id": "gone", "Arn": f"{here}gone", "DeadLetterConfig": {"Arn": f"{QUEUE}dead"}}
+    events.put_targets(Rule="tick", Targets=[{"Id": "t", "Arn": topic, "Input": '{"a": 1}'}, gone])
+    cloud.advance(seconds=60)
+    assert received(cloud, "q")["Body"] == '{"a": 1}'
+    assert received(cloud, "dead")["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_RESOURCE"
+    fifo = {"Id": "f", "Arn": f"{here}t.fifo"}
+    assert refused(events.put_targets, Rule="tick", Targets=[fifo])[0] == "ValidationException"

@@ -86,7 +86,7 @@ class Execute:
         event = events.event(request, live, endpoint, path, way.labels, trace, self._house.clock.now_ms())
         link = self._house.links["aws.apigateway_to_lambda"]
         done = partial(self._tell, answer, request, live, trace)
-        if target.version.timeout_ms < endpoint.timeout_s * 1000:
+        if link.ends_in_time(self._house, target, endpoint.timeout_s):
             return answer if link.begin(self._house, target, event, request.id, trace, done) else None
         # The API gives up before the function does.
         late = partial(gateway_responses.customised, live.api, "INTEGRATION_TIMEOUT", request)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _FUNCTION = re.compile(r"arn:aws:lambda:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):function:.+")
+_TOPIC = re.compile(r"arn:aws:sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[A-Za-z0-9_-]+")
 _SERVICE_TIMEOUT_S = 3600  # AWS::CloudFormation::CustomResource, ServiceTimeout: "The default value is 3600 seconds".
 
 
@@ -132,9 +133,10 @@ def _adopt(tx: Tx, parent: Stack, stack_id: str) -> None:
 
 
 class CustomResource:
-    """Custom::Anything: a function makes it, and answers to a URL.
+    """Custom::Anything: a function makes it, or who listens to a topic, and answers to a URL.
 
-    User Guide, "Lambda-backed custom resources", "Custom resource request and response reference".
+    User Guide, "Lambda-backed custom resources", "Amazon SNS-backed custom resources", "Custom resource request and
+    response reference".
     """
 
     type: ClassVar = CUSTOM
@@ -165,12 +167,11 @@ class _CustomResource:
     async def _request(
         self, ask: Ask, kind: str, wanted: dict[str, Any], more: dict[str, Any], physical_id: str
     ) -> str:
-        """Ask the function; the answer is the physical id that it gives."""
+        """Ask whoever makes it; the answer is the physical id that it gives."""
         place = self._place
         token = str(wanted["ServiceToken"])
-        if _FUNCTION.fullmatch(token) is None:
-            raise ServiceError("ValidationError", f"Custom resources are served with a function's ARN as ServiceToken, which {token} is not.")  # fmt: skip  # noqa: E501
-        function = place.house.caller(place.stack.account, token.split(":")[3], place.stack.principal)
+        if not _FUNCTION.fullmatch(token) and not _TOPIC.fullmatch(token):
+            raise ServiceError("ValidationError", f"Custom resources are served with the ARN of a function or a topic as ServiceToken, which {token} is not.")  # fmt: skip  # noqa: E501
         request_id = place.house.ids.new()
         event = {
             "RequestType": kind,
@@ -184,14 +185,22 @@ class _CustomResource:
             "ResourceProperties": _texts(wanted),
         }
         limit_ms = place.house.clock.now_ms() + 1000 * int(wanted.get("ServiceTimeout", _SERVICE_TIMEOUT_S))
-        payload = orjson.dumps(event)
         with begun(physical_id) if kind == "Create" else nullcontext():
-            await function("lambda", "Invoke", FunctionName=token, InvocationType="Event", Payload=payload)
+            await self._tell(token, orjson.dumps(event))
             answers = await _letters(place, request_id, 1, limit_ms)
             await place.house.store.transact(records.MAILBOXES.delete, request_id)
             if not answers:
                 raise ServiceError("InvalidRequest", f"CloudFormation did not receive a response from your Custom Resource. Please check your logs for requestId [{request_id}]. If you are using the Python cfn-response module, you may need to update your Lambda function so that CloudFormation can attach the updated version.")  # fmt: skip  # noqa: E501
         return self._read(answers[0], physical_id, kind)
+
+    async def _tell(self, token: str, request: bytes) -> None:
+        stack = self._place.stack
+        ask = self._place.house.caller(stack.account, token.split(":")[3], stack.principal)
+        if _FUNCTION.fullmatch(token):
+            await ask("lambda", "Invoke", FunctionName=token, InvocationType="Event", Payload=request)
+        else:
+            subject = "AWS CloudFormation custom resource request"
+            await ask("sns", "Publish", TopicArn=token, Subject=subject, Message=request.decode())
 
     async def _open(self, request_id: str) -> str:
         house, stack = self._place.house, self._place.stack

@@ -6,10 +6,12 @@ events".
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from fogbank.aws.deliveries import Again, Deliveries
 from fogbank.aws.service import ServiceError
 from fogbank.kernel.telemetry import current_trace
 from fogbank.primitives import queues
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _QUEUE = "events:deliveries"
-_LEND_MS = 300_000
-_AT_ONCE = 10
 # "By default, EventBridge retries sending the event for 24 hours and up to 185 times with an exponential back off and
 # jitter": here without the jitter.
 _RETRIES_MAX, _AGE_MAX_S = 185, 86_400
@@ -32,7 +32,8 @@ _FINAL = {
     "AccessDeniedException": "NO_PERMISSIONS", "ResourceNotFoundException": "NO_RESOURCE",
     "QueueDoesNotExist": "NO_RESOURCE", "InvalidParameterValue": "INVALID_PARAMETER",
     "MissingParameter": "INVALID_PARAMETER", "RequestTooLargeException": "INVALID_PARAMETER",
-    "InvalidRequestContentException": "INVALID_PARAMETER",
+    "InvalidRequestContentException": "INVALID_PARAMETER", "NotFoundException": "NO_RESOURCE",
+    "InvalidParameterException": "INVALID_PARAMETER",
 }  # fmt: skip
 
 
@@ -49,21 +50,10 @@ def put(
 
 async def run(house: House) -> None:
     """The loop that sends them."""
-    with house.signals.watch(queues.DUE, (_QUEUE,)) as watch:
-        while True:
-            lent, next_ms = await house.store.transact(_take, house.clock.now_ms())
-            for message in lent:
-                await _one(house, message)
-            if not lent:
-                await watch.wait(next_ms)
+    await Deliveries(house, _QUEUE, partial(_one, house)).run()
 
 
-def _take(tx: Tx, now_ms: int) -> tuple[list[Message], int | None]:
-    lent = queues.receive(tx, _QUEUE, limit=_AT_ONCE, now_ms=now_ms, lend_ms=_LEND_MS)
-    return lent, queues.next_due_ms(tx, _QUEUE)
-
-
-async def _one(house: House, message: Message) -> None:
+async def _one(house: House, message: Message) -> Again | None:
     place, target = message.notes["place"], message.notes["target"]
     current_trace.set(message.notes["trace"])
     ask = house.caller(place["account"], place["region"], "events.amazonaws.com", source_arn=place["rule"])
@@ -73,16 +63,18 @@ async def _one(house: House, message: Message) -> None:
         now_ms = house.clock.now_ms()
         condition = used_up(message, error, now_ms)
         if condition is None:
-            await house.store.transact(_put_back, message, now_ms)
-            return
+            return Again(now_ms + _back_off_ms(message), {**message.notes, "attempt": message.notes["attempt"] + 1})
         await _give_up(house, ask, message, error, condition)
-    await house.store.transact(queues.delete, _QUEUE, message.receipt)
+    return None
 
 
 async def _send(ask: Ask, target: dict[str, Any], body: str) -> None:
     arn = target["Arn"]
     if arn.split(":")[2] == "lambda":
         await ask("lambda", "Invoke", FunctionName=arn, InvocationType="Event", Payload=body.encode())
+        return
+    if arn.split(":")[2] == "sns":
+        await ask("sns", "Publish", TopicArn=arn, Message=body)
         return
     group = target.get("SqsParameters", {}).get("MessageGroupId")
     await _to_queue(ask, arn, body, **({"MessageGroupId": group} if group else {}))
@@ -113,13 +105,6 @@ def used_up(message: Message, error: ServiceError, now_ms: int) -> str | None:
 
 def _back_off_ms(message: Message) -> int:
     return int(min(_BACK_OFF_FIRST_MS << min(message.notes["attempt"] - 1, 16), _BACK_OFF_MAX_MS))
-
-
-def _put_back(tx: Tx, message: Message, now_ms: int) -> None:
-    if queues.delete(tx, _QUEUE, message.receipt):
-        notes = {**message.notes, "attempt": message.notes["attempt"] + 1}
-        due_ms = now_ms + _back_off_ms(message)
-        queues.send(tx, _QUEUE, Message(message.id, message.body, due_ms, message.sent_ms, notes=notes))
 
 
 async def _give_up(house: House, ask: Ask, message: Message, error: ServiceError, condition: str) -> None:

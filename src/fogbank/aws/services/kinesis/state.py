@@ -170,14 +170,21 @@ def open_shards(stream: Stream) -> list[str]:
     return sorted(found, key=lambda name: keys_of(stream.lineage[name]).first)
 
 
-def shard_named(stream: Stream, given: str) -> str:
-    """The shard that a request means. Raises ResourceNotFoundException."""
+def shard_named(stream: Stream, given: str, *, to_read: bool = False) -> str:
+    """The shard that a request means. Raises ResourceNotFoundException, in the words of reading or of resharding."""
     number = shard_number(given)
     name = shard_id(number) if number >= 0 else given
     if name not in stream.lineage:
+        if to_read:
+            raise no_shard(name, name_of(stream), account_of(stream))
         told = f"Could not find shard {name} in stream {name_of(stream)} under account {account_of(stream)}."
         raise ServiceError("ResourceNotFoundException", told)
     return name
+
+
+def no_shard(shard: str, stream: str, account: str) -> ServiceError:
+    told = f"Shard {shard} in stream {stream} under account {account} does not exist"
+    return ServiceError("ResourceNotFoundException", told)
 
 
 def sequence_number(stream: Stream, shard: str, position: int, at_ms: int) -> str:

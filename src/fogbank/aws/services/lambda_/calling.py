@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from fogbank.aws.protocol import edge
 from fogbank.aws.protocol import lineage as ways
 from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
 from fogbank.aws.services.lambda_.admission import Admission, Target, config_name, throttled
-from fogbank.functions.engine import Throttled
+from fogbank.aws.services.lambda_.debugging import Debugging
+from fogbank.functions.engine import Abandoned, Throttled
 from fogbank.functions.flow import Flow, Reader
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -35,6 +37,7 @@ class Caller:
         self._versions: dict[str, Version] = {}
         self._admission = house.share(Admission)
         self._chance = random.Random()
+        self._debugging = house.share(Debugging)
         self._streaming: set[asyncio.Task[None]] = set()
 
     def forget(self, version_id: str) -> None:
@@ -105,8 +108,11 @@ class Caller:
     def begin(self, target: Target, invocation: Invocation, done: Callable[[Outcome], None]) -> bool:
         """As `run`, if there is room and an instance is idle; False, and nothing done, if not."""
         admission = self._admission
+        version = target.version
+        if self._debugging.sessions:
+            version = self._debugging.instead_of(target)
         if admission.is_full(target) or not self._house.engine.begin(
-            target.version, invocation, partial(self._ended, target, done)
+            version, invocation, partial(self._ended, target, done)
         ):
             return False
         admission.enter(target)
@@ -122,11 +128,16 @@ class Caller:
             raise throttled(target)
         self._admission.enter(target)
         try:
-            return await self._house.engine.invoke(target.version, invocation)
+            return await self._invoke(target, invocation)
         except Throttled as error:
             raise throttled(target) from error
         finally:
             self._admission.leave(target)
+
+    async def _invoke(self, target: Target, invocation: Invocation) -> Outcome:
+        with suppress(Abandoned):  # Debugging ended before a debugger came: the event runs as any other.
+            return await self._house.engine.invoke(self._debugging.instead_of(target), invocation)
+        return await self._house.engine.invoke(target.version, invocation)
 
     async def stream(self, target: Target, invocation: Invocation, flow: Flow) -> Reader:
         """As `run`, for a reply in pieces (`flow` is the invocation's): returns once the first is there, or the

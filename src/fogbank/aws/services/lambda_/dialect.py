@@ -28,7 +28,7 @@ class LambdaDialect:
         self.started, self.ended, self.initialised = words.started, words.ended, words.initialised
 
     def environment(
-        self, version: Version, log_stream: str, endpoint: str, *, provisioned: bool
+        self, version: Version, log_stream: str, endpoint: str, *, task_root: str, provisioned: bool
     ) -> dict[str, str]:  # fmt: skip
         name, _, number = version.name.partition(":")
         account, _, region = version.log_owner.partition("/")
@@ -49,13 +49,13 @@ class LambdaDialect:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_SESSION_TOKEN": "test",
             "AWS_ENDPOINT_URL": endpoint,
-            "LAMBDA_TASK_ROOT": str(version.code),
+            "LAMBDA_TASK_ROOT": task_root,
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
             "_HANDLER": version.handler,
             "TZ": ":UTC",
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
-            "LD_LIBRARY_PATH": f"{version.code}:{version.code}/lib:/opt/lib",
+            "LD_LIBRARY_PATH": f"{task_root}:{task_root}/lib:/opt/lib",
         }
 
     def line_filter(self, version: Version) -> Callable[[str], bool] | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import orjson
 
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.lambda_ import destinations, recursion
+from fogbank.aws.services.lambda_ import destinations, recursion, state
 from fogbank.aws.services.lambda_.calling import Caller
+from fogbank.aws.services.lambda_.debugging import Debugging
 from fogbank.aws.services.lambda_.destinations import Parcel
 from fogbank.aws.services.lambda_.state import by_arn
 from fogbank.functions.model import Outcome
@@ -41,6 +42,16 @@ class Feeder:
                 return Fed(Outcome(b"", error.code), request_id, "")
             raise NotRun(_PROBLEMS.get(error.code, str(error))) from error
         return Fed(outcome, request_id, target.published.version)
+
+    async def is_debugged(self, function_arn: str) -> bool:
+        debugging = self._house.share(Debugging)
+        if not debugging.sessions:  # Asked for every batch.
+            return False
+        try:
+            function = await self._house.store.transact(state.find, by_arn(function_arn))
+        except ServiceError:
+            return False
+        return debugging.is_on(function.id)
 
     async def deliver(self, function_arn: str, told: Told) -> None:
         """ "Retain discarded records": what a destination does not take is lost, and the stream goes on."""

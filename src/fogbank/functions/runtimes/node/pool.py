@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,7 +19,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import orjson
 
 from fogbank.functions.engine import NoRuntimeError
+from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.node import needs, sdk
+from fogbank.functions.sandbox.cells import group_ends
+from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,31 +30,54 @@ if TYPE_CHECKING:
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Version
     from fogbank.functions.runtimes.node.needs import Needs
+    from fogbank.functions.sandbox.cells import Cell, Warden
+    from fogbank.functions.sandbox.groups import Group
+    from fogbank.functions.sandbox.places import Places
+    from fogbank.functions.sandbox.sandbox import Sandbox
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
 _HOOKS = ("redirect_sdk_v2.js", "redirect_responses.js")
 _SPARES = 2  # Of each kind.
 _KINDS_MAX = 4
+_SDKS = {"v2": SDK_V2, "v3": SDK_V3}  # Where they are seen in a cell.
+_MOST_MEMORY_MB, _MOST_TMP_MB = 10_240, 10_240  # Lambda quotas; of one that waits for its function.
 
 Kind: TypeAlias = "tuple[str, ...]"  # The modules that a process has loaded, by their paths.
 _PLAIN: Kind = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Spare:
     """A process that waits. Its output is a pipe of its own, joined to the instance's log when it is claimed."""
 
-    process: subprocess.Popen[bytes]
     end: socket.socket
     output: int
+    cell: Cell | None = None
+    group: Group | None = None
+    process: Process | None = None
+    instance: Instance | None = None  # Once it is claimed.
+
+    def told(self, process: Process) -> None:
+        if self.instance is not None:
+            self.instance.ended(process.status or 0)
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.signal(signal.SIGKILL)
+        for place in (self.cell, self.group):
+            if place is not None:
+                place.close()
+        self.end.close()
+        os.close(self.output)
 
 
 class NodeRuntime:
-    def __init__(self, cache_dir: Path, telemetry: Telemetry) -> None:
-        self._cache_dir, self._telemetry = cache_dir, telemetry
+    def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox) -> None:
+        self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
         self._spares: dict[Kind, list[_Spare]] = {}  # The kind that was asked for last stands last.
-        self._living: set[subprocess.Popen[bytes]] = set()
+        self._warden: Warden | None = None
+        self._starting = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
         self._installing = asyncio.Lock()
         self._major = 0
@@ -60,15 +88,36 @@ class NodeRuntime:
         try:
             needed = await self._look_at(version, instance)
             folders = await self._sdks(needed, instance)
-            spare = await self._claim(_kind(needed, folders), version, environment)
+            seen = await self._sdks_seen(folders)
+            if instance.cell is not None or instance.group is not None:  # It has its place already.
+                spare = await self._start(_PLAIN, environment, version, instance.cell, instance.group)
+            else:
+                spare = await self._claim(_kind(needed, folders, seen), version, environment, folders)
         finally:
             os.close(log_end)
+        spare.instance, instance.cell, instance.group = instance, spare.cell, spare.group
+        assert spare.process is not None
         instance.log.follow(spare.output)
         instance.pid = spare.process.pid
-        self._living.add(spare.process)
-        self._hear_end(spare.process, instance)
+        if spare.process.over:  # Before anybody could hear of it.
+            instance.ended(spare.process.status or 0)
         frames = await instance.open(spare.end)
-        frames.send(_order(version, environment, needed, folders))
+        places = await self._sandbox.places(version)
+        frames.send(_order(version, places, environment, needed, list(seen.values())))
+
+    async def settle(self, version: Version, instance: Instance) -> None:
+        folders = await self._sdks(await self._look_at(version, instance), instance)
+        await self._settle(version, instance, folders)
+
+    async def _settle(self, version: Version, instance: Instance | _Spare, folders: Mapping[str, Path]) -> None:
+        places = await self._sandbox.places(version)
+        if places.trees:
+            trees = {**places.trees, **{_SDKS[generation]: folder for generation, folder in folders.items()}}
+            instance.cell = await self._sandbox.cell(
+                await self._ready(), version.memory_mb, version.ephemeral_mb, trees
+            )
+        else:
+            instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
 
     def retire(self, version_id: str) -> None:
         self._needs.pop(version_id, None)
@@ -79,41 +128,100 @@ class NodeRuntime:
             self._spares.setdefault(_PLAIN, [])
             self._fill_behind()
 
+    async def ready_debugger(self) -> None:
+        """It is a part of Node."""
+
     async def close(self) -> None:
         if self._refill is not None:
             self._refill.cancel()
             await asyncio.wait([self._refill])
         for kind in list(self._spares):
-            await asyncio.to_thread(self._dismiss, kind)
-        while self._living:  # None is left as a zombie, or as a reader of a loop that has ended.
-            for process in self._living:
-                process.kill()
-            await asyncio.sleep(0.01)
+            self._dismiss(kind)
 
-    def _hear_end(self, process: subprocess.Popen[bytes], instance: Instance) -> None:
-        """Tell the instance how its process ended, when it does."""
-        loop, pidfd = asyncio.get_running_loop(), os.pidfd_open(process.pid)
-
-        def ended() -> None:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-            code = process.wait()
-            self._living.discard(process)
-            instance.ended(-code if code < 0 else code << 8)
-
-        loop.add_reader(pidfd, ended)
+    async def _ready(self) -> Warden:
+        """Whoever makes the cells, or starts the processes itself. Raises `NoRuntimeError`."""
+        async with self._starting:
+            if self._warden is None or not self._warden.alive:
+                interpreter = getattr(sys, "_base_executable", "") or sys.executable
+                started = await self._sandbox.start(interpreter, runtime=_INSIDE, prefixes=(_home(),))
+                self._warden = started.warden
+            assert self._warden is not None
+            return self._warden
 
     # -- processes that wait --
 
-    async def _claim(self, kind: Kind, version: Version, environment: Mapping[str, str]) -> _Spare:
-        own = {name: value for name, value in environment.items() if _is_read_at_start(name)}
-        if own:  # What Node reads when it starts cannot be told to one that waits already.
-            return await asyncio.to_thread(_start, _PLAIN, own, version.code)
+    async def _claim(
+        self, kind: Kind, version: Version, environment: Mapping[str, str], folders: Mapping[str, Path]
+    ) -> _Spare:  # fmt: skip
+        given = await self._sandbox.given()
+        if any(_is_read_at_start(name) for name in environment) or ("landlock" in given.given and not given.cells):
+            # What Node reads when it starts, and what Landlock lets it read, cannot be told to one that waits already.
+            return await self._start_for(version, environment, folders)
         self._spares.setdefault(_PLAIN, [])
         self._spares[kind] = self._spares.pop(kind, [])
         waiting = self._spares[kind] or self._spares[_PLAIN]
-        spare = waiting.pop() if waiting else await asyncio.to_thread(_start, kind)
+        is_loaded = waiting is self._spares[kind] and kind != _PLAIN
+        spare = waiting.pop() if waiting else await self._start(kind)
         self._fill_behind()
+        if spare.cell is not None:
+            places = await self._sandbox.places(version)
+            trees = {**places.trees, **{_SDKS[one]: folder for one, folder in folders.items()}}
+            if is_loaded or (not waiting and kind != _PLAIN):
+                trees.pop(SDK_V3, None)  # It is there.
+            await spare.cell.furnish(await (await self._ready()).trees(trees), version.ephemeral_mb)
+        group = spare.cell.group if spare.cell is not None else spare.group
+        if group is not None:
+            group.limit(version.memory_mb, version.ephemeral_mb)
+        return spare
+
+    async def _start_for(
+        self, version: Version, environment: Mapping[str, str], folders: Mapping[str, Path]
+    ) -> _Spare:  # fmt: skip
+        place = _Spare(socket.socket(), -1)
+        place.end.close()
+        await self._settle(version, place, folders)
+        return await self._start(_PLAIN, environment, version, place.cell, place.group)
+
+    async def _start(
+        self, loaded: Kind, environment: Mapping[str, str] | None = None, version: Version | None = None,
+        cell: Cell | None = None, group: Group | None = None,
+    ) -> _Spare:  # fmt: skip
+        """A process that waits to become a function, in a place of its own or in the one that is given."""
+        node, warden, given = _node(), await self._ready(), await self._sandbox.given()
+        if given.cells and cell is None:
+            trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded else {}
+            cell = await self._sandbox.cell(warden, _MOST_MEMORY_MB, _MOST_TMP_MB, trees)
+        elif cell is None and group is None:
+            group = await self._sandbox.group(_MOST_MEMORY_MB, _MOST_TMP_MB)
+        inside = Path(self._sandbox.runtime_at(str(_INSIDE)))
+        hooks = [part for hook in _HOOKS for part in ("--require", str(inside / hook))]
+        own = {name: value for name, value in (environment or {}).items() if _is_read_at_start(name)}
+        ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        spare = _Spare(ours, read_end, cell, group)
+        try:
+            spare.process = Process(Path(node), spare.told)
+            (cell or warden).start(
+                spare.process, "/" if version is None else TASK if cell is not None else version.code,
+                {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **own}, write_end,
+                arguments=(*hooks, str(inside / "bootstrap.js"), "{events}", *loaded),
+                fds={"events": theirs.fileno(), **group_ends(cell.group if cell is not None else group)},
+                protections=given.given,
+                paths=None if version is None else self._sandbox.open_to(
+                    version, (str(inside), _home(), str(self._cache_dir))
+                ),
+            )  # fmt: skip
+            await spare.process.begun()
+        except OSError as error:
+            spare.close()
+            raise NoRuntimeError(f"node could not be started: {error}") from error
+        except BaseException:
+            spare.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(write_end)
+        ours.setblocking(False)
         return spare
 
     def _fill_behind(self) -> None:
@@ -123,19 +231,18 @@ class NodeRuntime:
     async def _fill(self) -> None:
         try:
             for kind in [kind for kind in self._spares if kind != _PLAIN][: 1 - _KINDS_MAX or None]:
-                await asyncio.to_thread(self._dismiss, kind)
+                self._dismiss(kind)
             while short := [kind for kind, waiting in self._spares.items() if len(waiting) < _SPARES]:
-                made = await asyncio.to_thread(_start, short[-1])
+                made = await self._start(short[-1])
                 self._spares.setdefault(short[-1], []).append(made)
+        except NoRuntimeError as error:  # The next function that needs one is told.
+            self._telemetry.error("no node process could be made ready", error=str(error))
         finally:
             self._refill = None
 
     def _dismiss(self, kind: Kind) -> None:
         for spare in self._spares.pop(kind, []):
-            spare.process.kill()
-            spare.end.close()
-            os.close(spare.output)
-            spare.process.wait()
+            spare.close()
 
     # -- what a function finds there --
 
@@ -162,32 +269,50 @@ class NodeRuntime:
                     self._say_once(instance, str(error))
         return folders
 
+    async def _sdks_seen(self, folders: Mapping[str, Path]) -> dict[str, str]:
+        has_cells = (await self._sandbox.given()).cells
+        return {one: _SDKS[one] if has_cells else str(folder) for one, folder in folders.items()}
+
     def _say_once(self, instance: Instance, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
             instance.log.note(text)
 
 
-def _kind(needed: Needs, folders: Mapping[str, Path]) -> Kind:
+def _kind(needed: Needs, folders: Mapping[str, Path], seen: Mapping[str, str]) -> Kind:
     """With what a process should be loaded that becomes this function."""
     at = folders.get("v3")
-    return tuple(str(at / name) for name in needed.preloaded if (at / name).is_dir()) if at else _PLAIN
+    return tuple(f"{seen['v3']}/{name}" for name in needed.preloaded if (at / name).is_dir()) if at else _PLAIN
 
 
-def _order(version: Version, environment: Mapping[str, str], needed: Needs, folders: Mapping[str, Path]) -> bytes:
+def _order(
+    version: Version, places: Places, environment: Mapping[str, str], needed: Needs, sdks: list[str]
+) -> bytes:  # fmt: skip
     """Developer Guide, "Defined runtime environment variables", NODE_PATH; what a layer brings stands first."""
-    layers = [layer / "nodejs" / place for layer in reversed(version.layers) for place in _places(needed.major)]
-    found = [str(layer) for layer in layers if layer.is_dir()] + [str(folder) for folder in folders.values()]
+    seen = reversed(list(zip(version.layers, places.layers, strict=True))) if not places.trees else _merged(version)
+    found = [
+        f"{place}/nodejs/{folder}"
+        for layer, place in seen
+        for folder in _places(needed.major)
+        if (layer / "nodejs" / folder).is_dir()
+    ]
+    found = [*dict.fromkeys(found), *sdks]
     return orjson.dumps(
         {
             "handler": version.handler,
             "runtime": version.runtime,
-            "code": str(version.code),
+            "code": places.code,
             "environment": environment,
             "node_path": found,
+            "debug": version.debugged,
             "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
         }
     )
+
+
+def _merged(version: Version) -> list[tuple[Path, str]]:
+    """Layers that are one folder where they are seen."""
+    return [(layer, LAYERS) for layer in version.layers]
 
 
 def _places(major: int) -> tuple[str, ...]:
@@ -198,30 +323,17 @@ def _is_read_at_start(name: str) -> bool:
     return name.startswith("NODE_") and name not in ("NODE_ENV", "NODE_PATH")
 
 
-def _start(loaded: Kind, own: Mapping[str, str] | None = None, folder: Path | None = None) -> _Spare:
-    """A process that waits to become a function. Takes a while: not for the event loop's thread."""
+def _node() -> str:
+    """Raises `NoRuntimeError`."""
     node = shutil.which("node")
     if node is None:
         raise NoRuntimeError("node is not on the PATH: install Node.js to run functions of the nodejs runtimes")
-    ours, theirs = socket.socketpair()
-    read_end, write_end = os.pipe()
-    hooks = [part for hook in _HOOKS for part in ("--require", str(_INSIDE / hook))]
-    environment = {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **(own or {})}
-    try:
-        process = subprocess.Popen(
-            [node, *hooks, str(_INSIDE / "bootstrap.js"), str(theirs.fileno()), *loaded], pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, start_new_session=True, env=environment,
-            cwd=folder,
-        )  # fmt: skip
-    except BaseException:
-        ours.close()
-        os.close(read_end)
-        raise
-    finally:
-        theirs.close()
-        os.close(write_end)
-    ours.setblocking(False)
-    return _Spare(process, ours, read_end)
+    return node
+
+
+def _home() -> str:
+    """The folder of its installation."""
+    return str(Path(_node()).resolve().parents[1])
 
 
 def _installed_major() -> int:

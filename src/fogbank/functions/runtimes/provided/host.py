@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import LogSink, Version
+    from fogbank.functions.processes import Process
     from fogbank.functions.runtimes.provided.leaving import Program
     from fogbank.functions.runtimes.provided.lifecycle import Runtime
-    from fogbank.functions.processes import Process
     from fogbank.functions.sandbox.cells import Warden
     from fogbank.functions.sandbox.places import Places
     from fogbank.functions.sandbox.sandbox import Sandbox

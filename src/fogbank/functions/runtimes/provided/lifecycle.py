@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from fogbank.functions.endings import describe_end
+from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.provided import extensions, runtime_api, telemetry
 from fogbank.functions.runtimes.provided.answers import document, not_found, object_of
 from fogbank.functions.runtimes.provided.leaving import take_leave
 from fogbank.functions.runtimes.provided.platform import Platform
-from fogbank.functions.processes import Process
 from fogbank.kernel.gateway.messages import Ready
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Lifecycle:
         self._logs: list[Log] = []
         self._loop = asyncio.get_running_loop()
         instance.channel = self
+        instance.shares_cell = True
         instance.end = self.close
         instance.leaders = self._leaders
         instance.processes = self._pids
@@ -182,7 +184,7 @@ class Lifecycle:
             told = f"fork/exec {place}/bootstrap: {_said(process.refused)}"
             self.fail(document("Runtime.InvalidEntrypoint", told))
             return
-        self.runtime_died(process.how_ended)
+        self.runtime_died(describe_end(signal.SIGKILL) if self._instance.ran_out() else process.how_ended)
 
     def runtime_died(self, how: str) -> None:
         """In Lambda's words: "exit status 1", "signal: killed"."""

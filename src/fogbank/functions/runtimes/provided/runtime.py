@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.provided.host import seen
 from fogbank.functions.runtimes.provided.runtime_api import RuntimeApi
@@ -55,6 +56,9 @@ class ProvidedRuntime:
 
     def retire(self, version_id: str) -> None:
         """Nothing is kept of a version beside its instances."""
+
+    async def ready_debugger(self) -> None:
+        raise NoRuntimeError("fogbank cannot know how a bootstrap is debugged: let it start a debugger of its own")
 
     async def warm(self, runtime: str) -> None:
         await self._host.ready()

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fogbank.functions.runtimes.python import interpreters
-from fogbank.functions.sandbox.cells import CellError, group_ends
+from fogbank.functions.runtimes.python import debugger, interpreters
+from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
+from fogbank.functions.sandbox.places import DEBUGGER
 
 if TYPE_CHECKING:
     import socket
@@ -160,7 +161,7 @@ class PythonRuntime:
             except (OSError, CellError):  # It has just died.
                 family.close()
         settings = await self._settings(version, environment, instance.log)
-        if family.unsafe or instance.cell is not None:
+        if family.unsafe or instance.cell is not None or version.debugged:
             await self._enter(version, instance, zygote)
             zygote.parent.order(instance, settings, {**fds, **instance.ends()})
             return
@@ -178,8 +179,11 @@ class PythonRuntime:
             "sdk": sdk and self._sandbox.runtime_at(sdk),
             "in_cell": bool(places.trees),
         }
+        lent = debugger.folder(self._cache_dir) if version.debugged else None
+        if lent is not None:
+            settings["debugger"] = DEBUGGER if places.trees else str(lent)
         if not places.trees:
-            settings["paths"] = self._sandbox.open_to(version, (sdk, str(_INSIDE)))
+            settings["paths"] = self._sandbox.open_to(version, (sdk, str(_INSIDE), str(lent or "")))
         return settings
 
     async def settle(self, version: Version, instance: Instance) -> None:
@@ -189,6 +193,8 @@ class PythonRuntime:
         """A place for a process that the zygote itself has: it is no fork of a template."""
         if instance.cell is None and zygote.started.warden is not None:
             trees = (await self._sandbox.places(version)).trees
+            if version.debugged:
+                trees = {**trees, DEBUGGER: debugger.folder(self._cache_dir)}
             instance.cell = await self._sandbox.cell(
                 zygote.started.warden, version.memory_mb, version.ephemeral_mb, trees
             )
@@ -298,6 +304,9 @@ class PythonRuntime:
         async with self._starting.setdefault(key, asyncio.Lock()):
             if key not in self._zygotes:
                 self._zygotes[key] = await self._start(*key)
+
+    async def ready_debugger(self) -> None:
+        await asyncio.to_thread(debugger.folder, self._cache_dir)
 
     async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
         layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else None

@@ -19,7 +19,12 @@ _PEOPLE = {
     "group": "root:x:0:\nsbx_user1051:x:990:\nnogroup:x:65534:\n",
 }
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_LINKS = (("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout"), ("/proc/self/fd/2", "stderr"))
+_LINKS = (
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+)
 _ROOT_OPTIONS = "size=4m,mode=755"
 
 
@@ -43,7 +48,9 @@ def build(at, prefixes, binds):
     # A new /proc may be mounted in a cell only where a whole one is seen already; each cell covers this one.
     os.makedirs(at + "/proc")
     kernel.bind_all("/proc", at + "/proc")
-    kernel.mount(None, at, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV)
+    kernel.mount(
+        None, at, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
+    )
 
 
 def _own_prefixes():

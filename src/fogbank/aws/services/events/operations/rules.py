@@ -204,10 +204,9 @@ def _event(rule: Rule, due_ms: int, event_id: str) -> dict[str, Any]:
 
 def _check_target(target: dict[str, Any]) -> None:
     kind = target["Arn"].split(":")[2] if target["Arn"].count(":") >= 5 else ""
-    if kind not in ("lambda", "sqs"):
-        raise ServiceError(
-            "ValidationException", f"Targets such as {target['Arn']} are not served here; functions and queues are."
-        )
+    if kind not in ("lambda", "sqs", "sns") or (kind == "sns" and target["Arn"].endswith(".fifo")):
+        told = f"Targets such as {target['Arn']} are not served here; functions, queues and standard topics are."
+        raise ServiceError("ValidationException", told)
     for name in _TARGET_NOT_SERVED:
         if name in target:
             raise ServiceError("ValidationException", f"{name} of targets is not served here.")

@@ -62,7 +62,7 @@ class Records(Operations):
 
     def get_shard_iterator(self, tx: Tx, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         stream = state.find(tx, call, request)
-        shard = _shard(stream, request["ShardId"])
+        shard = state.shard_named(stream, request["ShardId"], to_read=True)
         number, moment = request.get("StartingSequenceNumber"), request.get("Timestamp")
         after = iterators.begin(tx, stream, shard, request["ShardIteratorType"], number, moment, call.now_ms)
         return {"ShardIterator": iterators.write(stream, shard, after, call.now_ms)}
@@ -71,11 +71,11 @@ class Records(Operations):
         at = iterators.read(request["ShardIterator"], call.now_ms)
         stream = streams.get(tx, at.stream)
         if stream is None:
-            raise _no_shard(at.shard, at.name, call.account)
+            raise state.no_shard(at.shard, at.name, call.account)
         if request.get("StreamARN", stream.name) != stream.name:
             told = "StreamARN is not of the stream that the ShardIterator is of."
             raise ServiceError("InvalidArgumentException", told)
-        shard = _shard(stream, at.shard)
+        shard = state.shard_named(stream, at.shard, to_read=True)
         after = max(at.after, iterators.trim_horizon(tx, stream, shard, call.now_ms))
         limit = request.get("Limit", _READ_RECORDS)
         found = streams.read(tx, stream.id, shard, after=after, limit=limit, bytes_max=_READ_MAX)
@@ -147,17 +147,3 @@ def _encryption(route: state.Routing) -> str:
 
 def _exceeded(route: state.Routing, shard: str) -> str:
     return f"Rate exceeded for shard {shard} in stream {state.name_of(route.stream)} under account {state.account_of(route.stream)}."  # noqa: E501
-
-
-def _shard(stream: streams.Stream, given: str) -> str:
-    number = state.shard_number(given)
-    name = state.shard_id(number) if number >= 0 else given
-    if name not in stream.lineage:
-        raise _no_shard(name, state.name_of(stream), state.account_of(stream))
-    return name
-
-
-def _no_shard(shard: str, stream: str, account: str) -> ServiceError:
-    return ServiceError(
-        "ResourceNotFoundException", f"Shard {shard} in stream {stream} under account {account} does not exist"
-    )

@@ -65,7 +65,7 @@ class Streams(Operations):
                 told = f"The account {call.account} has {_ON_DEMAND_MAX} streams in on-demand mode already, which is its limit."  # noqa: E501
                 raise ServiceError("LimitExceededException", told)
             if "ShardCount" in request:
-                told = "ShardCount cannot be set for a stream in on-demand mode."
+                told = "ShardCount is not expected when StreamMode=ON_DEMAND"  # As reports quote CloudFormation.
                 raise ServiceError("ValidationException", told)
             return _ON_DEMAND_SHARDS
         if "ShardCount" not in request:
@@ -77,7 +77,8 @@ class Streams(Operations):
     def delete_stream(self, tx: Tx, call: Call, request: dict[str, Any]) -> None:
         stream = state.find(tx, call, request)
         if state.CONSUMERS.all(tx, stream.id) and not request.get("EnforceConsumerDeletion"):
-            told = f"Stream {state.name_of(stream)} under account {state.account_of(stream)} has registered consumers; set EnforceConsumerDeletion to delete them with it."  # noqa: E501
+            # As reports of tools quote the service.
+            told = f"DeleteStream can't delete {state.account_of(stream)}:{state.name_of(stream)} because there are consumers associated with this data stream. To delete {state.name_of(stream)} anyway, set the EnforceConsumerDeletion parameter to true to force the deletion of all the consumers that are associated with it."  # noqa: E501
             raise ServiceError("ResourceInUseException", told)
         state.CONSUMERS.clear(tx, stream.id)
         streams.drop(tx, stream.id)

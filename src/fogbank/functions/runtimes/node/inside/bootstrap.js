@@ -18,6 +18,7 @@ const waiting = [];
 let busy = false;
 let answer = null;  // Once there is a function.
 
+const PARENT = process.ppid;
 const channel = new Channel(Number(process.argv[2]), (frame) => { waiting.push(frame); take(); });
 const preloaded = process.argv.slice(3);
 process.argv.splice(1, process.argv.length, '/var/runtime/index.mjs');
@@ -82,8 +83,20 @@ function waitForDebugger() {
   const inspector = require('node:inspector');
   inspector.open(0, '127.0.0.1', false);
   return new Promise((resolve) => {
-    channel.say('D', JSON.stringify({ url: inspector.url() }), () => { inspector.waitForDebugger(); resolve(); });
+    channel.say('D', inspector.url(), () => {
+      const ending = endsWithParent();
+      inspector.waitForDebugger();
+      ending.terminate();
+      resolve();
+    });
   });
+}
+
+// Who waits for a debugger hears of nothing else, not even that the server is gone: another thread does.
+function endsWithParent() {
+  const { Worker } = require('node:worker_threads');
+  const watch = `setInterval(() => { if (process.ppid !== ${PARENT}) process.kill(process.pid, 'SIGKILL'); }, 500)`;
+  return new Worker(watch, { eval: true, execArgv: [], env: {} });
 }
 
 // -- what no handler has caught --

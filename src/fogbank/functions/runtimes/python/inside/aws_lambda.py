@@ -60,6 +60,8 @@ def live(order, ends, held):
     _lock.close_all_but(ends.values())
     _become(order, log)
     held.close(order.get("paths"))
+    if order.get("debugger"):
+        _wait_for_debugger(order["debugger"], events)
     known = _open_files()
     draws = Draws()
     began = time.monotonic()
@@ -79,6 +81,20 @@ def live(order, ends, held):
             _stay_behind_as_template(order, handler, events, template, init_ms, held)
     held.stay()
     serve(handler, events, init_ms, order)
+
+
+def _wait_for_debugger(folder, events):
+    """The function itself finds nothing of the debugger: it is imported, and its folder forgotten."""
+    sys.path.insert(0, folder)
+    try:
+        import debugpy
+
+        debugpy.configure(python=sys.executable)
+        host, port = debugpy.listen(("127.0.0.1", 0))
+        _say(events, b"D", ("tcp://%s:%d" % (host, port)).encode())
+        debugpy.wait_for_client()
+    finally:
+        sys.path.remove(folder)
 
 
 def _stay_behind_as_template(order, handler, events, template, init_ms, held):

@@ -59,7 +59,7 @@ class Zygote:
             return True
         if order is None:
             return False
-        ends = {**self.kept, **dict(zip(order["fds"], fds))}
+        ends = {**self.kept, **dict(zip(order.get("fds", ()), fds))}
         self.kept.clear()
         pid = os.fork()
         if pid == 0:

@@ -1,0 +1,1 @@
+"""Amazon SNS: topics, and who is told what is published to them."""

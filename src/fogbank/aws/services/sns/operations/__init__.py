@@ -1,0 +1,1 @@
+"""SNS' operations, a file for each noun."""
