@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    running = Cloud(tmp_path / "data")
+def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    shares_files = request.node.get_closest_marker("shares_files") is not None
+    running = Cloud(tmp_path / "data", sandbox="off" if shares_files else "auto")
     yield running
     running.stop()

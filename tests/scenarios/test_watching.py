@@ -152,7 +152,10 @@ def test_a_save_is_live_in_less_than_a_tenth_of_a_second(fogbank: Fogbank, langu
         assert up.told.count("reloaded Greet in") == 5
 
 
-def test_events_under_way_end_on_the_code_they_began_with(fogbank: Fogbank) -> None:
+def test_events_under_way_end_on_the_code_they_began_with(
+    fogbank: Fogbank, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setenv("FOGBANK_SANDBOX", "off")  # The function is told when to go on by a file of this machine.
     slow = """import time, pathlib
 def handler(event, context):
     pathlib.Path(event["mark"]).touch()

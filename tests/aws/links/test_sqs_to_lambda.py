@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.support.code import deploy
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.support.cloud import Cloud
 
+pytestmark = pytest.mark.shares_files
 ARN = "arn:aws:sqs:us-east-1:000000000000:q"
 # Works until the file is there that its messages name.
 WAITS = (

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tests.support.cloud import Cloud
 
+pytestmark = pytest.mark.shares_files
 PLACE = {
     "ServiceNamespace": "lambda", "ResourceId": "function:f:live",
     "ScalableDimension": "lambda:function:ProvisionedConcurrency",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.support.cloud import Cloud
 
 # Works until the file is there that its event names.
+pytestmark = pytest.mark.shares_files
 WAITS = (
     "import os, time\n"
     "def handler(event, context):\n"
