@@ -86,6 +86,7 @@ class Instance:
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.cell: Cell | None = None  # What it lives in.
+        self.forked = False  # From a template.
         self.shares_cell = False  # With programs that hear of its end.
         self.group: Group | None = None  # Its control groups, where it has no cell.
         self.channel: Channel | None = None
@@ -231,6 +232,14 @@ class Instance:
         """Whether the kernel has ended any process of it for its memory: then others of it may say that they left."""
         group = self._group()
         return group is not None and group.ran_out()
+
+    def born(self, pid: int) -> None:
+        """The kernel's word on who it is. A fork of a template is in that one's group until its own takes it: going there
+        would cost it as much as all else of its birth."""
+        self.pid = pid
+        group = self._group()
+        if self.forked and group is not None:
+            self._loop.run_in_executor(None, group.take, pid)
 
     def ends(self) -> dict[str, int]:
         """The descriptors that a process needs to go where this instance lives."""

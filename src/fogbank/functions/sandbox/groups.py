@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,13 @@ class Group:
         for folder, controller in zip(self._folders, self._controllers, strict=True):
             for file, value in controller.settings:
                 _set(folder, file, value.format_map(values))
+
+    def take(self, pid: int) -> None:
+        """Have this process in it, and what it starts from then on. Waits for the kernel, some milliseconds at times:
+        not for the event loop's thread."""
+        with suppress(OSError):  # It has ended meanwhile, or the group has.
+            for folder in self._folders:
+                (folder / "cgroup.procs").write_text(str(pid))
 
     def memory_mb(self) -> int:
         """What its processes hold now, whichever of them: without /tmp, and without files that they have read."""

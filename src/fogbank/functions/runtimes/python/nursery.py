@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _OF_ONE = ("AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_INITIALIZATION_TYPE")
 _INSIDE = Path(__file__).parent / "inside"
 _START_S = 60
+_NEXT_CELL_S = 0.03  # A birth has the processors for itself; then the next one's cell is made.
 
 
 class Parent:
@@ -86,7 +87,7 @@ class Parent:
                 ended.ended(fact["ended"])
 
     def _know(self, instance: Instance, pid: int) -> None:
-        instance.pid = pid
+        instance.born(pid)
         if self._starter is None:
             self._children[pid] = instance
         else:
@@ -115,12 +116,15 @@ class _Family:
         """With all that lives in its cell."""
         if self.template is not None:
             self.template.close()
-        if self.next_cell is not None:
-            self.next_cell.add_done_callback(_dismiss)
-            self.next_cell = None
+        self.dismiss_next()
         if self.cell is not None:
             self.cell.close()
             self.cell = None
+
+    def dismiss_next(self) -> None:
+        if self.next_cell is not None:
+            self.next_cell.add_done_callback(_dismiss)
+            self.next_cell = None
 
 
 @dataclass(slots=True)
@@ -209,17 +213,21 @@ class PythonRuntime:
             instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
         else:
             instance.cell = await self._inner(version, family)
-        family.template.order(instance, own, {**fds, **instance.ends()})
+        instance.forked = True
+        family.template.order(instance, own, {**fds, **(instance.cell.namespaces if instance.cell is not None else {})})
 
     async def _inner(self, version: Version, family: _Family) -> Cell:
         """The cell that was made ahead, or one made now; and the next."""
         assert family.cell is not None
         ahead, family.next_cell = family.next_cell, None
         cell = await (ahead if ahead is not None else self._sandbox.inner(family.cell, version))
-        if family.next_cell is None and family.cell.alive:
-            family.next_cell = asyncio.get_running_loop().create_task(self._sandbox.inner(family.cell, version))
-            family.next_cell.add_done_callback(_seen)
+        asyncio.get_running_loop().call_later(_NEXT_CELL_S, self._make_ahead, version, family, family.cell)
         return cell
+
+    def _make_ahead(self, version: Version, family: _Family, outer: Cell) -> None:
+        if family.next_cell is None and outer.alive and family.cell in (outer, None):
+            family.next_cell = asyncio.get_running_loop().create_task(self._sandbox.inner(outer, version))
+            family.next_cell.add_done_callback(_seen)
 
     async def _found(
         self, version: Version, family: _Family, zygote: _Zygote, instance: Instance,
@@ -241,6 +249,7 @@ class PythonRuntime:
                 family.template = None
             elif not founding.done():  # It ended, or found itself unsafe to fork, before anything came of it.
                 family.unsafe = instance.state != "dead"
+                family.dismiss_next()
                 settled()
 
         try:
@@ -267,6 +276,8 @@ class PythonRuntime:
         parent.initialised = initialised
         with theirs:
             zygote.parent.order(instance, settings, {**fds, **instance.ends(), "template": theirs.fileno()})
+        if cell is not None:  # While the initialisation runs.
+            self._make_ahead(version, family, cell)
 
     def retire(self, version_id: str) -> None:
         family = self._families.pop(version_id, None)
