@@ -234,8 +234,8 @@ class Instance:
         return group is not None and group.ran_out()
 
     def born(self, pid: int) -> None:
-        """The kernel's word on who it is. A fork of a template is in that one's group until its own takes it: going there
-        would cost it as much as all else of its birth."""
+        """The kernel's word on who it is. A fork of a template is in that one's group until its own takes it: going
+        there would cost it as much as all else of its birth."""
         self.pid = pid
         group = self._group()
         if self.forked and group is not None:

@@ -105,7 +105,8 @@ def test_an_instance_is_nobody_with_no_rights_and_no_way_to_more(found: dict[str
 
 @pytest.mark.parametrize("born", ["fork", "zygote", "node"])
 def test_an_instance_sees_its_own_processes_and_folders_alone(found: dict[str, Any], born: str) -> None:
-    assert found[born]["processes"] == [1, 2], "its keeper and itself"
+    first, *others = found[born]["processes"]
+    assert first == 1 and len(others) == 1, "its keeper and itself"
     assert found[born]["tmp"] == []
     assert set(found[born]["root"]) >= {"opt", "proc", "tmp", "usr", "var"}
     assert not set(found[born]["root"]) & {"srv", "mnt", "media", "boot", "sys", "work"}
