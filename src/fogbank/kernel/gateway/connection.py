@@ -10,7 +10,6 @@ only what must be awaited becomes a task.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
@@ -18,27 +17,26 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 import httptools
 
 from fogbank.kernel.gateway.body import Body
+from fogbank.kernel.gateway.heads import head_of, header_name
 from fogbank.kernel.gateway.messages import Pending, Ready, Request, Response, Unfinished
-from fogbank.kernel.gateway.writing import head, length_of, write_long
-from fogbank.kernel.telemetry import amzn_trace, current_trace
+from fogbank.kernel.gateway.writing import head_bytes, length_of, write_long
+from fogbank.kernel.telemetry import current_trace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from fogbank.kernel.gateway.heads import Head, Heads
     from fogbank.kernel.gateway.limits import Limits
     from fogbank.kernel.gateway.messages import Answer
     from fogbank.kernel.store import StoreError
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _LINGER_S = 1.0  # How long a refused caller may go on sending, to nobody.
 _HTTP2_PREFACE = b"PRI * HTTP/2.0"
 _PIPELINED_MAX = 64
 _NEVER: Final = float("inf")
-_NAMES_MAX, _NAME_BYTES_MAX = 1024, 64
 _BODILESS: Final = frozenset((204, 304))
 _ONCE: Final = frozenset(("content-length", "host", "transfer-encoding"))
-_names: Final[dict[bytes, tuple[str, str]]] = {}  # Of headers: as they came, and in lower case.
 
 
 class _Refused(Exception):
@@ -53,6 +51,7 @@ class Host(Protocol):
     """What a connection is told by the gateway that it belongs to."""
 
     limits: Limits
+    heads: Heads
     run_dir: Path
     connections: set[Connection]
     stopping: bool
@@ -69,7 +68,7 @@ _Job: TypeAlias = "tuple[Request, Awaitable[Response], bool]"
 
 class Connection(asyncio.Protocol):
     def __init__(self, gateway: Host) -> None:
-        self._gateway, self._limits = gateway, gateway.limits
+        self._gateway, self._limits, self._heads = gateway, gateway.limits, gateway.heads
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[Request, bool]] = deque()  # Requests and whether each keeps the connection.
@@ -84,6 +83,9 @@ class Connection(asyncio.Protocol):
         self._owes_go_on = False
         self._deaf = False  # What comes now is not read: what came before it is still answered.
         self._first = True
+        self._between = True  # The parser is at the beginning of a request.
+        self._whole: bytes | None = None  # What came, if it began there: one request, perhaps.
+        self._is_11 = True  # The last request that came is of HTTP/1.1.
         self._paused = False
 
     # -- the connection ---------------------------------------------------------------------------------------------
@@ -121,6 +123,14 @@ class Connection(asyncio.Protocol):
                 self._refuse(_Refused(505, "HTTP/2 is not spoken here"))
                 return
             self._deadline_s = self._loop.time() + self._limits.header_timeout_s
+        self._whole = None
+        if self._between:
+            known = self._heads.find(data)
+            if known is not None:
+                self._deadline_s = _NEVER
+                self._ask(*known)
+                return
+            self._whole = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # No connection is upgraded: the request is answered, and that is the last.
@@ -137,6 +147,7 @@ class Connection(asyncio.Protocol):
     # -- the parser's callbacks -------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._between = False
         self._url = b""
         self._headers: list[tuple[str, str]] = []
         self._named: dict[str, str] = {}
@@ -154,8 +165,7 @@ class Connection(asyncio.Protocol):
             self._count(0)
         if len(self._headers) >= self._limits.header_count:
             raise _Refused(431, f"more than {self._limits.header_count} headers")
-        known = _names.get(name)
-        text, key = _name(name) if known is None else known
+        text, key = header_name(name)
         content = value.decode("utf-8", "surrogateescape")
         self._headers.append((text, content))
         named = self._named
@@ -192,18 +202,30 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._deadline_s = _NEVER
-        path, _, query = self._url.decode("utf-8", "surrogateescape").partition("?")
-        if not path.startswith("/"):  # "GET http://host/path" is a proxy's form; "*" is OPTIONS'.
-            path = "/" + path.partition("://")[2].partition("/")[2] if "://" in path else path
-        request_id = self._gateway.new_id()
-        request = Request(
-            self._parser.get_method().decode(), path, query.partition("#")[0] if query else "", self._named,
-            self._headers, self._body.content() if self._body else b"", self._peer, request_id,
-            _trace(self._named) or request_id.replace("-", ""),
+        parser, named = self._parser, self._named
+        head = head_of(
+            parser.get_method().decode(), self._url, named, self._headers,
+            keep=parser.should_keep_alive() and "upgrade" not in named, is_11=parser.get_http_version() == "1.1",
         )  # fmt: skip
+        body = self._body.content() if self._body else b""
         self._body = None
         self._owes_go_on = False
-        keep = self._parser.should_keep_alive() and "upgrade" not in self._named
+        self._between = head.keep  # After the last one the parser takes none.
+        if self._whole is not None:
+            self._heads.remember(self._whole, head, body)
+            self._whole = None
+        self._ask(head, body)
+
+    # -- answering --------------------------------------------------------------------------------------------------
+
+    def _ask(self, head: Head, body: bytes | memoryview) -> None:
+        """A request has come: it is answered now, or after those before it."""
+        request_id, keep = self._gateway.new_id(), head.keep
+        request = Request(
+            head.method, head.path, head.query, head.headers, head.raw_headers, body, self._peer, request_id,
+            head.trace_id or request_id.replace("-", ""),
+        )  # fmt: skip
+        self._is_11 = head.is_11
         if not self._busy:
             self._take(request, keep)
             return
@@ -211,8 +233,6 @@ class Connection(asyncio.Protocol):
         if len(self._waiting) >= _PIPELINED_MAX and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-
-    # -- answering --------------------------------------------------------------------------------------------------
 
     def _take(self, request: Request, keep: bool) -> None:  # noqa: FBT001
         """Answer it, and what waits behind it, as far as that needs no waiting."""
@@ -289,12 +309,12 @@ class Connection(asyncio.Protocol):
         keep = keep and not self._gateway.stopping and not (self._deaf and not self._waiting)
         try:
             length = length_of(response)
-            chunked = length is None and not bodiless and self._parser.get_http_version() == "1.1"
+            chunked = length is None and not bodiless and self._is_11
             keep = keep and (length is not None or chunked or bodiless)
-            first = head(response, length, now_s=self._gateway.now_s(), close=not keep, chunked=chunked)
+            first = head_bytes(response, length, now_s=self._gateway.now_s(), close=not keep, chunked=chunked)
         except Exception as error:  # A file that is gone, a header that is no text: this answer alone is lost.
             response, keep, bodiless, chunked = self._gateway.failed(request, error), False, False, False
-            first = head(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
+            first = head_bytes(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
         body = response.body
         if type(body) is bytes or bodiless:
             self._transport.write(first if bodiless else first + body)  # type: ignore[operator]
@@ -387,7 +407,7 @@ class Connection(asyncio.Protocol):
             return
         self._closing = True
         response = Response(refused.status, [("content-type", "text/plain")], f"{refused.reason}\n".encode())
-        first = head(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
+        first = head_bytes(response, length_of(response), now_s=self._gateway.now_s(), close=True, chunked=False)
         assert isinstance(response.body, bytes)
         self._transport.write(first + response.body)
         if sending:  # Closed with bytes on their way in, the connection would be reset and the answer lost with it.
@@ -395,20 +415,3 @@ class Connection(asyncio.Protocol):
             self._loop.call_later(_LINGER_S, self._transport.close)
         else:
             self._transport.close()
-
-
-def _name(raw: bytes) -> tuple[str, str]:
-    text = raw.decode("latin-1")
-    found = text, text.lower()
-    if len(raw) <= _NAME_BYTES_MAX and len(_names) < _NAMES_MAX:
-        _names[raw] = found
-    return found
-
-
-def _trace(headers: dict[str, str]) -> str:
-    """The trace that the caller is in, if it says so: W3C's header, or AWS's."""
-    given = headers.get("traceparent")
-    if given and (found := _TRACEPARENT.fullmatch(given)):
-        return found[1]
-    given = headers.get("x-amzn-trace-id")
-    return amzn_trace(given) if given else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.kernel.errors import PortInUseError, StartError
 from fogbank.kernel.gateway.connection import Connection
+from fogbank.kernel.gateway.heads import Heads
 from fogbank.kernel.gateway.messages import Request, Response
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Gateway:
         *, run_dir: Path,
     ) -> None:  # fmt: skip
         self.answer, self.limits, self.run_dir = answer, limits, run_dir
+        self.heads = Heads()
         self.connections: set[Connection] = set()
         self.stopping = False
         self._telemetry, self._ids = telemetry, ids

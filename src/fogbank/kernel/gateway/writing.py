@@ -37,7 +37,7 @@ def _beginning(status: int, second: int) -> str:
     return f"HTTP/1.1 {status} {phrase}\r\ndate: {formatdate(second, usegmt=True)}\r\n"
 
 
-def head(response: Response, length: int | None, *, now_s: int, close: bool, chunked: bool) -> bytes:
+def head_bytes(response: Response, length: int | None, *, now_s: int, close: bool, chunked: bool) -> bytes:
     """The status line and headers, with what the gateway adds: date, framing, whether the connection stays."""
     headers = response.headers
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])

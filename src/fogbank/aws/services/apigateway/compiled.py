@@ -33,9 +33,9 @@ class Live:
     stage: Stage
     tree: Node
     known: dict[tuple[str, str], tuple[Endpoint, str]] = field(default_factory=dict)  # Of paths without variables.
-    forms: dict[tuple[str, str], bytes] = field(
-        default_factory=dict
-    )  # Of events, by resource and method: `events`' own.
+    # `events`' own: what events have in common, by resource and method; which domain they tell of, by Host header.
+    forms: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    domains: dict[str, bytes] = field(default_factory=dict)
 
     def find(self, method: str, path: str) -> tuple[Endpoint | None, dict[str, str], str]:
         """The endpoint, what the path's variables hold, and the ARN that the caller of a function has there."""

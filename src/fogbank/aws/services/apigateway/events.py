@@ -29,6 +29,7 @@ _ADDED = frozenset(("x-amzn-trace-id", "x-forwarded-for", "x-forwarded-port", "x
 _NOT_HANDED_ON = _HOP_BY_HOP | _ADDED
 _CAPITALS = {"authorization": "Authorization", "user-agent": "User-Agent", "host": "Host"}  # However they came.
 _REMEMBERED_MAX, _REMEMBERED_BYTES_MAX = 1024, 4096
+_DOMAINS_MAX, _HOST_CHARACTERS_MAX = 64, 256  # Hosts are the callers' to make up.
 
 
 def event(
@@ -48,11 +49,12 @@ def event(
         labelled = encoded(labels)
     if len(request.body):
         body, binary = _body(request, live)
-    sent, told, own_path, request_id = _sent(request), encoded(trace), encoded(path), request.id.encode()
+    sent, told, own_path = _sent(request), encoded(trace), encoded(path)
+    domain = live.domains.get(request.headers.get("host", "")) or _domain(request, live)
     return form % (
-        own_path, sent.headers, told, sent.many, told, query, many_query, labelled, extended_id(request_id),
-        edge.request_time(now_ms // 1000).encode(), own_path[1:], b"%d" % now_ms, request_id,
-        sent.identity if who is None else _identity(request, who), _domain(request, live),
+        own_path, sent.headers, told, sent.many, told, query, many_query, labelled, extended_id(request.id).encode(),
+        edge.request_time(now_ms // 1000).encode(), own_path[1:], b"%d" % now_ms, request.id.encode(),
+        sent.identity if who is None else _identity(request, who), domain,
         b"" if claims is None else b',"authorizer":' + encoded({"claims": claims}), body, binary,
     )  # fmt: skip
 
@@ -170,13 +172,17 @@ def _body(request: Request, live: Live) -> tuple[bytes, bytes]:
 
 def _domain(request: Request, live: Live) -> bytes:
     """Where a request came by a path, the event tells of the API's own address."""
-    api = live.api
-    if request.headers.get("host", "").lower().startswith(f"{api.id}."):
-        return encoded(request.host)
-    return b'"%b.execute-api.%b.amazonaws.com"' % (api.id.encode(), api.region.encode())
+    api, host = live.api, request.headers.get("host", "")
+    domain = f"{api.id}.execute-api.{api.region}.amazonaws.com"
+    if host.lower().startswith(f"{api.id}."):
+        domain = request.host
+    found = encoded(domain)
+    if len(host) <= _HOST_CHARACTERS_MAX and len(live.domains) < _DOMAINS_MAX:
+        live.domains[host] = found
+    return found
 
 
-def extended_id(request_id: bytes) -> bytes:
+def extended_id(request_id: str) -> str:
     return request_id[:8] + request_id[9:13] + request_id[14:18]
 
 

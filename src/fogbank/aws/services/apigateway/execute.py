@@ -30,6 +30,7 @@ _HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.(?:[a-z0-9-]+\.amazonaws\.
 _PATH = re.compile(r"/restapis/(?P<api>[a-z0-9]+)/(?P<stage>[^/]+)/_user_request_(?=/|$)")
 _BODY_BYTES_MAX = 10 * 1024 * 1024  # API Gateway quotas: "Payload size".
 _KEPT_MAX = 256
+_PLACES_MAX, _PATH_CHARACTERS_MAX = 1024, 512  # Paths are the callers' to make up.
 
 
 class _Way(msgspec.Struct):
@@ -48,6 +49,7 @@ class Execute:
     def __init__(self, house: House) -> None:
         self._house = house
         self._live: dict[tuple[str, str], Live] = {}
+        self._places: dict[str, tuple[str, str, str]] = {}  # By whole path: the API, the stage, the path within.
 
     def routes(self) -> list[Route]:
         return [Route(self._by_host, host=_HOST), Route(self._by_path, path=_PATH)]
@@ -59,10 +61,18 @@ class Execute:
         return self.answer(request, found["api"], unquote(stage), f"/{path}")
 
     def _by_path(self, request: Request) -> Answer:
-        found = _PATH.match(request.path)
+        place = self._places.get(request.path) or self._place(request.path)
+        return self.answer(request, *place)
+
+    def _place(self, whole: str) -> tuple[str, str, str]:
+        found = _PATH.match(whole)
         assert found is not None
-        rest = request.path[found.end() :] or "/"
-        return self.answer(request, found["api"], unquote(found["stage"]), rest)
+        place = found["api"], unquote(found["stage"]), whole[found.end() :] or "/"
+        if len(whole) <= _PATH_CHARACTERS_MAX:
+            if len(self._places) >= _PLACES_MAX:
+                self._places.clear()
+            self._places[whole] = place
+        return place
 
     def answer(self, request: Request, api_id: str, stage_name: str, path: str) -> Answer:
         store = self._house.store.immediate

@@ -48,7 +48,7 @@ TYPES = (
 
 
 def id_headers(request_id: str) -> list[tuple[str, str]]:
-    return [("x-amzn-RequestId", request_id), ("x-amz-apigw-id", extended_id(request_id.encode()).decode())]
+    return [("x-amzn-RequestId", request_id), ("x-amz-apigw-id", extended_id(request_id))]
 
 
 def refusal(status: int, message: str, error_type: str, request_id: str, *, spaced: bool = False) -> Response:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from fogbank.kernel.gateway import Limits
 from fogbank.kernel.gateway.connection import Connection
+from fogbank.kernel.gateway.heads import Heads
 from fogbank.kernel.gateway.messages import Pending, Response
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _BACKLOG = 64
 _LINES_MAX = 128  # Connections of one environment.
 # Lambda quotas, "Invocation payload": 200 MB for a streamed response. One byte more comes in, to be refused by name.
 STREAM_BYTES_MAX = 200 * 1024 * 1024
+_HEADS_MAX = 8  # All but the polls name an event, and come once.
 _LIMITS = Limits(body_bytes=STREAM_BYTES_MAX + 1, in_memory_bytes=8 * 1024 * 1024)
 _FULL = Limits(connections=0)
 
@@ -40,7 +42,7 @@ class Line:
     stopping = False
 
     def __init__(self, server: ApiServer, limits: Limits) -> None:
-        self.limits, self.run_dir = limits, server.run_dir
+        self.limits, self.run_dir, self.heads = limits, server.run_dir, server.heads
         self.connections: set[Connection] = set()
         self._server = server
 
@@ -70,6 +72,7 @@ _INTERNAL = b'{"errorMessage":"Internal Server Error","errorType":"InternalServe
 class ApiServer:
     def __init__(self, answering: Answering, run_dir: Path, telemetry: Telemetry) -> None:
         self.answering, self.run_dir, self.telemetry = answering, run_dir, telemetry
+        self.heads = Heads(_HEADS_MAX)
         self._lines: list[Line] = []
         self._server: asyncio.Server | None = None
 
