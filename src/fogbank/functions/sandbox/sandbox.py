@@ -35,7 +35,7 @@ _DISMISS_S = 5
 _NEED_A_THREAD = 2  # Of so many layers one folder is made.
 _SWEEPS, _SWEEP_EVERY_S = 20, 0.02
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
-_WRITTEN = ("/tmp", "/var/tmp", "/dev")  # Where an instance has none of its own.
+_WRITTEN = ("/tmp", "/dev")  # Where an instance has none of its own.
 
 
 @dataclass(slots=True)

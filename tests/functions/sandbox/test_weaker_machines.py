@@ -1,0 +1,124 @@
+"""Where a machine gives less than namespaces, functions run as before, and what there is holds them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fogbank.functions.sandbox import protections
+from fogbank.functions.sandbox.protections import ALL, Protections
+from tests.support.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PYTHON = """
+import errno, os, boto3
+
+def tried(what):
+    try:
+        return "done: %r" % (what(),)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+def handler(e, c):
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return {
+        "state": tried(lambda: open(e["state"]).read()),
+        "environment": tried(lambda: len(open("/proc/%d/environ" % e["server"]).read()) > 0),
+        "signal": tried(lambda: os.kill(e["server"], 0)),
+        "rights": status["CapEff"].strip(),
+        "tmp": tried(lambda: open("/tmp/fogbank-test-written", "w").close()),
+    }
+"""
+NODE = """exports.handler = async (e) => {
+  try { return require('fs').readFileSync(e.state, 'utf8'); } catch (error) { return error.code; }
+};"""
+RANDOM = "import uuid; uuid.uuid4()\n"  # No template is made of such an initialisation.
+
+
+@pytest.fixture
+def machine(cache_dir: Path) -> Iterator[Callable[..., Workshop]]:
+    """A workshop on a machine that gives just these. Its files are not below /tmp, which functions share there."""
+    made = []
+
+    def that_gives(*given: str) -> Workshop:
+        folder = Path(tempfile.mkdtemp(prefix="fogbank-tests-", dir="/var/tmp"))
+        workshop = Workshop(folder, cache_dir, sandbox="auto")
+        missing = {name: "not in this test" for name in ALL if name not in given}
+        workshop.engine._sandbox._found = Protections(given, missing, None)
+        made.append(workshop)
+        return workshop
+
+    yield that_gives
+    for workshop in made:
+        workshop.close()
+        shutil.rmtree(workshop.folder)
+
+
+def found_out(workshop: Workshop, source: str, **settings: Any) -> Any:
+    (workshop.folder / "state.db").write_text("a secret")
+    event = {"state": str(workshop.folder / "state.db"), "server": os.getpid()}
+    version = workshop.function(source, **settings)
+    workshop.answer(version, event)
+    return workshop.answer(version, event)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Protections:
+    found = protections.find(tmp_path_factory.mktemp("probe"))
+    if found.groups is not None:
+        found.groups.close()
+    return found
+
+
+@pytest.mark.parametrize("init", ["", RANDOM], ids=["fork", "zygote"])
+def test_landlock_hides_files_and_processes_and_signals_stay_inside(
+    machine: Callable[..., Workshop], real: Protections, init: str
+) -> None:
+    if not {"landlock", "seccomp"} <= set(real.given):
+        pytest.skip(json.dumps(real.missing))
+    workshop = machine("seccomp", "landlock", "no_new_privs")
+    found = found_out(workshop, init + PYTHON)
+    assert found.pop("signal") in ("EPERM", "done: None"), "Landlock has scopes since its version 6"
+    assert found == {
+        "state": "EACCES",
+        "environment": "EACCES",
+        "rights": "0" * 16,
+        "tmp": "done: None",
+    }
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
+def test_landlock_holds_node_as_well(machine: Callable[..., Workshop], real: Protections) -> None:
+    if "landlock" not in real.given:
+        pytest.skip(real.missing["landlock"])
+    assert found_out(machine("landlock", "no_new_privs"), NODE, runtime="nodejs20.x") == "EACCES"
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("no_new_privs",), ("seccomp", "no_new_privs")], ids=lambda given: "+".join(given)
+)
+def test_functions_run_with_whatever_there_is(machine: Callable[..., Workshop], given: tuple[str, ...]) -> None:
+    found = found_out(machine(*given), PYTHON)
+    assert found["state"] == "done: 'a secret'" and found["tmp"] == "done: None"
+    if given:
+        assert found["rights"] == "0" * 16
+
+
+def test_where_cells_are_required_and_there_are_none_no_function_runs_and_the_error_says_why(cache_dir: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        workshop = Workshop(Path(folder), cache_dir, sandbox="require")
+        missing = dict.fromkeys(ALL, "the kernel says no")
+        workshop.engine._sandbox._found = Protections((), missing, None)
+        failed = workshop.invoke(workshop.function("def handler(e, c): return 1"))
+        workshop.close()
+    document = json.loads(failed.payload)
+    assert document["errorType"] == "Runtime.Unavailable"
+    assert "--sandbox require" in document["errorMessage"] and "the kernel says no" in document["errorMessage"]
