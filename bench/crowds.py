@@ -6,10 +6,12 @@ Run: .venv/bin/python -m bench.crowds
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +35,26 @@ def _held_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+def _descendants() -> set[int]:
+    """Of this process: instances, keepers of their cells, and what they are forks of."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found, more = {os.getpid()}, True
+    while more:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= more
+    return found - {os.getpid()}
+
+
 async def _idle_mb(workshop: Workshop) -> float:
-    version = workshop.function(_WITH_SDK)
+    version, before = workshop.function(_WITH_SDK), _descendants()
     await workshop.engine.prepare(version, _IDLE)
-    pids = [fact["pid"] for fact in workshop.engine.status() if fact["state"] == "idle"]
-    held = sum(_held_mb(pid) for pid in pids)
+    assert len([fact for fact in workshop.engine.status() if fact["state"] == "idle"]) == _IDLE
+    held = sum(_held_mb(pid) for pid in _descendants() - before)
     await workshop.engine.retire(version.id)
-    return held * _IDLE / len(pids)
+    return held
 
 
 async def _burst_s(workshop: Workshop, version: Version) -> float:
@@ -89,13 +104,15 @@ async def _measure(workshop: Workshop) -> list[tuple[str, str, str]]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        workshop = Workshop(Path(folder), Path(tempfile.gettempdir()) / "fogbank-bench-cache")
-        try:
-            rows = workshop.run(_measure(workshop))
-        finally:
-            workshop.close()
-    show("Many instances", rows)
+    for sandbox in ("off", "auto"):
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(tempfile.gettempdir()) / "fogbank-bench-cache"
+            workshop = Workshop(Path(folder), cache, sandbox=sandbox)
+            try:
+                rows = workshop.run(_measure(workshop))
+            finally:
+                workshop.close()
+        show(f"Many instances, --sandbox {sandbox}", rows)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
 from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
+from fogbank.functions.spares import Spare
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class _Pool:
 
     version: Version
     dialect: Dialect
+    spare: Spare
     idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
@@ -206,7 +208,9 @@ class InstanceEngine:
 
     def status(self) -> list[dict[str, Any]]:
         """What is there now. A test may ask from its own thread: each collection is copied in one step first."""
-        return [instance.facts() for pool in tuple(self._pools.values()) for instance in tuple(pool.all)]
+        pools = tuple(self._pools.values())
+        there = [instance.facts() for pool in pools for instance in tuple(pool.all)]
+        return there + [facts for pool in pools for facts in pool.spare.facts()]
 
     async def close(self) -> None:
         tasks = [task for task in (self._reaper, *self._tasks, *self._runner.ending) if task is not None]
@@ -237,17 +241,24 @@ class InstanceEngine:
     def _pool(self, version: Version) -> _Pool:
         pool = self._pools.get(version.id)
         if pool is None:
-            pool = self._pools[version.id] = _Pool(version, self._dialects[version.dialect])
+            pool = self._pools[version.id] = _Pool(
+                version, self._dialects[version.dialect], Spare(self._births, version)
+            )
             if self._reaper is None:
                 self._reaper = asyncio.get_running_loop().create_task(self._reap())
         return pool
 
     def _take_idle(self, pool: _Pool) -> Instance | None:
+        instance: Instance | None
         while pool.idle:
             instance = pool.idle.pop()
             if instance.state == "idle":
                 return instance
-        return None
+        instance = pool.spare.take()
+        if instance is not None:
+            self._know(pool, instance)
+            pool.spare.make()
+        return instance
 
     def _give_back(self, pool: _Pool, instance: Instance) -> None:
         if instance.state == "idle":
@@ -260,17 +271,18 @@ class InstanceEngine:
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
         pool.provisioned = 0  # Else each that ends now would be made up for.
+        pool.spare.let_go()
         for instance in list(pool.all):
             instance.kill()
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
 
     async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
-        def known(instance: Instance) -> None:
-            pool.all.add(instance)
-            instance.on_debugger = partial(self.on_debugger, pool.version)
-            instance.on_end = lambda gone: self._ended(pool, gone)
+        return await self._births.spawn(pool.version, partial(self._know, pool), provisioned=provisioned)
 
-        return await self._births.spawn(pool.version, known, provisioned=provisioned)
+    def _know(self, pool: _Pool, instance: Instance) -> None:
+        pool.all.add(instance)
+        instance.on_debugger = partial(self.on_debugger, pool.version)
+        instance.on_end = lambda gone: self._ended(pool, gone)
 
     def _ended(self, pool: _Pool, instance: Instance) -> None:
         pool.all.discard(instance)
@@ -339,6 +351,8 @@ class InstanceEngine:
         if problem is None:
             instance.fresh = True
             self._give_back(pool, instance)
+            if instance.forked and instance.cell is not None and len(pool.all) > 1:
+                pool.spare.make()
         elif not self._fail(pool, partial(self._births.failed, instance, problem)):
             instance.kill()
 
@@ -362,6 +376,8 @@ class InstanceEngine:
         for pool in list(self._pools.values()):
             if pool.version.debugged:
                 continue
+            if not pool.busy and all(now_s - one.idle_since_s > self.idle_s for one in pool.idle):
+                pool.spare.let_go()
             spare = len(pool.all) - pool.provisioned
             for instance in [i for i in pool.idle if now_s - i.idle_since_s > self.idle_s][: max(spare, 0)]:
                 pool.idle.remove(instance)

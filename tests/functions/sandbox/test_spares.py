@@ -1,0 +1,80 @@
+"""A version that was asked for more than it had keeps one instance ahead of need, in its cell."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fogbank.functions.sandbox.protections import find
+from tests.support.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SLOW = "import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return c.log_stream_name"
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Workshop]:
+    found = find(tmp_path_factory.mktemp("probe"))
+    if found.groups is not None:
+        found.groups.close()
+    if not found.cells:
+        pytest.skip(found.missing["namespaces"])
+    workshop = Workshop(tmp_path_factory.mktemp("cells"), cache_dir, sandbox="require")
+    yield workshop
+    workshop.close()
+
+
+def states(workshop: Workshop) -> list[Any]:
+    return sorted(one["state"] for one in workshop.engine.status())
+
+
+async def _until(true: Any) -> None:
+    for _ in range(200):
+        if true():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("not within four seconds")
+
+
+def test_one_at_a_time_needs_no_spare(cells: Workshop) -> None:
+    version = cells.function(SLOW)
+    for _ in range(3):
+        cells.answer(version)
+    cells.run(asyncio.sleep(0.2))
+    assert states(cells) == ["idle"]
+    cells.run(cells.engine.retire(version.id))
+
+
+def test_an_event_that_finds_nobody_idle_takes_the_spare_as_a_cold_start_and_another_is_made(cells: Workshop) -> None:
+    version = cells.function(SLOW)
+
+    async def crowd(count: int) -> list[Any]:
+        return await asyncio.gather(*(cells.ask(version, 0.1) for _ in range(count)))
+
+    cells.run(crowd(2))
+    cells.run(_until(lambda: states(cells) == ["idle", "idle", "spare"]))
+    outcomes = cells.run(crowd(3))
+    assert sorted(one.cold for one in outcomes) == [False, False, True]
+    assert len({one.payload for one in outcomes}) == 3, "three instances"
+    cells.run(_until(lambda: states(cells) == ["idle", "idle", "idle", "spare"]))
+    cells.run(cells.engine.retire(version.id))
+    assert states(cells) == []
+
+
+def test_a_spare_that_died_is_not_taken(cells: Workshop) -> None:
+    version = cells.function(SLOW)
+
+    async def crowd(count: int) -> list[Any]:
+        return await asyncio.gather(*(cells.ask(version, 0.1) for _ in range(count)))
+
+    cells.run(crowd(2))
+    cells.run(_until(lambda: "spare" in states(cells)))
+    cells.engine._pools[version.id].spare._instance.cell.kill()
+    cells.run(asyncio.sleep(0.1))
+    assert [one.error for one in cells.run(crowd(3))] == [None] * 3
+    cells.run(cells.engine.retire(version.id))
