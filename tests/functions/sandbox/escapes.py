@@ -153,6 +153,7 @@ def escape(folder: Path, cache_dir: Path) -> dict[str, object]:
         for name, source in (("fork", guard + LOOKING), ("zygote", guard + RANDOM + LOOKING)):
             version = workshop.function(source)
             workshop.answer(version, event)
+            workshop.run(asyncio.sleep(0.2))  # A cell that was made for a fork, and is not needed, has gone.
             found[name] = workshop.answer(version, event)
         found["limits"] = workshop.answer(workshop.function(guard + FILLING, ephemeral_mb=16, memory_mb=3008))
         siblings = workshop.function(guard + "def handler(e, c):\n    time.sleep(0.5)\n    return 1")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fogbank.functions.sandbox import protections
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from fogbank.functions.sandbox.protections import Protections
 
 ROOT = Path(__file__).parents[3]
 NOBODY = 65534
@@ -46,16 +46,6 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> protections.Protections:
-    found = protections.find(tmp_path_factory.mktemp("probe"))
-    if found.groups is not None:
-        found.groups.close()
-    if not found.cells:
-        pytest.skip(f"this machine gives no namespaces: {found.missing['namespaces']}")
-    return found
-
-
 def interpreter_of_an_ordinary_user() -> str:
     """One that it may run, with the modules of these tests: root's may lie in root's home."""
     if os.geteuid() != 0:
@@ -70,7 +60,9 @@ def interpreter_of_an_ordinary_user() -> str:
 
 
 @pytest.fixture(scope="module", params=["root", "user"])
-def found(request: pytest.FixtureRequest, given: Any) -> Iterator[dict[str, Any]]:
+def found(request: pytest.FixtureRequest, given: Protections) -> Iterator[dict[str, Any]]:
+    if not given.cells:
+        pytest.skip(f"this machine gives no namespaces: {given.missing['namespaces']}")
     is_root, settings = request.param == "root", dict[str, Any]()
     if is_root and os.geteuid() != 0:
         pytest.skip("the tests do not run as root")

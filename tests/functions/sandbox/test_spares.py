@@ -5,28 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from fogbank.functions.sandbox.protections import find
-from tests.support.workshop import Workshop
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.support.workshop import Workshop
 
 SLOW = "import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return c.log_stream_name"
-
-
-@pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[Workshop]:
-    found = find(tmp_path_factory.mktemp("probe"))
-    if found.groups is not None:
-        found.groups.close()
-    if not found.cells:
-        pytest.skip(found.missing["namespaces"])
-    workshop = Workshop(tmp_path_factory.mktemp("cells"), cache_dir, sandbox="require")
-    yield workshop
-    workshop.close()
 
 
 def states(workshop: Workshop) -> list[Any]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fogbank.functions.sandbox import protections
 from fogbank.functions.sandbox.protections import ALL, Protections
 from tests.support.workshop import Workshop
 
@@ -70,20 +69,12 @@ def found_out(workshop: Workshop, source: str, **settings: Any) -> Any:
     return workshop.answer(version, event)
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Protections:
-    found = protections.find(tmp_path_factory.mktemp("probe"))
-    if found.groups is not None:
-        found.groups.close()
-    return found
-
-
 @pytest.mark.parametrize("init", ["", RANDOM], ids=["fork", "zygote"])
 def test_landlock_hides_files_and_processes_and_signals_stay_inside(
-    machine: Callable[..., Workshop], real: Protections, init: str
+    machine: Callable[..., Workshop], given: Protections, init: str
 ) -> None:
-    if not {"landlock", "seccomp"} <= set(real.given):
-        pytest.skip(json.dumps(real.missing))
+    if not {"landlock", "seccomp"} <= set(given.given):
+        pytest.skip(json.dumps(given.missing))
     workshop = machine("seccomp", "landlock", "no_new_privs")
     found = found_out(workshop, init + PYTHON)
     assert found.pop("signal") in ("EPERM", "done: None"), "Landlock has scopes since its version 6"
@@ -96,19 +87,19 @@ def test_landlock_hides_files_and_processes_and_signals_stay_inside(
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="this machine has no node")
-def test_landlock_holds_node_as_well(machine: Callable[..., Workshop], real: Protections) -> None:
-    if "landlock" not in real.given:
-        pytest.skip(real.missing["landlock"])
+def test_landlock_holds_node_as_well(machine: Callable[..., Workshop], given: Protections) -> None:
+    if "landlock" not in given.given:
+        pytest.skip(given.missing["landlock"])
     assert found_out(machine("landlock", "no_new_privs"), NODE, runtime="nodejs20.x") == "EACCES"
 
 
 @pytest.mark.parametrize(
-    "given", [(), ("no_new_privs",), ("seccomp", "no_new_privs")], ids=lambda given: "+".join(given)
+    "names", [(), ("no_new_privs",), ("seccomp", "no_new_privs")], ids=lambda names: "+".join(names)
 )
-def test_functions_run_with_whatever_there_is(machine: Callable[..., Workshop], given: tuple[str, ...]) -> None:
-    found = found_out(machine(*given), PYTHON)
+def test_functions_run_with_whatever_there_is(machine: Callable[..., Workshop], names: tuple[str, ...]) -> None:
+    found = found_out(machine(*names), PYTHON)
     assert found["state"] == "done: 'a secret'" and found["tmp"] == "done: None"
-    if given:
+    if names:
         assert found["rights"] == "0" * 16
 
 
