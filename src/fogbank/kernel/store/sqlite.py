@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate
 from fogbank.kernel.store import Key, P, R, StoreError
 from fogbank.kernel.store.keys import pack, unpack
 from fogbank.kernel.store.sqlite_checkpoints import Checkpoints
+from fogbank.kernel.store.sqlite_fronts import BEHIND, ROWS_MAX, Front, Fronts
 from fogbank.kernel.store.sqlite_memory import UNKNOWN, Memory, RowCache, Written
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class SqliteStore:
         self._wake = wake
         self._cache = RowCache()
         self._memory = Memory()
+        self._fronts = Fronts()
         self._written = Written(self._memory.forget_if_of)
         self._signals: list[tuple[str, Key]] = []
         self.tick: Tick | None = None
@@ -105,7 +107,7 @@ class SqliteStore:
 
     def run(self, work: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`transact` without the wait: as long as there is a `tick`, the result must not leave before that is kept."""
-        tx = SqliteTx(self.read, self._written, self._cache, self._memory)
+        tx = SqliteTx(self.read, self._written, self._cache, self._memory, self._fronts)
         try:
             result = work(tx, *args, **kwargs)
         except sqlite3.Error as error:
@@ -155,6 +157,7 @@ class SqliteStore:
             return
         for row, value in rows.items():
             self._cache.keep(row, value)
+        self._fronts.wrote(rows)
         if self._checkpoints is not None:
             self._checkpoints.after_commit()
         tick.settle(None)  # Whoever is told may begin the next tick at once.
@@ -201,9 +204,10 @@ def _check(db: sqlite3.Connection) -> None:
 
 class SqliteTx:
     def __init__(
-        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory
-    ) -> None:
-        self._read, self._written, self._cache, self._memory = read, written, cache, memory
+        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory,
+        fronts: Fronts,
+    ) -> None:  # fmt: skip
+        self._read, self._written, self._cache, self._memory, self._fronts = read, written, cache, memory, fronts
         self._before: list[tuple[bytes, bytes | None]] = []
         self.signals: list[tuple[str, Key]] = []
 
@@ -243,7 +247,26 @@ class SqliteTx:
 
     def claim(self, first: Key, last: Key, *, limit: int) -> Iterator[tuple[Key, bytes]]:
         """One writer: nobody else can be claiming."""
-        return self.scan(first, last, limit=limit)
+        low, high = pack(first), pack(last)
+        rows = self._front_rows(low, high, limit) if high.startswith(low) else None
+        if rows is None:
+            rows = self._scan(low, high, limit, reverse=False)
+        return ((unpack(key), value) for key, value in rows)
+
+    def _front_rows(self, low: bytes, high: bytes, limit: int) -> Iterable[tuple[bytes, bytes]] | None:
+        """As `_scan`, of rows in memory; None where that would be too many of them."""
+        written = self._written.rows
+        changed = self._written.between(low, high) if written else []
+        if limit + len(changed) > ROWS_MAX:
+            return None
+        front = self._fronts.get(low)
+        found = None if front is None else front.first(high, limit, written)
+        if found is None:
+            front = Front(low, self._read(_SCAN, (low, low + BEHIND, ROWS_MAX + 1)))
+            self._fronts.keep(low, front)
+            found = front.first(high, limit, written)
+        new = [(key, value) for key in changed if (value := written[key]) is not None]
+        return sorted(found + new)[:limit] if new and found is not None else found
 
     def count(self, first: Key, last: Key) -> int:
         low, high = pack(first), pack(last)
@@ -264,7 +287,7 @@ class SqliteTx:
     def _recollect(
         self, asked: Any, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> tuple[R, frozenset[bytes]]:
-        watched = WatchedTx(self._read, self._written, self._cache, self._memory)
+        watched = WatchedTx(self._read, self._written, self._cache, self._memory, self._fronts)
         made = work(watched, *args, **kwargs)
         rows = frozenset(watched.rows)
         if watched.only_gets and self._written.rows.keys().isdisjoint(rows):  # What is not kept yet may be undone.
@@ -291,9 +314,10 @@ class WatchedTx(SqliteTx):
     """Notes which rows are read."""
 
     def __init__(
-        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory
-    ) -> None:
-        super().__init__(read, written, cache, memory)
+        self, read: Callable[[str, tuple[Any, ...]], sqlite3.Cursor], written: Written, cache: RowCache, memory: Memory,
+        fronts: Fronts,
+    ) -> None:  # fmt: skip
+        super().__init__(read, written, cache, memory, fronts)
         self.rows: set[bytes] = set()
         self.only_gets = True
 
@@ -303,6 +327,10 @@ class WatchedTx(SqliteTx):
 
     def recall(self, work: Callable[Concatenate[Any, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return work(self, *args, **kwargs)
+
+    def claim(self, first: Key, last: Key, *, limit: int) -> Iterator[tuple[Key, bytes]]:
+        self.only_gets = False
+        return super().claim(first, last, limit=limit)
 
     def count(self, first: Key, last: Key) -> int:
         self.only_gets = False
