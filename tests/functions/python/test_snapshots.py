@@ -69,6 +69,30 @@ def test_no_two_instances_draw_the_same_random_numbers(workshop):
         assert len({reply[place] for reply in replies}) == 12
 
 
+def test_a_thousand_instances_of_one_snapshot_repeat_no_uuid(workshop, monkeypatch):
+    """ "Handling uniqueness with Lambda SnapStart": what is drawn behind a snapshot differs, and so does the time."""
+    version = workshop.function(
+        "import random, secrets, time, uuid\n"
+        "def handler(e, c):\n"
+        "    drawn = [str(uuid.uuid4()), str(uuid.uuid1()), random.getrandbits(64), secrets.token_hex(8)]\n"
+        "    return [*drawn, time.time_ns()]"
+    )
+    monkeypatch.setattr(workshop.engine, "idle_s", -1.0)  # Nobody is kept for the next event.
+
+    async def ask_each():
+        replies = []
+        for _ in range(1000):
+            outcome = await workshop.ask(version)
+            assert outcome.cold and outcome.error is None
+            replies.append(json.loads(outcome.payload))
+            workshop.engine.reap()
+        return replies
+
+    drawn = list(zip(*workshop.run(ask_each()), strict=True))
+    assert [len(set(kind)) for kind in drawn] == [1000] * 5
+    assert "no snapshot" not in workshop.text()
+
+
 def test_each_instance_has_its_own_log_stream(workshop):
     version = workshop.function("import os\nVALUE = 1" + TOGETHER)
     several(workshop, version, 3)
