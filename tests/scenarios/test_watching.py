@@ -133,8 +133,8 @@ def test_whatever_way_a_file_is_saved_and_wherever_code_comes_to_lie_it_is_seen(
 
 @pytest.mark.parametrize("language", ["python", "node"])
 def test_a_save_is_live_in_less_than_a_tenth_of_a_second(fogbank: Fogbank, language: str) -> None:
-    """From the save to the reply of the new code, its cold start included; the best of a few, as machines are busy, and
-    where others wait for its processors too, so much more."""
+    """From the save to the reply of the new code, its cold start included; the best of a few; on a machine that is
+    slow or busy at that moment, as long as it takes to start Python a few times."""
     if language == "node" and shutil.which("node") is None:
         pytest.skip("this machine has no node")
     files = {"python": ("src/app.py", GREET), "node": ("src/app.js", "exports.handler = async () => 'hello';\n")}
@@ -149,7 +149,9 @@ def test_a_save_is_live_in_less_than_a_tenth_of_a_second(fogbank: Fogbank, langu
             began = time.monotonic()
             eventually(lambda wanted=f"hello {number}": reply() == wanted)
             took.append(time.monotonic() - began)
-            limit_s = 0.1 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+            began = time.monotonic()
+            subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)
+            limit_s = max(0.1, 8 * (time.monotonic() - began))
             if took[-1] < limit_s:
                 break
         assert min(took) < limit_s, took
