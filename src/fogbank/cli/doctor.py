@@ -27,7 +27,6 @@ _MEANINGS = {
     "cgroup pids": "the kernel holds an instance to 1,024 processes",
     "cgroup cpu": "an instance's share of the processors follows its memory",
 }
-_RUNTIMES = tuple(f"python3.{minor}" for minor in range(9, 15))
 
 app = options.application()
 
@@ -65,7 +64,7 @@ def _tell(name: str, text: str, *, is_there: bool) -> None:
 
 def _pythons() -> dict[str, str]:
     """The paths of interpreters by the names of runtimes; empty where another is used."""
-    found = {name: interpreters.find(name) for name in _RUNTIMES}
+    found = {f"python{version}": interpreters.find(f"python{version}") for version in interpreters.KNOWN}
     return {name: one.path if one.version == one.wanted else "" for name, one in found.items()}
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from fogbank.functions.endings import describe_end
 from fogbank.functions.frames import Frames
-from fogbank.functions.sandbox.cells import group_ends
+from fogbank.functions.sandbox.starters import group_ends
 
 if TYPE_CHECKING:
     import socket
@@ -234,16 +234,14 @@ class Instance:
         return group is not None and group.ran_out()
 
     def born(self, pid: int) -> None:
-        """The kernel's word on who it is. A fork of a template is in that one's group until its own takes it: going
-        there would cost it as much as all else of its birth."""
+        """The kernel's word on who it is."""
         self.pid = pid
-        group = self._group()
-        if self.forked and group is not None:
-            self._loop.run_in_executor(None, group.take, pid)
+        if self.cell is not None:
+            self.cell.take_in(pid)
 
     def ends(self) -> dict[str, int]:
         """The descriptors that a process needs to go where this instance lives."""
-        return self.cell.ends() if self.cell is not None else group_ends(self.group)
+        return self.cell.namespaces if self.cell is not None else group_ends(self.group)
 
     def kill_process(self) -> None:
         """End the process and all it has started; who waits for it hears of it."""
@@ -267,13 +265,16 @@ class Instance:
         if self.channel is not None:
             self.channel.close()
 
+    @property
+    def is_placed(self) -> bool:
+        return self.cell is not None or self.group is not None
+
     def leave(self) -> None:
         """Nothing is left of it."""
-        if self.cell is not None:
-            self.cell.close()
-        if self.group is not None:
-            self.group.close()
-            self.group = None
+        for place in (self.cell, self.group):
+            if place is not None:
+                place.close()
+        self.cell = self.group = None
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""

@@ -4,7 +4,6 @@ event that finds this one waits for none."""
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fogbank.functions.engine import NoRuntimeError
@@ -49,11 +48,14 @@ class Spare:
         return [self._instance.facts() | {"state": "spare"}] if self._instance is not None else []
 
     async def _bring(self) -> None:
-        with suppress(NoRuntimeError, TimeoutError, OSError):  # Whoever needs an instance will hear of it.
+        try:
             await asyncio.sleep(_AFTER_S)
             instance = await self._births.spawn(self._version, lambda _: None, provisioned=False)
             if await self._births.initialise(instance, _INIT_S) is None:
                 self._instance = instance
             else:
                 instance.kill()
-        self._coming = None
+        except (NoRuntimeError, TimeoutError, OSError):
+            pass  # Whoever needs an instance will hear of it.
+        finally:
+            self._coming = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
 import shutil
+import signal
 
 import pytest
 
@@ -457,3 +460,19 @@ def test_more_lines_than_the_pipe_holds_come_whole_even_when_it_does_not_wait(wo
     workshop.invoke(node(source, memory_mb=512))
     numbers = [int(line.rpartition(" ")[2]) for *_, line in workshop.lines if "xxx" in line]
     assert numbers == list(range(3000))
+
+
+def test_a_process_that_died_while_it_waited_is_not_claimed(workshop, node):
+    version = node("exports.handler = async () => 1;")
+    workshop.answer(version)
+    spares = workshop.engine._runtimes.of("nodejs20.x")._runtime._spares
+
+    async def lose_all():
+        while not any(spares.values()):
+            await asyncio.sleep(0.02)
+        for spare in [spare for waiting in spares.values() for spare in waiting]:
+            os.kill(spare.process.pid, signal.SIGKILL)
+        await asyncio.sleep(0.1)
+
+    workshop.run(lose_all())
+    assert workshop.answer(node("exports.handler = async () => 2;")) == 2

@@ -30,9 +30,10 @@ class CellError(NoRuntimeError):
 class Cell(Starter):
     """One keeper, and through it all that is in its namespaces."""
 
-    def __init__(self, end: socket.socket, group: Group | None) -> None:
+    def __init__(self, end: socket.socket, group: Group | None, source: Group | None) -> None:
+        """`group`: of all that is in it; `source`: the one that its processes begin in."""
         super().__init__(end)
-        self.group = group
+        self.group, self._source = group, source
         self.namespaces: dict[str, int] = {}
         self._pidfd = -1  # The keeper's.
         self._answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
@@ -47,7 +48,7 @@ class Cell(Starter):
 
     async def inner(self, tmp_mb: int, group: Group | None) -> Cell:
         """A further cell inside this one, for a fork of the template that lives here."""
-        return await _make(self, {"tmp_mb": tmp_mb}, group)
+        return await _make(self, {"tmp_mb": tmp_mb}, group, self.group)
 
     async def furnish(self, trees: Mapping[str, int], tmp_mb: int) -> None:
         """Mount what a function is made of, in a cell that was there before the function was known. `trees`: by the
@@ -61,9 +62,9 @@ class Cell(Starter):
         finally:
             close_all(list(trees.values()))
 
-    def ends(self) -> dict[str, int]:
-        """What a process needs that is to live in it."""
-        return {**self.namespaces, **group_ends(self.group)}
+    def take_in(self, pid: int) -> None:
+        if self.group is not None and self._source is not None:
+            asyncio.get_running_loop().run_in_executor(None, self.group.take, pid, self._source)
 
     def kill(self) -> None:
         """End all that is in it, at once."""
@@ -117,9 +118,11 @@ class Cell(Starter):
 class Warden(Starter):
     """The first process of an interpreter: it makes the cells, or, where there can be none, starts programs itself."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, nursery: Group | None) -> None:
+        """`nursery`: the group that it is in itself, and all that it starts."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._asked: list[asyncio.Future[list[int]]] = []
+        self._nursery = nursery
         super().__init__(end)
 
     async def ready(self) -> None:
@@ -130,7 +133,7 @@ class Warden(Starter):
         """`uid`: who the cell belongs to, if the server may choose; `trees`: folders of this machine by where they are
         to be seen."""
         order = {"uid": uid, "tmp_mb": tmp_mb, "trees": {place: str(path) for place, path in trees.items()}}
-        return await _make(self, order, group)
+        return await _make(self, order, group, self._nursery)
 
     async def trees(self, paths: Mapping[str, Path]) -> dict[str, int]:
         """Folders as mounts that are attached nowhere yet, by the names of `paths`."""
@@ -162,14 +165,10 @@ class Warden(Starter):
         super()._closed()
 
 
-def group_ends(group: Group | None) -> dict[str, int]:
-    return {f"group{number}": fd for number, fd in enumerate(group.fds)} if group is not None else {}
-
-
-async def _make(maker: Cell | Warden, order: dict[str, Any], group: Group | None) -> Cell:
+async def _make(maker: Starter, order: dict[str, Any], group: Group | None, source: Group | None) -> Cell:
     ours, theirs = pair()
     with theirs:
-        cell = Cell(ours, group)
+        cell = Cell(ours, group, source)
         try:
             maker.ask({"cell": order}, theirs)
         except OSError as error:

@@ -16,6 +16,8 @@ _MB_OF_ONE_CPU = 1769  # Lambda Developer Guide, "Configure Lambda function memo
 _OURS = re.compile(r"fogbank-(\d+)-\d+")
 _serial = itertools.count(1)
 _MB = 1024 * 1024
+_ROUNDS_MAX = 20
+_NURSERY_MB, _NURSERY_PROCESSES = 10_240, 32_768  # Lambda quotas: the most memory; in a cell RLIMIT_NPROC counts.
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,29 @@ class Group:
                 self._memory_events = folder / controller.memory_events
         self.fds = [os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for folder in self._folders]
 
-    def limit(self, memory_mb: int, tmp_mb: int) -> None:
+    def limit(self, memory_mb: int, tmp_mb: int, processes: int = _PROCESSES_MAX) -> None:
         """May be said again, of one that grows."""
-        values = _values(memory_mb, tmp_mb)
+        values = _values(memory_mb, tmp_mb, processes)
         for folder, controller in zip(self._folders, self._controllers, strict=True):
             for file, value in controller.settings:
                 _set(folder, file, value.format_map(values))
 
-    def take(self, pid: int) -> None:
-        """Have this process in it, and what it starts from then on. Waits for the kernel, some milliseconds at times:
-        not for the event loop's thread."""
-        with suppress(OSError):  # It has ended meanwhile, or the group has.
-            for folder in self._folders:
-                (folder / "cgroup.procs").write_text(str(pid))
+    def take(self, pid: int, source: Group) -> None:
+        """Have this process here, and all others of its process ids' namespace that are in `source`. Waits for the
+        kernel, some milliseconds for each controller: not for the event loop's thread."""
+        with suppress(OSError):  # It has ended meanwhile; or a group has, and then it has no folders.
+            space = _space_of(pid)
+            for _ in range(_ROUNDS_MAX):  # What it starts before it is here itself stays behind at first.
+                left = [one for one in source.members() if _space_of(one) == space]
+                for one in left:
+                    for folder in self._folders:
+                        (folder / "cgroup.procs").write_text(str(one))
+                if not left:
+                    return
+
+    def members(self) -> list[int]:
+        """The ids of its processes."""
+        return [int(line) for line in (self._folders[0] / "cgroup.procs").read_text().split()] if self._folders else []
 
     def memory_mb(self) -> int:
         """What its processes hold now, whichever of them: without /tmp, and without files that they have read."""
@@ -108,6 +120,13 @@ class Groups:
         group.limit(memory_mb, tmp_mb)
         return group
 
+    def nursery(self) -> Group:
+        """Where processes begin that are soon taken: to go to a group of one's own delays a birth by as much as all the
+        rest of it takes. Raises OSError."""
+        group = Group(str(next(self._numbers)), list(self._controllers.values()), self)
+        group.limit(_NURSERY_MB, _NURSERY_MB, _NURSERY_PROCESSES)
+        return group
+
     def remove(self, folders: list[Path]) -> None:
         self._leaving += folders
         self.sweep()
@@ -132,6 +151,14 @@ def _counted(file: Path | None, line: bytes) -> int:
     return next((int(one.split()[1]) for one in found if one.startswith(line)), 0)
 
 
+def _space_of(pid: int) -> str:
+    """Its namespace of process ids; empty where it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")  # noqa: PTH115  # Of many at a time.
+    except OSError:
+        return ""
+
+
 def _set(folder: Path, file: str, value: str) -> None:
     """A file whose name begins with "?" is not there on every machine."""
     try:
@@ -141,10 +168,10 @@ def _set(folder: Path, file: str, value: str) -> None:
             raise
 
 
-def _values(memory_mb: int, tmp_mb: int) -> dict[str, int]:
+def _values(memory_mb: int, tmp_mb: int, processes: int) -> dict[str, int]:
     return {
         "memory": (memory_mb + tmp_mb) * _MB,
-        "processes": _PROCESSES_MAX,
+        "processes": processes,
         "shares": max(1024 * memory_mb // _MB_OF_ONE_CPU, 2),
         "weight": min(max(100 * memory_mb // _MB_OF_ONE_CPU, 1), 10_000),
     }
@@ -169,42 +196,44 @@ def _sweep(parent: Path) -> None:
                 _removed(below)
 
 
-def find(root: Path = _ROOT, own: Path = Path("/proc/self/cgroup"), name: str = "") -> Groups | None:
+def find() -> Groups | None:
     """Groups in the hierarchies where this process may make some; None where it may in none."""
-    name = name or f"fogbank-{os.getpid()}-{next(_serial)}"
+    name = f"fogbank-{os.getpid()}-{next(_serial)}"
     try:
-        lines = own.read_text().splitlines()
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
         return None
     found: dict[str, _Controller] = {}
     for line in lines:
         _, names, path = line.split(":", 2)
         if names:
-            found |= _first_version(root, names, path, name)
+            found |= _first_version(names, path, name)
     if not found:
         path = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), "/")
-        found = _second_version(root, path, name)
+        found = _second_version(path, name)
     return Groups(found) if found else None
 
 
-def _first_version(root: Path, names: str, path: str, name: str) -> dict[str, _Controller]:
+def _first_version(names: str, path: str, name: str) -> dict[str, _Controller]:
     for kind in names.split(","):
         if kind not in _V1:
             continue
-        hierarchy = next((root / one for one in (names, kind) if (root / one).is_dir()), None)
+        hierarchy = next((_ROOT / one for one in (names, kind) if (_ROOT / one).is_dir()), None)
         if hierarchy is None:
             continue
         parent = hierarchy / path.lstrip("/") / name
         if _made(parent):
-            return {kind: _Controller(parent, _V1[kind], "rss" if kind == "memory" else "", "memory.oom_control")}
+            if kind == "memory":
+                return {kind: _Controller(parent, _V1[kind], "rss", "memory.oom_control")}
+            return {kind: _Controller(parent, _V1[kind])}
     return {}
 
 
-def _second_version(root: Path, path: str, name: str) -> dict[str, _Controller]:
+def _second_version(path: str, name: str) -> dict[str, _Controller]:
     """Below the nearest group above this process's that hands memory and pids on, and may be written to."""
-    at = root / path.lstrip("/")
+    at = _ROOT / path.lstrip("/")
     for folder in (at, *at.parents):
-        if not folder.is_relative_to(root):
+        if not folder.is_relative_to(_ROOT):
             break
         try:
             handed_on = (folder / "cgroup.subtree_control").read_text().split()

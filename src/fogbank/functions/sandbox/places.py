@@ -35,7 +35,7 @@ def on_this_machine(version: Version) -> Places:
 
 
 def in_a_cell(version: Version, folder: Path) -> Places:
-    """`folder`: for what several layers are together. Reads and links files: not for the event loop's thread."""
+    """`folder`: for what several layers are together; then it links files, and is not for the event loop's thread."""
     if not version.layers:
         return Places(TASK, (), {TASK: version.code})
     one = version.layers[0] if len(version.layers) == 1 else _merged(version.layers, folder)

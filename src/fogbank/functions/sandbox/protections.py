@@ -54,10 +54,14 @@ def find(at: Path) -> Protections:
     return Protections(given, {name: why for name, why in reasons.items() if why}, groups.find())
 
 
+def own_interpreter() -> str:
+    """The one that runs fogbank; not its virtual environment's, whose packages are for nobody else."""
+    return getattr(sys, "_base_executable", "") or sys.executable
+
+
 def _probe(at: Path) -> dict[str, str]:
     settings = {"probe": True, "at": str(at), "prefixes": [], "binds": {}, "uid": 1}
-    interpreter = getattr(sys, "_base_executable", "") or sys.executable
-    command = [interpreter, "-I", "-S", "-B", str(INSIDE / "warden.py"), orjson.dumps(settings).decode()]
+    command = [own_interpreter(), "-I", "-S", "-B", str(INSIDE / "warden.py"), orjson.dumps(settings).decode()]
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_S, check=False)
         missing = orjson.loads(said.stdout)["missing"]

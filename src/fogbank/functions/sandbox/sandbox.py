@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from fogbank.functions.sandbox.protections import Protections
 
 Mode: TypeAlias = Literal["auto", "require", "off"]
-MODES: Final[tuple[Mode, ...]] = ("auto", "require", "off")
 _FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
 _UIDS: Final = 200_000_000
 _DISMISS_S = 5
@@ -54,6 +53,7 @@ class Sandbox:
     _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _uids: Any = field(default_factory=itertools.count)
     _started: list[Started] = field(default_factory=list)
+    _nursery: Group | None = None  # One for all wardens.
 
     async def given(self) -> Protections:
         """What this machine gives. Raises `CellError` where that is not enough for what was asked."""
@@ -86,9 +86,10 @@ class Sandbox:
     async def places(self, version: Version) -> Places:
         if not (await self.given()).cells:
             return places.on_this_machine(version)
+        together = self.run_dir / "layers"
         if len(version.layers) < _NEED_A_THREAD:
-            return places.in_a_cell(version, self.run_dir)
-        return await asyncio.to_thread(places.in_a_cell, version, self.run_dir / "layers")
+            return places.in_a_cell(version, together)
+        return await asyncio.to_thread(places.in_a_cell, version, together)
 
     async def group(self, memory_mb: int, tmp_mb: int) -> Group | None:
         """Raises `CellError`."""
@@ -111,17 +112,20 @@ class Sandbox:
 
     async def start(
         self, interpreter: str, *, zygote: socket.socket | None = None, folders: tuple[Path, ...] = (),
-        runtime: Path | None = None, prefixes: tuple[str, ...] = (), binds: Mapping[str, Path] | None = None,
+        runtime: Path | None = None, prefixes: tuple[str, ...] = (),
     ) -> Started:  # fmt: skip
         """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
         zygote, out of the modules in `folders`, with the packages in `runtime`. `prefixes`: folders that are seen where
-        they are; `binds`: folders by where they are seen. Raises `CellError`."""
+        they are. Raises `CellError`."""
         given = await self.given()
         ours, theirs = pair()
         settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}
-        bound = {**(binds or {}), **({places.RUNTIME: runtime} if runtime is not None else {})}
-        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": {at: str(bound[at]) for at in bound}}
-        passed = [theirs.fileno()]
+        binds = {places.RUNTIME: str(runtime)} if runtime is not None else {}
+        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": binds}
+        if given.cells and given.groups is not None and self._nursery is None:
+            self._nursery = given.groups.nursery()
+        nursery = self._nursery.fds if self._nursery is not None else []
+        settings["groups"], passed = nursery, [theirs.fileno(), *nursery]
         if zygote is not None:
             settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or "")}
             passed.append(zygote.fileno())
@@ -137,7 +141,7 @@ class Sandbox:
         if zygote is not None and not given.cells:
             ours.close()
             return started
-        started.warden = Warden(ours)
+        started.warden = Warden(ours, self._nursery)
         await started.warden.ready()
         return started
 
@@ -157,6 +161,8 @@ class Sandbox:
         for started in self._started:
             with suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(started.process.wait, _DISMISS_S)
+        if self._nursery is not None:
+            self._nursery.close()
         groups = self._found.groups if self._found is not None else None
         for _ in range(_SWEEPS):  # The kernel takes a moment to see the last process go.
             if groups is None or groups.close():

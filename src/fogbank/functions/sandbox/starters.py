@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import PurePath
 
     from fogbank.functions.processes import Process
+    from fogbank.functions.sandbox.groups import Group
 
 _UNCLAIMED_MAX = 1000
 
@@ -39,16 +40,18 @@ class Starter:
 
     def start(
         self, process: Process, folder: PurePath | str, environment: Mapping[str, str], output: int,
-        *, arguments: tuple[str, ...] = (), fds: Mapping[str, int] | None = None, **settings: Any,
+        *, arguments: tuple[str, ...] = (), fds: Mapping[str, int] | None = None, group: Group | None = None,
+        **settings: Any,
     ) -> None:  # fmt: skip
-        """Have a program run in `folder`; it writes to the pipe `output`, which stays the caller's, as do `fds`. Where
-        an argument is "{events}" stands the number of that one of them."""
+        """Have a program run in `folder`, in `group` where it has no cell. It writes to the pipe `output`, which stays
+        the caller's, as do `fds`. Where an argument is "{events}" stands the number of that one of them."""
         self._number += 1
         order = {"run": [str(process.command), *arguments], "folder": str(folder), "environment": environment}
         report, theirs = os.pipe()
         try:
             self._line.send(
-                {**order, **settings, "number": self._number}, {"output": output, "report": theirs, **(fds or {})}
+                {**order, **settings, "number": self._number},
+                {"output": output, "report": theirs, **(fds or {}), **group_ends(group)},
             )
         except OSError:  # It has just died.
             os.close(report)
@@ -69,6 +72,9 @@ class Starter:
         else:
             ending.ended(signal.SIGKILL)
 
+    def take_in(self, pid: int) -> None:
+        """A process has begun here."""
+
     def forget(self, ending: Ending) -> None:
         self._living = {pid: one for pid, one in self._living.items() if one is not ending}
 
@@ -84,6 +90,7 @@ class Starter:
         if "started" in fact:
             process = self._orders.pop(fact["started"])
             process.pid = pid
+            self.take_in(pid)
             self.watch(pid, process)
         elif "ended" in fact:
             ending = self._living.pop(pid, None)
@@ -98,6 +105,11 @@ class Starter:
         self._orders, self._living = {}, {}
         for ending in endings:
             ending.ended(signal.SIGKILL)
+
+
+def group_ends(group: Group | None) -> dict[str, int]:
+    """What a process needs to go there itself."""
+    return {f"group{number}": fd for number, fd in enumerate(group.fds)} if group is not None else {}
 
 
 def _runs(pid: int) -> bool:

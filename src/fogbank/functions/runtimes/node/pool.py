@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,8 +20,8 @@ import orjson
 from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.node import needs, sdk
-from fogbank.functions.sandbox.cells import group_ends
 from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, TASK
+from fogbank.functions.sandbox.protections import own_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,14 +46,30 @@ Kind: TypeAlias = "tuple[str, ...]"  # The modules that a process has loaded, by
 _PLAIN: Kind = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process lives: a cell, or control groups alone, or neither."""
+
+    cell: Cell | None = None
+    alone: Group | None = None
+
+    @property
+    def group(self) -> Group | None:
+        return self.cell.group if self.cell is not None else self.alone
+
+    def close(self) -> None:
+        for one in (self.cell, self.alone):
+            if one is not None:
+                one.close()
+
+
 @dataclass(slots=True, eq=False)
 class _Spare:
     """A process that waits. Its output is a pipe of its own, joined to the instance's log when it is claimed."""
 
     end: socket.socket
     output: int
-    cell: Cell | None = None
-    group: Group | None = None
+    place: Place
     process: Process | None = None
     instance: Instance | None = None  # Once it is claimed.
 
@@ -65,9 +80,7 @@ class _Spare:
     def close(self) -> None:
         if self.process is not None:
             self.process.signal(signal.SIGKILL)
-        for place in (self.cell, self.group):
-            if place is not None:
-                place.close()
+        self.place.close()
         self.end.close()
         os.close(self.output)
 
@@ -89,13 +102,13 @@ class NodeRuntime:
             needed = await self._look_at(version, instance)
             folders = await self._sdks(needed, instance)
             seen = await self._sdks_seen(folders)
-            if instance.cell is not None or instance.group is not None:  # It has its place already.
-                spare = await self._start(_PLAIN, environment, version, instance.cell, instance.group)
+            if instance.is_placed:
+                spare = await self._start(_PLAIN, Place(instance.cell, instance.group), version, environment)
             else:
                 spare = await self._claim(_kind(needed, folders, seen), version, environment, folders)
         finally:
             os.close(log_end)
-        spare.instance, instance.cell, instance.group = instance, spare.cell, spare.group
+        spare.instance, instance.cell, instance.group = instance, spare.place.cell, spare.place.alone
         assert spare.process is not None
         instance.log.follow(spare.output)
         instance.pid = spare.process.pid
@@ -107,17 +120,19 @@ class NodeRuntime:
 
     async def settle(self, version: Version, instance: Instance) -> None:
         folders = await self._sdks(await self._look_at(version, instance), instance)
-        await self._settle(version, instance, folders)
+        place = await self._place(version.memory_mb, version.ephemeral_mb, await self._trees(version, folders))
+        instance.cell, instance.group = place.cell, place.alone
 
-    async def _settle(self, version: Version, instance: Instance | _Spare, folders: Mapping[str, Path]) -> None:
-        places = await self._sandbox.places(version)
-        if places.trees:
-            trees = {**places.trees, **{_SDKS[generation]: folder for generation, folder in folders.items()}}
-            instance.cell = await self._sandbox.cell(
-                await self._ready(), version.memory_mb, version.ephemeral_mb, trees
-            )
-        else:
-            instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
+    async def _place(self, memory_mb: int, tmp_mb: int, trees: Mapping[str, Path]) -> Place:
+        """Raises `CellError`."""
+        if (await self._sandbox.given()).cells:
+            return Place(cell=await self._sandbox.cell(await self._ready(), memory_mb, tmp_mb, trees))
+        return Place(alone=await self._sandbox.group(memory_mb, tmp_mb))
+
+    async def _trees(self, version: Version, folders: Mapping[str, Path]) -> dict[str, Path]:
+        """What its cell shows: its code, its layers, and the SDKs that it is lent."""
+        trees = (await self._sandbox.places(version)).trees
+        return {**trees, **{_SDKS[generation]: folder for generation, folder in folders.items()}}
 
     def retire(self, version_id: str) -> None:
         self._needs.pop(version_id, None)
@@ -142,8 +157,7 @@ class NodeRuntime:
         """Whoever makes the cells, or starts the processes itself. Raises `NoRuntimeError`."""
         async with self._starting:
             if self._warden is None or not self._warden.alive:
-                interpreter = getattr(sys, "_base_executable", "") or sys.executable
-                started = await self._sandbox.start(interpreter, runtime=_INSIDE, prefixes=(_home(),))
+                started = await self._sandbox.start(own_interpreter(), runtime=_INSIDE, prefixes=(_home(),))
                 self._warden = started.warden
             assert self._warden is not None
             return self._warden
@@ -156,57 +170,62 @@ class NodeRuntime:
         given = await self._sandbox.given()
         if any(_is_read_at_start(name) for name in environment) or ("landlock" in given.given and not given.cells):
             # What Node reads when it starts, and what Landlock lets it read, cannot be told to one that waits already.
-            return await self._start_for(version, environment, folders)
+            trees = await self._trees(version, folders)
+            place = await self._place(version.memory_mb, version.ephemeral_mb, trees)
+            return await self._start(_PLAIN, place, version, environment)
         self._spares.setdefault(_PLAIN, [])
         self._spares[kind] = self._spares.pop(kind, [])
-        waiting = self._spares[kind] or self._spares[_PLAIN]
-        is_loaded = waiting is self._spares[kind] and kind != _PLAIN
-        spare = waiting.pop() if waiting else await self._start(kind)
+        spare, loaded = await self._waiting(kind)
         self._fill_behind()
-        if spare.cell is not None:
-            places = await self._sandbox.places(version)
-            trees = {**places.trees, **{_SDKS[one]: folder for one, folder in folders.items()}}
-            if is_loaded or (not waiting and kind != _PLAIN):
-                trees.pop(SDK_V3, None)  # It is there.
-            await spare.cell.furnish(await (await self._ready()).trees(trees), version.ephemeral_mb)
-        group = spare.cell.group if spare.cell is not None else spare.group
-        if group is not None:
-            group.limit(version.memory_mb, version.ephemeral_mb)
+        try:
+            await self._furnish(spare, version, folders, loaded)
+        except BaseException:
+            spare.close()
+            raise
         return spare
 
-    async def _start_for(
-        self, version: Version, environment: Mapping[str, str], folders: Mapping[str, Path]
-    ) -> _Spare:  # fmt: skip
-        place = _Spare(socket.socket(), -1)
-        place.end.close()
-        await self._settle(version, place, folders)
-        return await self._start(_PLAIN, environment, version, place.cell, place.group)
+    async def _waiting(self, kind: Kind) -> tuple[_Spare, Kind]:
+        """One of that kind, else a plain one; else one that is started now. And with what it is loaded."""
+        for known in (kind, _PLAIN):
+            while self._spares[known]:
+                spare = self._spares[known].pop()
+                if spare.process is not None and not spare.process.over:
+                    return spare, known
+                spare.close()
+        return await self._start_waiting(kind), kind
+
+    async def _furnish(self, spare: _Spare, version: Version, folders: Mapping[str, Path], loaded: Kind) -> None:
+        if spare.place.cell is not None:
+            trees = await self._trees(version, folders)
+            if loaded:
+                trees.pop(SDK_V3, None)  # It is there.
+            await spare.place.cell.furnish(await (await self._ready()).trees(trees), version.ephemeral_mb)
+        if spare.place.group is not None:
+            spare.place.group.limit(version.memory_mb, version.ephemeral_mb)
+
+    async def _start_waiting(self, loaded: Kind) -> _Spare:
+        """In a place of its own, as large as any function may need."""
+        trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded else {}
+        return await self._start(loaded, await self._place(_MOST_MEMORY_MB, _MOST_TMP_MB, trees))
 
     async def _start(
-        self, loaded: Kind, environment: Mapping[str, str] | None = None, version: Version | None = None,
-        cell: Cell | None = None, group: Group | None = None,
+        self, loaded: Kind, place: Place, version: Version | None = None, environment: Mapping[str, str] | None = None
     ) -> _Spare:  # fmt: skip
-        """A process that waits to become a function, in a place of its own or in the one that is given."""
+        """A process that waits to become a function; with `version` it is told which."""
         node, warden, given = _node(), await self._ready(), await self._sandbox.given()
-        if given.cells and cell is None:
-            trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded else {}
-            cell = await self._sandbox.cell(warden, _MOST_MEMORY_MB, _MOST_TMP_MB, trees)
-        elif cell is None and group is None:
-            group = await self._sandbox.group(_MOST_MEMORY_MB, _MOST_TMP_MB)
         inside = Path(self._sandbox.runtime_at(str(_INSIDE)))
         hooks = [part for hook in _HOOKS for part in ("--require", str(inside / hook))]
         own = {name: value for name, value in (environment or {}).items() if _is_read_at_start(name)}
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
-        spare = _Spare(ours, read_end, cell, group)
+        spare = _Spare(ours, read_end, place)
         try:
             spare.process = Process(Path(node), spare.told)
-            (cell or warden).start(
-                spare.process, "/" if version is None else TASK if cell is not None else version.code,
+            (place.cell or warden).start(
+                spare.process, "/" if version is None else TASK if place.cell is not None else version.code,
                 {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **own}, write_end,
                 arguments=(*hooks, str(inside / "bootstrap.js"), "{events}", *loaded),
-                fds={"events": theirs.fileno(), **group_ends(cell.group if cell is not None else group)},
-                protections=given.given,
+                fds={"events": theirs.fileno()}, group=place.alone, protections=given.given,
                 paths=None if version is None else self._sandbox.open_to(
                     version, (str(inside), _home(), str(self._cache_dir))
                 ),
@@ -233,7 +252,7 @@ class NodeRuntime:
             for kind in [kind for kind in self._spares if kind != _PLAIN][: 1 - _KINDS_MAX or None]:
                 self._dismiss(kind)
             while short := [kind for kind, waiting in self._spares.items() if len(waiting) < _SPARES]:
-                made = await self._start(short[-1])
+                made = await self._start_waiting(short[-1])
                 self._spares.setdefault(short[-1], []).append(made)
         except NoRuntimeError as error:  # The next function that needs one is told.
             self._telemetry.error("no node process could be made ready", error=str(error))

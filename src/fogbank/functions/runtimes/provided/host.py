@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from fogbank.functions.logs import Log
 from fogbank.functions.runtimes.provided.lifecycle import Lifecycle
 from fogbank.functions.runtimes.provided.server import ApiServer
-from fogbank.functions.sandbox.cells import group_ends
 from fogbank.functions.sandbox.places import LAYERS, TASK
+from fogbank.functions.sandbox.protections import own_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +60,7 @@ class Host:
         """Whoever makes the cells of custom runtimes, or, without cells, starts all programs."""
         async with self._starting:
             if self._warden is None or not self._warden.alive:
-                interpreter = getattr(sys, "_base_executable", "") or sys.executable
-                self._warden = (await self._sandbox.start(interpreter)).warden
+                self._warden = (await self._sandbox.start(own_interpreter())).warden
             assert self._warden is not None
             return self._warden
 
@@ -122,12 +120,10 @@ class Host:
         assert self._warden is not None
         protections = self._sandbox.given_now.given
         if instance.cell is not None:
-            instance.cell.start(
-                process, TASK, environment, output, fds=group_ends(instance.cell.group), protections=protections
-            )
+            instance.cell.start(process, TASK, environment, output, protections=protections)
             return
         self._warden.start(
-            process, version.code, environment, output, fds=group_ends(instance.group), protections=protections,
+            process, version.code, environment, output, group=instance.group, protections=protections,
             paths=self._sandbox.open_to(version),
         )  # fmt: skip
 

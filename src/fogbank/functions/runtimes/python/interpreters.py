@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fogbank.functions.sandbox.protections import own_interpreter
+
 _LOWEST = re.compile(r">=\s*(\d+\.\d+)")
 _NAME = re.compile(r"python(3\.\d+)")
-_KNOWN = tuple(f"3.{minor}" for minor in range(9, 15))  # Whose functions this program knows how to run.
+KNOWN = tuple(f"3.{minor}" for minor in range(9, 15))  # Whose functions this program knows how to run.
 # What Lambda's Python runtimes include: Developer Guide, "Runtime-included SDK versions".
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
 
@@ -24,6 +26,11 @@ class Interpreter:
     path: str
     version: str  # "3.12"
     wanted: str  # The version that the runtime's name asks for.
+
+    @property
+    def home(self) -> str:
+        """The folder of its installation."""
+        return str(Path(self.path).resolve().parents[1])
 
     @property
     def runs_sdk(self) -> bool:
@@ -47,8 +54,8 @@ def find(runtime: str) -> Interpreter:
     found = _NAME.match(runtime)
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = found[1] if found else own
-    for version in sorted({own, wanted, *_KNOWN}, key=lambda version: _distance(version, wanted)):
-        path = _base() if version == own else _installed(version)
+    for version in sorted({own, wanted, *KNOWN}, key=lambda version: _distance(version, wanted)):
+        path = own_interpreter() if version == own else _installed(version)
         if path:
             return Interpreter(path, version, wanted)
     raise AssertionError("there is always the one that runs fogbank")
@@ -63,11 +70,6 @@ def _distance(version: str, wanted: str) -> tuple[int, int]:
 def _installed(version: str) -> str:
     """The path of an interpreter of that version; empty where there is none."""
     return next((path for path in _candidates(version) if _version(path) == version), "")
-
-
-def _base() -> str:
-    """The interpreter itself, not the virtual environment's: functions must not see what fogbank has installed."""
-    return getattr(sys, "_base_executable", "") or sys.executable
 
 
 def _candidates(version: str) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Version
     from fogbank.functions.sandbox.cells import Cell
+    from fogbank.functions.sandbox.groups import Group
     from fogbank.functions.sandbox.sandbox import Sandbox, Started
     from fogbank.functions.sandbox.starters import Starter
     from fogbank.kernel.telemetry import Telemetry
@@ -110,16 +111,34 @@ class _Family:
     founding: asyncio.Future[None] | None = None
     unsafe: bool = False
     cell: Cell | None = None  # The template's. Those of its forks are inside it.
+    group: Group | None = None  # The template's, where it has no cell.
+    left: list[Cell] = field(default_factory=list)  # Of templates that have died: forks of them may live there.
     next_cell: asyncio.Task[Cell] | None = None  # Made ahead: it takes as long as all the rest of a birth.
 
     def close(self) -> None:
         """With all that lives in its cell."""
         if self.template is not None:
             self.template.close()
+        self.leave_template()
+        for cell in self.left:
+            cell.close()
+        self.left.clear()
+
+    def lives(self) -> bool:
+        """Whether another fork can be had."""
+        if self.template is None or self.template.closed:
+            return False
+        return self.cell is None or self.cell.alive
+
+    def leave_template(self) -> None:
+        """It has died, and its forks live on."""
         self.dismiss_next()
         if self.cell is not None:
-            self.cell.close()
+            self.left.append(self.cell)
             self.cell = None
+        if self.group is not None:
+            self.group.close()
+            self.group = None
 
     def dismiss_next(self) -> None:
         if self.next_cell is not None:
@@ -157,15 +176,19 @@ class PythonRuntime:
         zygote = await self._zygote(version, instance.log)
         while family.founding is not None:  # Its first init is under way: a template will follow, or not.
             await asyncio.wait([family.founding])
-        if family.template is not None and not family.template.closed:
+        if family.template is not None:
             own = {"own_environment": {name: environment[name] for name in _OF_ONE if name in environment}}
             try:
                 await self._fork(version, family, instance, own, fds)
                 return
-            except (OSError, CellError):  # It has just died.
-                family.close()
+            except (OSError, CellError) as error:
+                instance.leave()
+                if isinstance(error, CellError) and family.lives():
+                    raise
+                if family.template is not None:  # It has just died.
+                    family.template.close()
         settings = await self._settings(version, environment, instance.log)
-        if family.unsafe or instance.cell is not None or version.debugged:
+        if family.unsafe or instance.is_placed or version.debugged:
             await self._enter(version, instance, zygote)
             zygote.parent.order(instance, settings, {**fds, **instance.ends()})
             return
@@ -187,7 +210,8 @@ class PythonRuntime:
         if lent is not None:
             settings["debugger"] = DEBUGGER if places.trees else str(lent)
         if not places.trees:
-            settings["paths"] = self._sandbox.open_to(version, (sdk, str(_INSIDE), str(lent or "")))
+            own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
+            settings["paths"] = self._sandbox.open_to(version, own)
         return settings
 
     async def settle(self, version: Version, instance: Instance) -> None:
@@ -202,7 +226,7 @@ class PythonRuntime:
             instance.cell = await self._sandbox.cell(
                 zygote.started.warden, version.memory_mb, version.ephemeral_mb, trees
             )
-        elif instance.cell is None and instance.group is None:
+        elif not instance.is_placed:
             instance.group = await self._sandbox.group(version.memory_mb, version.ephemeral_mb)
 
     async def _fork(
@@ -214,7 +238,7 @@ class PythonRuntime:
         else:
             instance.cell = await self._inner(version, family)
         instance.forked = True
-        family.template.order(instance, own, {**fds, **(instance.cell.namespaces if instance.cell is not None else {})})
+        family.template.order(instance, own, {**fds, **instance.ends()})
 
     async def _inner(self, version: Version, family: _Family) -> Cell:
         """The cell that was made ahead, or one made now; and the next."""
@@ -225,6 +249,7 @@ class PythonRuntime:
         return cell
 
     def _make_ahead(self, version: Version, family: _Family, outer: Cell) -> None:
+        """`outer`: the cell of the family's template, or of the process that may become it."""
         if family.next_cell is None and outer.alive and family.cell in (outer, None):
             family.next_cell = asyncio.get_running_loop().create_task(self._sandbox.inner(outer, version))
             family.next_cell.add_done_callback(_seen)
@@ -247,6 +272,7 @@ class PythonRuntime:
         def closed() -> None:
             if family.template is parent:
                 family.template = None
+                family.leave_template()
             elif not founding.done():  # It ended, or found itself unsafe to fork, before anything came of it.
                 family.unsafe = instance.state != "dead"
                 family.dismiss_next()
@@ -268,7 +294,8 @@ class PythonRuntime:
                 settled()
                 return
             zygote.parent.forget(instance)
-            family.template, family.cell, instance.cell = parent, cell, None
+            family.template, family.cell, family.group = parent, cell, instance.group
+            instance.cell = instance.group = None
             task = asyncio.get_running_loop().create_task(self._fork(version, family, instance, {"first": True}, {}))
             task.add_done_callback(lambda done: _born(done, instance))
             settled()

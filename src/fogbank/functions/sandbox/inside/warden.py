@@ -27,6 +27,7 @@ _PROTECTIONS = ("no_new_privs", "seccomp", "landlock", "namespaces")
 
 def main():
     settings = json.loads(sys.argv[1])
+    cells.enter_groups({"group%d" % fd: fd for fd in settings.get("groups", ())})
     if "probe" in settings:
         print(json.dumps(probe(settings)))
     elif "namespaces" in settings["protections"]:

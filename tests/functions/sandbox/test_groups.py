@@ -1,0 +1,40 @@
+"""What an instance starts is in its control groups with it, however early it is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from fogbank.functions.sandbox.protections import Protections
+    from tests.support.workshop import Workshop
+
+HANDLER = """
+def groups(pid):
+    lines = [line.split(":", 2) for line in open("/proc/%s/cgroup" % pid).read().split()]
+    return sorted(path for _, names, path in lines if "fogbank-" in path)
+
+def handler(e, c):
+    child = CHILD or os.fork() or hang()
+    limit = time.monotonic() + 5
+    while groups(child) != groups("self") and time.monotonic() < limit:
+        time.sleep(0.01)
+    return [groups(child), groups("self")]
+"""
+START = "import os, time\n\ndef hang():\n    time.sleep(60)\n    os._exit(0)\n\n"
+
+
+@pytest.mark.parametrize(
+    "begins", ["CHILD = os.fork() or hang()\n", "CHILD = 0\n"], ids=["in init", "in its first event"]
+)
+def test_a_process_that_is_started_at_once_is_held_with_it(cells: Workshop, given: Protections, begins: str) -> None:
+    if "memory" not in given.limits:
+        pytest.skip("no control group for memory may be made here")
+    version = cells.function(START + begins + HANDLER)
+    child, own = cells.answer(version)
+    assert child == own
+    assert len({path.rpartition("/")[2] for path in own}) == 1, "one group of its own in each hierarchy"
+    others = cells.answer(cells.function(START + begins + HANDLER))[1]
+    assert set(others).isdisjoint(own)
+    cells.run(cells.engine.retire(version.id))

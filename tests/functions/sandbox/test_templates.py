@@ -1,0 +1,61 @@
+"""What is kept of a version in cells: it may die, and takes nobody along that is at work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from fogbank.functions.instances import Instance
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.support.workshop import Workshop
+
+COUNTS = """
+import os, time
+MADE = time.time_ns()
+def handler(e, c):
+    time.sleep(e or 0)
+    return [MADE, c.log_stream_name]
+"""
+
+
+def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
+    cells: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    born: list[int] = []
+    known = Instance.born
+    monkeypatch.setattr(Instance, "born", lambda self, pid: (born.append(pid), known(self, pid))[1])
+    version = cells.function(COUNTS)
+    cells.answer(version)
+
+    async def lose_it() -> list[Any]:
+        under_way = asyncio.ensure_future(cells.ask(version, 0.5))
+        await asyncio.sleep(0.1)
+        os.kill(born[0], signal.SIGKILL)  # Who ran the initialisation, and has stayed behind.
+        await asyncio.sleep(0.1)
+        return [await cells.ask(version), await under_way, await cells.ask(version, 0.1)]
+
+    new, old, _ = (outcome.value() for outcome in cells.run(lose_it()))
+    assert new[0] != old[0], "another initialisation"
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(cells.ask(version, 0.2) for _ in range(4)))
+
+    replies = [outcome.value() for outcome in cells.run(together())]
+    assert {made for made, _ in replies} <= {new[0], old[0]} and len({stream for _, stream in replies}) == 4
+    cells.run(cells.engine.retire(version.id))
+
+
+def test_a_cell_that_dies_with_its_template_is_made_anew(cells: Workshop) -> None:
+    version = cells.function(COUNTS)
+    first = cells.answer(version)
+    family = cells.engine._runtimes.of("python3.11")._runtime._families[version.id]
+    family.cell.kill()
+    cells.run(asyncio.sleep(0.2))
+    again = cells.answer(version)
+    assert again[0] != first[0]
+    cells.run(cells.engine.retire(version.id))
