@@ -51,6 +51,13 @@ def test_what_is_no_cbor_of_the_protocol_is_refused_and_named_so(cloud: Cloud, b
     assert (status, told["__type"]) == (400, "SerializationException")
 
 
+def test_a_time_without_its_tag_is_a_number_and_refused(cloud: Cloud) -> None:
+    assert say(cloud, "CreateStream", {"StreamName": "clicks", "ShardCount": 1})[0] == 200
+    asked = {"StreamName": "clicks", "ShardId": "shardId-000000000000", "ShardIteratorType": "AT_TIMESTAMP"}
+    status, told = say(cloud, "GetShardIterator", asked | {"Timestamp": cloud.clock.now_ms()})
+    assert (status, told["__type"]) == (400, "SerializationException")
+
+
 @pytest.mark.parametrize(("dialect", "number"), [(cbor_values.AMZ, 1_787_036_486_712), (cbor_values.RPC_V2, 1.5)])
 def test_the_two_dialects_tell_times_in_their_own_units(dialect: str, number: float) -> None:
     at = datetime.fromtimestamp(number / 1000 if dialect == cbor_values.AMZ else number, UTC)

@@ -27,7 +27,7 @@ _OPEN_ENUMS = frozenset(["QueueAttributeName", "MessageSystemAttributeName"])
 _SHOWN_MAX = 10
 _PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "boolean": bool, "integer": int, "long": int, "float": Real, "double": Real, "list": list,
-    "map": dict, "structure": dict, "timestamp": (datetime, int, float),
+    "map": dict, "structure": dict, "timestamp": datetime,
 }  # fmt: skip
 _WIRE_TYPES = {bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE", str: "STRING_VALUE"}
 _JAVA_TYPES = {"string": "String", "boolean": "Boolean", "integer": "Integer", "long": "Long", "double": "Double"}

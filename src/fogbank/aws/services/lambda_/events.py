@@ -103,15 +103,21 @@ class EventQueue:
         house = self._house
         if not house.config.store_url and not self._working:  # Alone on this state: who had events in work is gone.
             await house.store.transact(self._take_back, house.clock.now_ms())
-        with house.signals.watch(_QUEUED) as watch:
-            while True:
-                lent, next_due_ms = await house.store.transact(
-                    self._take, dict(self._of_function), house.clock.now_ms()
-                )
-                for function_id, message in lent:
-                    self._begin(function_id, message)
-                if not lent:
-                    await watch.wait(next_due_ms)
+        try:
+            with house.signals.watch(_QUEUED) as watch:
+                while True:
+                    lent, next_due_ms = await house.store.transact(
+                        self._take, dict(self._of_function), house.clock.now_ms()
+                    )
+                    for function_id, message in lent:
+                        self._begin(function_id, message)
+                    if not lent:
+                        await watch.wait(next_due_ms)
+        except asyncio.CancelledError:  # The server ends: what is under way comes again when it is back.
+            for task in list(self._working):
+                task.cancel()
+            await asyncio.gather(*self._working, return_exceptions=True)
+            raise
 
     def _begin(self, function_id: str, message: Message) -> None:
         self._of_function[function_id] += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import Call, ServiceError
 from fogbank.kernel.store.records import Records
+from fogbank.primitives.deduplication import Deduplication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,19 +83,10 @@ class Token:
     restores: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message that a deduplication id stands for, until the five minutes are over."""
-
-    message_id: str
-    sequence: str
-    until_ms: int
-
-
 TOPICS = Records(Topic, "sns", "topic")  # (account, region, name)
 SUBSCRIPTIONS = Records(Subscription, "sns", "subscription")  # (account, region, topic's name, id)
 TOKENS = Records(Token, "sns", "token")  # (token,)
-SENT = Records(Sent, "sns", "sent")  # (topic id, group or "", deduplication id)
+SENT = Deduplication("sns")  # By the topic's id.
 SEQUENCES = Records(int, "sns", "sequence")  # (topic id,)
 
 
@@ -171,15 +163,13 @@ def forget_topic(tx: Tx, one: Topic) -> None:
     """The topic is gone, and all that hangs on it."""
     TOPICS.delete(tx, *one.place)
     SUBSCRIPTIONS.clear(tx, *one.place)
-    SENT.clear(tx, one.id)
+    SENT.forget(tx, one.id)
     SEQUENCES.delete(tx, one.id)
 
 
 def expire(tx: Tx, now_ms: int) -> None:
     """Deduplication ids and tokens whose time is over, and with its token a subscription that nobody confirmed."""
-    for key, sent in list(SENT.scan(tx)):
-        if sent.until_ms <= now_ms:
-            tx.delete(key)
+    SENT.expire(tx, now_ms)
     for key, token in list(TOKENS.scan(tx)):
         if token.until_ms <= now_ms:
             tx.delete(key)

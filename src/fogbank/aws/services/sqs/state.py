@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fogbank.aws.service import Call, ServiceError
 from fogbank.aws.services.sqs import attributes
 from fogbank.kernel.store.records import Records
+from fogbank.primitives.deduplication import Deduplication
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -42,17 +43,8 @@ class Queue:
         return 1000 * self.number("MessageRetentionPeriod")
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message that a deduplication id stands for, until the five minutes are over."""
-
-    message_id: str
-    sequence: str
-    until_ms: int
-
-
 QUEUES = Records(Queue, "sqs", "queue")  # (account, region, name)
-SENT = Records(Sent, "sqs", "sent")  # (queue id, group or "", deduplication id)
+SENT = Deduplication("sqs")  # By the queue's id.
 CHANGED = "sqs.changed"  # The signal: a queue was made or set otherwise.
 SEQUENCES = Records(int, "sqs", "sequence")  # (queue id,)
 

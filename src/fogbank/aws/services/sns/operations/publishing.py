@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.sns import deliveries, filters, message, state, topic_attributes, unserved
-from fogbank.aws.services.sns.state import Sent, Subscription, Topic
+from fogbank.aws.services.sns.state import Subscription, Topic
+from fogbank.primitives.deduplication import Sent
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -117,12 +118,12 @@ def _deduplicate(tx: Tx, call: Call, topic: Topic, request: dict[str, Any], told
     """The message that its deduplication id stands for already; or none, and this one is it from now on."""
     deduplication = request.get("MessageDeduplicationId") or sha256(request["Message"].encode()).hexdigest()
     scope = told["group"] if topic.attributes.get("FifoThroughputScope") == "MessageGroup" else ""
-    before = state.SENT.get(tx, topic.id, scope, deduplication, lock=True)
-    if before is not None and before.until_ms > call.now_ms:
+    before = state.SENT.find(tx, topic.id, scope, deduplication, call.now_ms)
+    if before is not None:
         return before
     told |= {"id": call.new_id(), "sequence": state.next_sequence(tx, topic.id), "deduplication": deduplication}
     kept = Sent(told["id"], told["sequence"], call.now_ms + _DEDUPLICATION_MS)
-    state.SENT.put(tx, topic.id, scope, deduplication, row=kept)
+    state.SENT.keep(tx, topic.id, scope, deduplication, kept)
     return None
 
 

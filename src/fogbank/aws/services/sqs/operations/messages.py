@@ -11,6 +11,7 @@ from fogbank.aws.service import Call, Later, Operations, ServiceError
 from fogbank.aws.services.sqs import attempts, attributes, message, state
 from fogbank.kernel.telemetry import amzn_trace
 from fogbank.primitives import queues
+from fogbank.primitives.deduplication import Sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,8 @@ class Messages(Operations):
         if queue.fifo:
             system["SequenceNumber"] = answer["SequenceNumber"] = state.next_sequence(tx, queue)
             scope = group if queue.attributes.get("DeduplicationScope") == "messageGroup" else ""
-            kept = state.Sent(message_id, system["SequenceNumber"], call.now_ms + _DEDUPLICATION_MS)
-            state.SENT.put(tx, queue.id, scope, system["MessageDeduplicationId"], row=kept)
+            kept = Sent(message_id, system["SequenceNumber"], call.now_ms + _DEDUPLICATION_MS)
+            state.SENT.keep(tx, queue.id, scope, system["MessageDeduplicationId"], kept)
         elif group:
             system["MessageGroupId"] = group
         notes: dict[str, Any] = {"system": system, "trace": call.trace_id, **_way(call)}
@@ -112,7 +113,7 @@ class Messages(Operations):
 
     def _deduplicate(
         self, tx: Tx, call: Call, queue: state.Queue, request: dict[str, Any], system: dict[str, str]
-    ) -> state.Sent | None:
+    ) -> Sent | None:
         """The message that was sent under this deduplication id already, within five minutes."""
         group = request.get("MessageGroupId", "")
         if not group:
@@ -126,8 +127,7 @@ class Messages(Operations):
         message.check_token("MessageDeduplicationId", given)
         system["MessageDeduplicationId"] = given
         scope = group if queue.attributes.get("DeduplicationScope") == "messageGroup" else ""
-        sent = state.SENT.get(tx, queue.id, scope, given, lock=True)
-        return sent if sent is not None and sent.until_ms > call.now_ms else None
+        return state.SENT.find(tx, queue.id, scope, given, call.now_ms)
 
     # -- receiving --
 

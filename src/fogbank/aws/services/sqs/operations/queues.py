@@ -88,7 +88,7 @@ class Queues(Operations):
         queue = state.find(tx, call, request["QueueUrl"])
         state.QUEUES.delete(tx, queue.account, queue.region, queue.name)
         queues.drop(tx, queue.id)
-        state.SENT.clear(tx, queue.id)
+        state.SENT.forget(tx, queue.id)
         attempts.ATTEMPTS.clear(tx, queue.id)
         state.SEQUENCES.delete(tx, queue.id)
 
@@ -223,9 +223,7 @@ class Queues(Operations):
 
 def _forget_tokens(tx: Tx, queue_id: str, now_ms: int) -> None:
     """Deduplication ids and attempts whose five minutes are over."""
-    for key, sent in list(state.SENT.scan(tx, queue_id)):
-        if sent.until_ms <= now_ms:
-            state.SENT.delete(tx, queue_id, str(key[-2]), str(key[-1]))
+    state.SENT.expire(tx, now_ms, queue_id)
     attempts.expire(tx, queue_id, now_ms)
 
 
