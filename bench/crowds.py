@@ -51,7 +51,7 @@ def _descendants() -> set[int]:
 async def _idle_mb(workshop: Workshop) -> float:
     version, before = workshop.function(_WITH_SDK), _descendants()
     await workshop.engine.prepare(version, _IDLE)
-    assert len([fact for fact in workshop.engine.status() if fact["state"] == "idle"]) == _IDLE
+    assert len(workshop.engine._pools[version.id].idle) == _IDLE
     held = sum(_held_mb(pid) for pid in _descendants() - before)
     await workshop.engine.retire(version.id)
     return held

@@ -38,3 +38,13 @@ def test_a_process_that_is_started_at_once_is_held_with_it(cells: Workshop, give
     others = cells.answer(cells.function(START + begins + HANDLER))[1]
     assert set(others).isdisjoint(own)
     cells.run(cells.engine.retire(version.id))
+
+
+def test_many_forks_of_one_template_do_not_fill_its_memory(cells: Workshop) -> None:
+    """What a fork touches before it is in a group of its own counts in its template's for as long as it lives."""
+    init = "import boto3\nTABLE = boto3.resource('dynamodb', region_name='us-east-1').Table('items')\n"
+    version = cells.function(init + "def handler(e, c):\n    return 1", memory_mb=128, ephemeral_mb=1)
+    cells.run(cells.engine.prepare(version, 80))
+    assert len(cells.engine._pools[version.id].idle) == 80
+    assert cells.answer(version) == 1
+    cells.run(cells.engine.retire(version.id))

@@ -32,8 +32,10 @@ class _Controller:
 
 # What is in /tmp counts as memory to the kernel, and not to Lambda: the hard limit leaves room for it, and the watch
 # holds what the processes have themselves to the function's memory.
+_WITH_SWAP = ("?memory.memsw.limit_in_bytes", "{memory}")
 _V1 = {
-    "memory": (("memory.limit_in_bytes", "{memory}"), ("?memory.memsw.limit_in_bytes", "{memory}")),
+    # The limit with swap may never be the lower one: to raise both it goes first, to lower them last.
+    "memory": (_WITH_SWAP, ("memory.limit_in_bytes", "{memory}"), _WITH_SWAP),
     "pids": (("pids.max", "{processes}"),),
     "cpu": (("cpu.shares", "{shares}"),),
 }
@@ -64,6 +66,10 @@ class Group:
         for folder, controller in zip(self._folders, self._controllers, strict=True):
             for file, value in controller.settings:
                 _set(folder, file, value.format_map(values))
+
+    def hold_many(self) -> None:
+        """Many begin here, and what they have touched until they are taken counts here for good."""
+        self.limit(_NURSERY_MB, _NURSERY_MB, _NURSERY_PROCESSES)
 
     def take(self, pid: int, source: Group) -> None:
         """Have this process here, and all others of its process ids' namespace that are in `source`. Waits for the
@@ -124,7 +130,7 @@ class Groups:
         """Where processes begin that are soon taken: to go to a group of one's own delays a birth by as much as all the
         rest of it takes. Raises OSError."""
         group = Group(str(next(self._numbers)), list(self._controllers.values()), self)
-        group.limit(_NURSERY_MB, _NURSERY_MB, _NURSERY_PROCESSES)
+        group.hold_many()
         return group
 
     def remove(self, folders: list[Path]) -> None:

@@ -242,10 +242,10 @@ class PythonRuntime:
 
     async def _inner(self, version: Version, family: _Family) -> Cell:
         """The cell that was made ahead, or one made now; and the next."""
-        assert family.cell is not None
-        ahead, family.next_cell = family.next_cell, None
-        cell = await (ahead if ahead is not None else self._sandbox.inner(family.cell, version))
-        asyncio.get_running_loop().call_later(_NEXT_CELL_S, self._make_ahead, version, family, family.cell)
+        outer, ahead, family.next_cell = family.cell, family.next_cell, None
+        assert outer is not None
+        cell = await (ahead if ahead is not None else self._sandbox.inner(outer, version))
+        asyncio.get_running_loop().call_later(_NEXT_CELL_S, self._make_ahead, version, family, outer)
         return cell
 
     def _make_ahead(self, version: Version, family: _Family, outer: Cell) -> None:
@@ -296,6 +296,8 @@ class PythonRuntime:
             zygote.parent.forget(instance)
             family.template, family.cell, family.group = parent, cell, instance.group
             instance.cell = instance.group = None
+            if cell is not None and cell.group is not None:
+                cell.group.hold_many()
             task = asyncio.get_running_loop().create_task(self._fork(version, family, instance, {"first": True}, {}))
             task.add_done_callback(lambda done: _born(done, instance))
             settled()

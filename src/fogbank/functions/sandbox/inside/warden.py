@@ -17,9 +17,6 @@ import landlock
 import lock
 import root
 
-if len(sys.argv) > 2:
-    import aws_lambda
-    import zygote
 del sys.path[: len(_FOLDERS)]
 
 _PROTECTIONS = ("no_new_privs", "seccomp", "landlock", "namespaces")
@@ -34,7 +31,7 @@ def main():
         gc.freeze()
         keep(settings, socket.socket(fileno=settings["control"]))
     elif "zygote" in settings:
-        _raise_zygote(settings, settings["runtime"])
+        _raise_zygote(settings, settings["runtime"], *_load_zygote())
     else:
         gc.freeze()
         control = socket.socket(fileno=settings["control"])
@@ -124,6 +121,7 @@ def _found(settings, tell):
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        modules = _load_zygote() if "zygote" in settings else ()  # As long as their files can be seen.
         kernel.unshare(kernel.NEWNS)
         root.build(settings["at"], settings["prefixes"], settings["binds"])
         kernel.pivot(settings["at"])
@@ -132,13 +130,23 @@ def _found(settings, tell):
         if "zygote" in settings:
             os.close(settings["control"])
             tell.close()
-            _raise_zygote(settings, root.RUNTIME if root.RUNTIME in settings["binds"] else "")
+            _raise_zygote(settings, root.RUNTIME if root.RUNTIME in settings["binds"] else "", *modules)
     except BaseException as error:
         cells.say(tell, {"failed": "%s: %s" % (type(error).__name__, error)})
     os._exit(0)
 
 
-def _raise_zygote(settings, layer):
+def _load_zygote():
+    """Not by the warden: each keeper is a fork of it, and as small as it is."""
+    sys.path[:0] = _FOLDERS
+    import aws_lambda
+    import zygote
+
+    del sys.path[: len(_FOLDERS)]
+    return zygote, aws_lambda
+
+
+def _raise_zygote(settings, layer, zygote, aws_lambda):
     zygote.main(settings["zygote"], layer, lock.Lock(settings["protections"]), aws_lambda.live)
 
 
