@@ -89,6 +89,12 @@ def test_a_log_that_began_anew_in_a_large_file_costs_the_loop_nothing_more(
     monkeypatch.setattr(sqlite_checkpoints, "_LOOK_S", 0.001)
     monkeypatch.setattr(sqlite_checkpoints, "_LITTLE_S", 0.001)
 
+    looks: list[bool] = []  # Whether each asked for a restart.
+    move = sqlite_checkpoints.Checkpoints._move
+    monkeypatch.setattr(
+        sqlite_checkpoints.Checkpoints, "_move", lambda self: (move(self), looks.append(self._large))[0]
+    )
+
     async def scenario() -> None:
         store = SqliteStore(str(tmp_path / "s.db"))
         restarts: list[str] = []
@@ -96,15 +102,15 @@ def test_a_log_that_began_anew_in_a_large_file_costs_the_loop_nothing_more(
         for number in range(2_000):
             await store.transact(put, f"{number}", 1_000)
         assert restarts
-        thread = store._checkpoints
-        assert thread is not None
-        while (
-            thread._large or thread._grown
-        ):  # It has not looked yet, as all others go before it; or a restart is owed.
-            if thread._large:
-                await store.transact(put, "last", 1)
-            await asyncio.sleep(0.005)
-        del restarts[:]
+        # What is owed, until a whole look of the thread, which all others go before, asks for nothing. A log begins
+        # anew with what is written next: each of these must write something.
+        owed = 0
+        while restarts:
+            del restarts[:], looks[:]
+            while len(looks) < 2 or looks[-1]:
+                owed += 1
+                await store.transact(put, f"owed {owed}", 1)
+                await asyncio.sleep(0.005)
         for number in range(50):
             await store.transact(put, f"more {number}", 1)
             await asyncio.sleep(0.002)
