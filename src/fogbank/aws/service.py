@@ -152,9 +152,10 @@ class House:
 
     def share(self, part: Callable[[House], S]) -> S:
         """The one `part(house)` of this server, made when it is first asked for: what a service's classes share."""
-        if part not in self._shared:
-            self._shared[part] = part(self)  # type: ignore[index]  # A class, which is a callable too.
-        return self._shared[part]  # type: ignore[index,no-any-return]
+        shared = self._shared.get(part)  # type: ignore[call-overload]  # A class, which is a callable too.
+        if shared is None:
+            shared = self._shared[part] = part(self)  # type: ignore[index]
+        return shared  # type: ignore[no-any-return]
 
 
 class Operations:

@@ -1,6 +1,6 @@
 """Time as a thing that is handed in, so that a test, or a user with `fogbank clock advance 1d`, can move it.
 
-A clock is a source of milliseconds plus an offset. Whoever sleeps, sleeps until a moment *of this clock*: moving the
+A clock is a source of time plus an offset. Whoever sleeps, sleeps until a moment *of this clock*: moving the
 clock wakes the sleepers whose moment has come, in the order of their moments.
 """
 
@@ -23,11 +23,6 @@ _LOOK_AGAIN_S = 0.001
 _MOVES_KEPT = 1000
 
 
-def system_ms() -> int:
-    """Milliseconds since the Unix epoch, by the machine's clock."""
-    return time.time_ns() // 1_000_000
-
-
 class Aside:
     """Work that the event loop does not see (a thread's, a function's): a moving clock waits for it a while. `with
     clock.aside:` round the await of it."""
@@ -43,8 +38,10 @@ class Aside:
 
 
 class Clock:
-    def __init__(self, source: Callable[[], int] = system_ms, *, offset_ms: int = 0) -> None:
-        self._source, self.offset_ms = source, offset_ms
+    def __init__(self, source_ns: Callable[[], int] = time.time_ns, *, offset_ms: int = 0) -> None:
+        """`source_ns`: nanoseconds since the Unix epoch, by the machine's clock. Asked several times for each request,
+        so that nothing stands between."""
+        self._source_ns, self.offset_ms = source_ns, offset_ms
         self._alarms: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -52,11 +49,11 @@ class Clock:
         self._moves: deque[tuple[int, int]] = deque(maxlen=_MOVES_KEPT)  # (wall ms, offset until then).
 
     def now_ms(self) -> int:
-        return self._source() + self.offset_ms
+        return self._source_ns() // 1_000_000 + self.offset_ms
 
     def wall_ms(self) -> int:
         """What the machine's own clock says, however this one was moved."""
-        return self._source()
+        return self._source_ns() // 1_000_000
 
     def then_ms(self, wall_ms: int) -> int:
         """What this clock said when the machine's said `wall_ms`, as far as its moves are remembered."""
@@ -137,7 +134,7 @@ class VirtualClock(Clock):
     """A clock that moves only when it is told to."""
 
     def __init__(self, now_ms: int = 1_800_000_000_000) -> None:
-        super().__init__(lambda: now_ms)
+        super().__init__(lambda: now_ms * 1_000_000)
 
     def _stands_still(self) -> bool:
         return True

@@ -28,12 +28,14 @@ class Ids:
 
     def new(self) -> str:
         """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 of count within one, 62 that tell the node."""
-        self._last = max(self._last + 1, self._clock.now_ms() << _COUNT_BITS)
-        at_ms = self._last >> _COUNT_BITS
+        last, now = self._last + 1, self._clock.now_ms() << _COUNT_BITS
+        if now > last:
+            last = now
+        self._last, at_ms = last, last >> _COUNT_BITS
         if at_ms != self._prefix_ms:
             self._prefix_ms, text = at_ms, f"{at_ms:012x}"
             self._prefix = f"{text[:8]}-{text[8:]}-7"
-        return f"{self._prefix}{self._last & _COUNT_MASK:03x}-{self._tail}"
+        return f"{self._prefix}{last & _COUNT_MASK:03x}-{self._tail}"
 
     def token(self, length: int, alphabet: str = _LOWER_AND_DIGITS) -> str:
         """Random text, for the short ids that clouds give (an API's id, an access key) and for secrets."""

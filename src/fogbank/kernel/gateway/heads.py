@@ -16,7 +16,7 @@ from fogbank.kernel.telemetry import amzn_trace
 
 _END: Final = b"\r\n\r\n"
 _KNOWN_MAX, _KNOWN_BYTES_MAX = 256, 2048  # Heads are the callers' to make up.
-_ONCE_ONLY: Final = ("date", "x-amz-date", "x-ms-date", "expect", "transfer-encoding")
+_ONCE_ONLY: Final = frozenset(("date", "x-amz-date", "x-ms-date", "expect", "transfer-encoding"))
 _NAMES_MAX, _NAME_BYTES_MAX = 1024, 64
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _names: Final[dict[bytes, tuple[str, str]]] = {}  # Of headers: as they came, and in lower case.
@@ -52,10 +52,10 @@ class Heads:
 
     def remember(self, data: bytes, head: Head, body: bytes | memoryview) -> None:
         """`data` has been read as this; of interest if that is one whole request, of a kind that comes again."""
-        end = data.find(_END) + len(_END)
-        if type(body) is not bytes or end > _KNOWN_BYTES_MAX or data[end:] != body:
+        if not head.keep or not _ONCE_ONLY.isdisjoint(head.headers):
             return
-        if head.keep and not any(name in head.headers for name in _ONCE_ONLY):
+        end = data.find(_END) + len(_END)
+        if type(body) is bytes and end <= _KNOWN_BYTES_MAX and data[end:] == body:
             if len(self._known) >= self._at_most:
                 self._known.clear()
             self._known[data[:end]] = head, len(body)
