@@ -225,6 +225,11 @@ class Instance:
         own_mb, group = sum([_resident_kb(pid) for pid in self.processes()]) // 1024, self._group()
         return own_mb if group is None else max(own_mb, group.memory_mb())
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the kernel keeps it to its memory."""
+        return self._group() is not None
+
     def _group(self) -> Group | None:
         return self.cell.group if self.cell is not None else self.group
 

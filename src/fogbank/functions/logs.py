@@ -67,8 +67,7 @@ class Log:
     def begin(self, lines: Sequence[str], now_ms: int) -> None:
         """An event begins, with these lines of the cloud's own. What was written before it has been taken already."""
         self._tail = [*lines]
-        for line in lines:
-            self._events.append((now_ms, line))
+        self._events += [(now_ms, line) for line in lines]
 
     def say(self, lines: Sequence[str], now_ms: int, *, after: bool = True) -> None:
         """Lines of the cloud's own, `after` those that wait in the pipe if any may."""
@@ -76,9 +75,8 @@ class Log:
             self.drain()
         if self._rest:
             self._take(b"\n")
-        for line in lines:
-            self._events.append((now_ms, line))
         self._tail += lines
+        self._events += [(now_ms, line) for line in lines]
         self.hand_on()
 
     def line(self, text: str) -> None:

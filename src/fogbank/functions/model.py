@@ -35,11 +35,10 @@ class Version:
     application_log_level: str = "INFO"
     system_log_level: str = "INFO"
     debugged: bool = False  # Its one instance waits for a debugger, and nothing limits its time or memory.
+    qualifier: str = field(init=False)  # The version's number: what its name ends with.
 
-    @property
-    def qualifier(self) -> str:
-        """The version's number: what its name ends with."""
-        return self.name.rpartition(":")[2]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "qualifier", self.name.rpartition(":")[2])
 
 
 class Source(Protocol):

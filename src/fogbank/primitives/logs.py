@@ -138,8 +138,7 @@ class LogWriter:
             self.lost_lines += len(events)
             return
         self._pending[place] += events
-        for _, message in events:
-            self._bytes += len(message)
+        self._bytes += sum([len(message) for _, message in events])
 
     async def run(self) -> None:
         """For the supervisor. Real time, not the clock's: lines come as fast as they come."""

@@ -107,10 +107,17 @@ class _Sent(NamedTuple):
 
 
 _remembered: dict[tuple[Any, ...], _Sent] = {}
+# By the list of headers itself, which requests share whose heads are the same bytes; held here, so that no other list
+# gets its id.
+_of_lists: dict[tuple[int, str], tuple[list[tuple[str, str]], _Sent]] = {}
 
 
 def _sent(request: Request) -> _Sent:
-    sent = (request.peer, *request.raw_headers)
+    raw = request.raw_headers
+    kept = _of_lists.get((id(raw), request.peer))
+    if kept is not None:
+        return kept[1]
+    sent = (request.peer, *raw)
     known = _remembered.get(sent)
     if known is None:
         known = _Sent(*_headers(request), _identity(request, None))
@@ -118,6 +125,11 @@ def _sent(request: Request) -> _Sent:
             if len(_remembered) >= _REMEMBERED_MAX:
                 _remembered.clear()
             _remembered[sent] = known
+        return known
+    # It has come before: its list may come again.
+    if len(_of_lists) >= _REMEMBERED_MAX:
+        _of_lists.clear()
+    _of_lists[(id(raw), request.peer)] = raw, known
     return known
 
 

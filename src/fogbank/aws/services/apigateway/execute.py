@@ -49,6 +49,7 @@ class Execute:
     def __init__(self, house: House) -> None:
         self._house = house
         self._live: dict[tuple[str, str], Live] = {}
+        self._plain: set[tuple[str, str, str, str]] = set()  # What leads to a function by a path without variables.
         self._places: dict[str, tuple[str, str, str]] = {}  # By whole path: the API, the stage, the path within.
 
     def routes(self) -> list[Route]:
@@ -194,6 +195,25 @@ class Execute:
 
     def _way(self, tx: Recaller, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
         """All that a request needs to know of what is stored, in one transaction."""
+        asked = api_id, stage_name, method, path
+        if asked in self._plain:
+            way = tx.recall(self._plain_way, *asked)
+            if way is not None:
+                return way
+            self._plain.discard(asked)
+        way = self._any_way(tx, *asked)
+        if way is not None and not way.labels and way.target is not None and way.target.is_only:
+            if len(self._plain) >= _KEPT_MAX:
+                self._plain.clear()
+            self._plain.add(asked)
+        return way
+
+    def _plain_way(self, tx: Tx, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
+        """One that follows from what is stored alone: chance does not choose between two versions of its function."""
+        way = self._any_way(tx, api_id, stage_name, method, path)
+        return way if way is not None and way.target is not None and way.target.is_only else None
+
+    def _any_way(self, tx: Recaller, api_id: str, stage_name: str, method: str, path: str) -> _Way | None:
         live = tx.recall(self._find, api_id, stage_name)
         if live is None:
             return None

@@ -27,6 +27,7 @@ class Target:
     arn: str  # As invoked, with the qualifier where one was given.
     place: str  # Account and region, which have a limit together.
     reserved_all: int  # What is reserved for functions there.
+    is_only: bool = True  # The name that was resolved means no other as well (an alias with weights).
     provisioned: str = ""  # Names the configuration that the qualifier has, if it has one.
 
 

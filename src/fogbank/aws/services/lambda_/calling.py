@@ -63,20 +63,24 @@ class Caller:
         function = state.find(tx, who)
         if service:
             permissions.check(tx, function, who, service, source_arn)
+        weights = state.weights(tx, function, who)
         others = tuple(
-            (weight, self._target(tx, function, who, state.published(tx, function, who.at(version))))
-            for version, weight in state.weights(tx, function, who).items()
+            (weight, self._target(tx, function, who, state.published(tx, function, who.at(version)), is_only=False))
+            for version, weight in weights.items()
         )
-        return self._target(tx, function, who, state.published(tx, function, who)), others
+        main = self._target(tx, function, who, state.published(tx, function, who), is_only=not weights)
+        return main, others
 
-    def _target(self, tx: Tx, function: state.Function, who: state.Named, one: state.Published) -> Target:
+    def _target(
+        self, tx: Tx, function: state.Function, who: state.Named, one: state.Published, *, is_only: bool
+    ) -> Target:
         reserved_all = state.RESERVED.get(tx, function.account, function.region) or 0
         provisioned = ""
         if who.qualifier and state.PROVISIONED.get(tx, function.id, who.qualifier) is not None:
             provisioned = config_name(function, who.qualifier)
         return Target(
             self.version(tx, function, one), function, one, who.arn, f"{function.account}/{function.region}",
-            reserved_all, provisioned,
+            reserved_all, is_only, provisioned,
         )  # fmt: skip
 
     def version(self, tx: Tx, function: state.Function, one: state.Published) -> Version:
