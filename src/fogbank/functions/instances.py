@@ -111,6 +111,8 @@ class Instance:
         """Speak to it in frames over these."""
         frames = self.channel = Frames(self)
         await frames.open_pipes(read_end, write_end)
+        if self.state == "dead":  # Ended before it could be spoken to.
+            frames.close()
 
     # -- what the channel tells --
 

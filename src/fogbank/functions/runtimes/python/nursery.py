@@ -164,10 +164,13 @@ class PythonRuntime:
         """Have an instance born. `log_end` is the pipe it writes to, closed here."""
         (come, ours_to_write), (ours_to_read, go) = os.pipe(), os.pipe()
         try:
-            await instance.open_pipes(ours_to_read, ours_to_write)
             await self._order(version, instance, environment, {"come": come, "go": go, "log": log_end})
+        except BaseException:
+            close_all([ours_to_read, ours_to_write])
+            raise
         finally:
             close_all([come, go, log_end])
+        await instance.open_pipes(ours_to_read, ours_to_write)  # While it is born.
 
     async def _order(
         self, version: Version, instance: Instance, environment: dict[str, str], fds: dict[str, int]

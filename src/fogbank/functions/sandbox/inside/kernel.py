@@ -14,6 +14,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
+_MADV_COLLAPSE, _HUGE_BYTES = 25, 2 * 1024 * 1024
 
 NEWTIME, NEWNS, NEWCGROUP, NEWUTS = 0x80, 0x20000, 0x2000000, 0x4000000
 NEWIPC, NEWUSER, NEWPID, NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
@@ -68,6 +69,19 @@ def _word(value):
 def prctl(option, *arguments):
     words = [ctypes.c_ulong(one) for one in arguments] + [ctypes.c_ulong(0)] * (4 - len(arguments))
     return _check(_libc.prctl(ctypes.c_int(option), *words), "prctl(%d)" % option)
+
+
+def take_huge_pages():
+    """Put what this process holds into pages of 2 MB as far as it fills them: a fork copies their table, a five-hundredth
+    of it. A fork that writes into one has the small page that it wrote, and shares the others as before. Linux 6.1 and
+    newer; elsewhere nothing happens."""
+    for line in open("/proc/self/maps").read().splitlines():
+        ends, rights, _, _, _, *name = line.split(None, 5)
+        if rights.startswith("rw-p") and name in ([], ["[heap]"]):
+            first, last = (int(end, 16) for end in ends.split("-"))
+            first, last = -(-first // _HUGE_BYTES) * _HUGE_BYTES, last // _HUGE_BYTES * _HUGE_BYTES
+            if first < last:  # Refused, or no room: the pages stay as they are.
+                _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), ctypes.c_int(_MADV_COLLAPSE))
 
 
 def unshare(flags):

@@ -177,6 +177,7 @@ def main(control, layer, held, live):
     preload(layer)
     gc.collect()
     gc.freeze()
+    kernel.take_huge_pages()
     try:
         control.send(b'{"ready": true}')
     except OSError:  # The server has ended meanwhile.
