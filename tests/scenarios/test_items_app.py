@@ -99,6 +99,8 @@ def test_a_change_of_code_is_deployed_and_nothing_else_is_touched(fogbank: Fogba
 def test_tools_find_the_cloud_through_exec(fogbank: Fogbank) -> None:
     fogbank.run("start", "--detach")
     aws = str(Path(sys.executable).parent / "aws")
+    told = fogbank.run("exec", "--port", "1", "--", aws, "sqs", "list-queues", ok=False).stderr
+    assert "exec has no option '--port'" in told
     fogbank.run("exec", "--", aws, "sqs", "create-queue", "--queue-name", "jobs")
     assert "/jobs" in fogbank.run("exec", "--", aws, "sqs", "list-queues").stdout
     fogbank.run("exec", "--", aws, "s3", "mb", "s3://shelf")

@@ -23,6 +23,8 @@ def exec_(
     region: options.Region = "",
 ) -> None:
     """Run a command (sam, cdk, serverless, aws, your tests) against the running cloud."""
+    if command[0].startswith("-"):
+        raise Problem(f"exec has no option {command[0].partition('=')[0]!r}: it finds the running cloud by its state")
     server = running.need(data)
     program = shutil.which(command[0])
     if program is None:
