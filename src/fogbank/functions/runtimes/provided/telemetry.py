@@ -18,6 +18,7 @@ from fogbank.kernel.gateway.messages import Ready, Response
 
 if TYPE_CHECKING:
     from fogbank.functions.runtimes.provided.extensions import Extension
+    from fogbank.functions.sandbox.peers import Peers
     from fogbank.kernel.gateway.messages import Request
 
 PATH: Final = "/2022-07-01/telemetry"
@@ -33,7 +34,8 @@ _BODY_BYTES_MAX = 64 * 1024
 
 
 class Telemetry:
-    def __init__(self) -> None:
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
         self._subscribers: dict[str, Subscriber] = {}
         self._types: dict[str, frozenset[str]] = {}
         self._early: list[tuple[str, bytes]] = []  # What was said in init: whoever subscribes hears of it too.
@@ -86,7 +88,8 @@ class Telemetry:
         chosen = {member: given.get(member, default) for member, (_, _, default) in _BUFFERING.items()}
         batching = Batching(chosen["maxItems"], chosen["maxBytes"], chosen["timeoutMs"] / 1000)
         self._types[name] = frozenset(wanted["types"])
-        subscriber = self._subscribers[name] = Subscriber(*_target(wanted["destination"]), batching, self._dropped)
+        target = _target(wanted["destination"])
+        subscriber = self._subscribers[name] = Subscriber(*target, batching, self._dropped, self._peers)
         for category, line in self._early:
             if category in self._types[name]:
                 subscriber.add(line)
