@@ -161,6 +161,24 @@ serve(lambda event: {"child": child(), "child of a thread": child_of_a_thread(),
                      "daemon": orphan(True), "connection handed on": handed_on(), "host": HOST})
 """
 
+# Managed runtimes whose functions have an extension: what is in their own process may speak, too.
+ACCOMPANIED = {
+    "python3.11": """
+import http.client, json, os
+def handler(e, c):
+    line = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"], timeout=5)
+    line.request("POST", "/2020-01-01/extension/register", "{}", {"Lambda-Extension-Name": "late"})
+    return json.loads(line.getresponse().read())["errorType"]
+""",
+    "nodejs20.x": """
+exports.handler = async () => {
+  const answer = await fetch(`http://${process.env.AWS_LAMBDA_RUNTIME_API}/2020-01-01/extension/register`,
+                             { method: 'POST', body: '{}', headers: { 'Lambda-Extension-Name': 'late' } });
+  return (await answer.json()).errorType;
+};
+""",
+}
+
 # One extension hears on its own port, the other has events sent to a port that is not the environment's.
 EARS = """
 import http.server, threading
@@ -213,6 +231,14 @@ def custom(workshop: Workshop, source: str, extensions: dict[str, str] | None = 
     return version
 
 
+def accompanied(workshop: Workshop) -> dict[str, str]:
+    layers = (_layer(workshop, {"watch": WATCH}),)
+    return {
+        runtime: workshop.answer(workshop.function(source, runtime=runtime, layers=layers))
+        for runtime, source in ACCOMPANIED.items()
+    }  # fmt: skip
+
+
 def _layer(workshop: Workshop, extensions: dict[str, str]) -> Path:
     layer = workshop.folder / "layers" / str(len(list(workshop.folder.glob("layers/*"))))
     for name, source in extensions.items():
@@ -246,6 +272,7 @@ def speak(folder: Path, cache_dir: Path) -> dict[str, object]:
         found["crowd"] = accost(workshop, victim, managed, "crowd")
         found["victim again"] = workshop.answer(victim)["served"]
         found["kin"] = workshop.answer(custom(workshop, KIN))
+        found["accompanied"] = accompanied(workshop)
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             environment = {"ELSEWHERE": str(elsewhere.getsockname()[1])}
             talker = custom(workshop, TELL, {"ears": EARS, "mouth": MOUTH}, environment=environment)

@@ -48,6 +48,10 @@ def test_all_that_an_instance_has_started_may_speak_for_it(found: dict[str, Any]
     )
 
 
+def test_the_process_of_a_managed_function_may_speak_beside_its_extension(found: dict[str, Any]) -> None:
+    assert set(found["accompanied"].values()) == {"Extension.RegistrationClosed"}
+
+
 def test_telemetry_is_sent_to_no_port_but_the_environments_own(found: dict[str, Any]) -> None:
     kinds = {record["type"] for record in found["heard"]}
     assert "platform.telemetrySubscription" in kinds

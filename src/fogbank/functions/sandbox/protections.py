@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from fogbank.functions.sandbox.groups import Groups
 
 INSIDE: Final = Path(__file__).parent / "inside"
-_TAKEN: Final = ("namespaces", "seccomp", "landlock", "no_new_privs")  # By a process, from itself.
-ALL: Final = (*_TAKEN, "ports")
+ALL: Final = ("namespaces", "seccomp", "landlock", "no_new_privs", "ports")
 _LIMITS: Final = ("memory", "pids", "cpu")
 _PROBE_S = 30
 
@@ -51,7 +50,8 @@ NONE: Final = Protections((), dict.fromkeys(ALL, "switched off (--sandbox off)")
 
 def find(at: Path) -> Protections:
     """Takes a few hundredths of a second: not for the event loop's thread. `at`: an empty folder."""
-    reasons = _probe(at) | {"ports": _why_no_ports()}
+    reasons = _probe(at)
+    reasons["ports"] = _why_no_connection_is_told() or reasons["ports"]
     given = tuple(name for name in ALL if not reasons[name])
     return Protections(given, {name: why for name, why in reasons.items() if why}, groups.find())
 
@@ -69,11 +69,11 @@ def _probe(at: Path) -> dict[str, str]:
         missing = orjson.loads(said.stdout)["missing"]
     except (OSError, subprocess.SubprocessError, orjson.JSONDecodeError, KeyError) as error:
         why = f"what is there could not be found out: {error}"
-        return dict.fromkeys(_TAKEN, why)
-    return {name: str(missing[name]) for name in _TAKEN}
+        return dict.fromkeys(ALL, why)
+    return {name: str(missing[name]) for name in ALL}
 
 
-def _why_no_ports() -> str:
+def _why_no_connection_is_told() -> str:
     sockets = Sockets()
     sockets.close()
     return sockets.problem
