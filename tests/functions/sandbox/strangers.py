@@ -19,10 +19,13 @@ from tests.support.workshop import REQUEST_ID, Workshop
 if TYPE_CHECKING:
     from fogbank.functions.model import Version
 
-# In an event it waits until whoever has connected to it goes away.
+# In an event it waits until whoever has connected to it goes away. NOTE: where its two processes meet outside a cell.
 VICTIM = """
 import socket
 served, door = 0, socket.create_server(("127.0.0.1", 0))
+abstract = socket.socket(socket.AF_UNIX)
+abstract.bind("\\0fogbank-test-%d" % door.getsockname()[1])
+abstract.listen()
 def handler(event):
     global served
     served += 1
@@ -30,21 +33,29 @@ def handler(event):
         visitor, _ = door.accept()
         visitor.sendall(b"busy")
         visitor.recv(1)
-    with open("/tmp/identifier") as file:
+    with open(os.environ.get("NOTE", "/tmp/note")) as file:
         port = int(HOST.rpartition(":")[2])
         return {"port": port, "door": door.getsockname()[1], "identifier": file.read(), "served": served}
 serve(handler)
 """
 WATCH = """
 _, me = register("watch", "INVOKE")
-with open("/tmp/identifier", "w") as file:
+with open(os.environ.get("NOTE", "/tmp/note"), "w") as file:
     file.write(me)
 while True:
     next_of(me)
 """
 
 STRANGER = """
-import json, socket
+import errno, json, socket
+
+def by_name(name):
+    with socket.socket(socket.AF_UNIX) as line:
+        try:
+            line.connect(name)
+        except OSError as error:
+            return errno.errorcode[error.errno]
+    return "done"
 
 def said(way, method, path, body="", **headers):
     host = "::ffff:127.0.0.1" if way == "by IPv6" else "127.0.0.1"
@@ -101,7 +112,14 @@ def crowd(event):
                 pass
     return len(lines)
 """
-MANAGED = f"{STRANGER}\ndef handler(e, c):\n    return {{'crowd': crowd, 'attempts': attempts}}[e['what']](e)"
+MANAGED = f"""{STRANGER}
+def abstract(event):
+    with socket.create_connection(("127.0.0.1", event["door"])) as door:
+        door.recv(4)
+        return by_name("\\0fogbank-test-%d" % event["door"])
+def handler(e, c):
+    return {{"crowd": crowd, "attempts": attempts, "abstract": abstract}}[e["what"]](e)
+"""
 CUSTOM = f"{STRANGER}\nserve(attempts)"
 
 # Who else of an instance may speak: each asks for what its port alone refuses, and tells the error.
@@ -270,6 +288,7 @@ def speak(folder: Path, cache_dir: Path) -> dict[str, object]:
         found["managed"] = accost(workshop, victim, managed, "attempts")
         found["custom"] = accost(workshop, victim, custom(workshop, CUSTOM), "attempts")
         found["crowd"] = accost(workshop, victim, managed, "crowd")
+        found["abstract"], _ = accost(workshop, victim, managed, "abstract")
         found["victim again"] = workshop.answer(victim)["served"]
         found["kin"] = workshop.answer(custom(workshop, KIN))
         found["accompanied"] = accompanied(workshop)

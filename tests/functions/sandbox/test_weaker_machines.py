@@ -118,7 +118,8 @@ def kin_of(workshop: Workshop) -> dict[str, str]:
 def kin_and_strangers(workshop: Workshop) -> tuple[dict[str, str], set[str]]:
     """What those that an instance has started got at its port, and what others did."""
     kin = kin_of(workshop)
-    victim = strangers.custom(workshop, strangers.VICTIM, {"watch": strangers.WATCH})
+    note = {"NOTE": str(workshop.folder / "note")}
+    victim = strangers.custom(workshop, strangers.VICTIM, {"watch": strangers.WATCH}, environment=note)
     got, served = strangers.accost(workshop, victim, strangers.custom(workshop, strangers.CUSTOM), "attempts")
     assert served == 2
     return kin, set(got.values())
