@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -40,6 +41,66 @@ async def leave(workshop, version):
 
 def retire(workshop, version):
     workshop.run(leave(workshop, version))
+
+
+def test_an_extension_that_is_quick_waits_for_a_runtime_whose_connection_broke_before_the_event(
+    workshop, provided, extension, tmp_path
+):
+    """What it asks for next ends no event that the runtime has not even got."""
+    asked = tmp_path / "asked"
+    runtime = """
+import socket, time
+host, port = HOST.split(":")
+first = socket.create_connection((host, int(port)))
+first.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+time.sleep(0.2)
+first.close()
+while not os.path.exists(os.environ["ASKED"]):
+    time.sleep(0.01)
+serve(lambda event: event)
+"""
+    quick = """
+_, me = register("quick", "INVOKE")
+next_of(me)
+import threading, time
+threading.Timer(0.3, lambda: open(os.environ["ASKED"], "w").close()).start()
+next_of(me)
+"""
+    version = provided(runtime, layers=(extension("quick", quick),), environment={"ASKED": str(asked)})
+
+    async def prepared():
+        await workshop.engine.prepare(version, 1)
+        await asyncio.sleep(0.5)  # Its connection is closed by now.
+        return await workshop.ask(version, 5)
+
+    outcome = workshop.run(prepared())
+    assert (outcome.error, json.loads(outcome.payload)) == (None, 5)
+    assert "AssertionError" not in workshop.said.getvalue()
+
+
+def test_an_init_error_that_comes_after_the_time_for_init_changes_nothing(workshop, provided, extension, monkeypatch):
+    runtime = """
+import signal, time
+def late(*_):
+    print("late", ask("POST", RUNTIME + "init/error", b"{}")[0], flush=True)
+signal.signal(signal.SIGTERM, late)
+while True:
+    time.sleep(1)
+"""
+    monkeypatch.setattr(workshop.engine, "init_s", 0.5)
+    again = WATCH.replace("        break", "        continue")
+    version = provided(runtime, layers=(extension("watch", again),), timeout_ms=600)
+    assert workshop.failure(version)["errorType"] == "Sandbox.Timedout"
+    retire(workshop, version)
+    workshop.run(until_leaving_is_over(workshop))
+    said = [line for _, group, _, line in workshop.lines if group == version.log_group]
+    late = [line for line in said if line.startswith("late")]
+    assert late and set(late) == {"late 202\n"}
+    assert [event["shutdownReason"] for event in heard(workshop, version)] == ["timeout"] * len(late), "once each"
+
+
+async def until_leaving_is_over(workshop):
+    await workshop.engine._host.close()
 
 
 def test_an_extension_registers_hears_of_each_event_and_of_the_end(workshop, provided, extension):

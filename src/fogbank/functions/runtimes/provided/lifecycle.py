@@ -211,7 +211,10 @@ class Lifecycle:
         self.fail(document(extension.error or "Extension.Crash", told, self._request_id))
 
     def fail(self, body: bytes, *, told: bool = False) -> None:
-        """The environment is lost, with the init or the event that is at work in it. `told`: the log says why."""
+        """The environment is lost, with the init or the event that is at work in it. `told`: the log says why. One that
+        is lost already, or takes leave, is past being told so."""
+        if self.phase in ("failed", "shutdown"):
+            return
         phase, self.phase = self.phase, "failed"
         self._platform.failed(phase, str(object_of(body).get("errorType", "")), self.runtime.reply)
         if phase == "init":

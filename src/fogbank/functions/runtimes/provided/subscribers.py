@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from fogbank.functions.sandbox.peers import Peers
 
@@ -97,8 +97,9 @@ class Subscriber:
         """An event a line, on one connection for all of them."""
         if self._line is None or self._line.is_closing():
             _, self._line = await self._connected()
-        self._line.write(b"".join([line + b"\n" for line in lines]))
-        await self._line.drain()
+        async with _given_up_with(self._line):
+            self._line.write(b"".join([line + b"\n" for line in lines]))
+            await self._line.drain()
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Raises OSError; also where it is somebody else who listens, who may only have been quicker."""
@@ -108,7 +109,7 @@ class Subscriber:
 
     async def _post(self, body: bytes) -> None:
         reader, writer = await self._connected()
-        try:
+        async with _given_up_with(writer):
             head = (
                 f"POST {self._path} HTTP/1.1\r\nHost: sandbox.localdomain:{self._port}\r\nConnection: close\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -118,5 +119,15 @@ class Subscriber:
             status = int((await reader.readuntil(b"\n")).split()[1])
             if status >= 400:
                 raise ValueError(f"status {status}")
-        finally:
-            writer.close()
+        writer.close()
+
+
+@asynccontextmanager
+async def _given_up_with(line: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """A connection on which something goes wrong, or takes too long, ends with it, and what it has not yet taken is
+    gone: else one that is never read would have the server keep all of it."""
+    try:
+        yield
+    except BaseException:
+        line.transport.abort()
+        raise
