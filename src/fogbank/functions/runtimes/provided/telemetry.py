@@ -138,7 +138,7 @@ def _destination_problems(given: Any) -> list[str]:
         return ["destination protocol should be HTTP or TCP"]
     if given["protocol"] == "TCP" and "port" in given:
         port = given["port"]
-        return [] if isinstance(port, int) and 0 < port < 65536 else ["port is not valid"]
+        return [] if type(port) is int and 0 < port < 65536 else ["port is not valid"]
     uri = given.get("URI")
     try:
         parts = urlsplit(uri if isinstance(uri, str) else "")
@@ -157,7 +157,7 @@ def _buffering_problems(given: Any) -> list[str]:
     return [
         f"{member} should be between {least} and {most}"
         for member, (least, most, _) in _BUFFERING.items()
-        if member in given and not (isinstance(given[member], int) and least <= given[member] <= most)
+        if member in given and not (type(given[member]) is int and least <= given[member] <= most)
     ]
 
 
