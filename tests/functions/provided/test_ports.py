@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from fogbank.functions.runtimes.provided import server as ports
 from fogbank.functions.runtimes.provided.answers import accepted
@@ -41,7 +44,11 @@ def at_a_port(tmp_path: Path) -> Callable[..., Any]:
             server.close()
             sockets.close()
 
-    return lambda verdicts, happens: asyncio.run(opened(verdicts, happens))
+    def run(verdicts: list[bool], happens: Callable[[ApiServer, int], Coroutine[Any, Any, Any]]) -> Any:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(opened(verdicts, happens))
+
+    return run
 
 
 async def ask(_: ApiServer, port: int) -> bytes:
@@ -86,3 +93,16 @@ def test_no_more_than_a_few_wait_and_the_others_are_sent_away_at_once(
         return waiting if len(done) == 1 else -1
 
     assert at_a_port([False], crowd) == ports._AT_THE_DOOR_MAX
+
+
+def test_a_connection_that_is_gone_before_it_is_looked_at_is_no_error(at_a_port: Callable[..., Any]) -> None:
+    async def reset(server: ApiServer, port: int) -> tuple[list[dict[str, Any]], bytes]:
+        problems: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as line:  # The loop has no turn until it is closed.
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return problems, await ask(server, port)
+
+    problems, answer = at_a_port([True], reset)
+    assert (problems, answer) == ([], b"HTTP/1.1 202 Accepted")

@@ -144,14 +144,19 @@ class Door(asyncio.Protocol):
     def _look(self) -> None:
         self._looks_left -= 1
         peer, own = (self._transport.get_extra_info(end) for end in ("peername", "sockname"))
-        if self._server.peers.connected(peer, own):
+        if peer is None:  # It is gone already.
+            self._transport.abort()
+        elif self._server.peers.connected(peer, own):
             self._let_in()
-        elif self._looks_left and len(self._server.waiting) < _AT_THE_DOOR_MAX:
+        elif self._looks_left and self._may_wait():
             self._server.waiting.add(self)
             self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._look)
         else:
             self._server.turn_away(peer)
             self._transport.abort()
+
+    def _may_wait(self) -> bool:
+        return self in self._server.waiting or len(self._server.waiting) < _AT_THE_DOOR_MAX
 
     def _let_in(self) -> None:
         self._server.waiting.discard(self)
