@@ -60,7 +60,7 @@ def by_name(name):
 def said(way, method, path, body="", **headers):
     host = "::ffff:127.0.0.1" if way == "by IPv6" else "127.0.0.1"
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as line:
-        line.settimeout(5)
+        line.settimeout(20)
         if way == "from 127.0.0.9":
             line.bind(("127.0.0.9", 0))
         try:
@@ -105,7 +105,7 @@ def crowd(event):
     with socket.create_connection(("127.0.0.1", event["door"])) as door:
         door.recv(4)
         for line in lines:
-            line.settimeout(5)
+            line.settimeout(20)
             try:
                 assert line.recv(1) == b""
             except ConnectionError:
@@ -127,7 +127,7 @@ KIN = """
 import socket, subprocess, sys, threading
 _MIMIC = '''
 import http.client, json, sys
-line = http.client.HTTPConnection(sys.argv[1], timeout=5)
+line = http.client.HTTPConnection(sys.argv[1], timeout=20)
 try:
     line.request("POST", "/2018-06-01/runtime/invocation/none/response", "{}")
     print(json.loads(line.getresponse().read())["errorType"], end="")
@@ -184,7 +184,7 @@ ACCOMPANIED = {
     "python3.11": """
 import http.client, json, os
 def handler(e, c):
-    line = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"], timeout=5)
+    line = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"], timeout=20)
     line.request("POST", "/2020-01-01/extension/register", "{}", {"Lambda-Extension-Name": "late"})
     return json.loads(line.getresponse().read())["errorType"]
 """,
@@ -225,7 +225,7 @@ MOUTH = EARS.replace('subscribe("ears", server.server_address[1])', 'subscribe("
 TELL = """
 import time
 def handler(event):
-    end = time.monotonic() + 8
+    end = time.monotonic() + 30
     while time.monotonic() < end:
         try:
             with open("/tmp/heard") as file:
@@ -243,7 +243,7 @@ serve(handler)
 def custom(workshop: Workshop, source: str, extensions: dict[str, str] | None = None, **settings: Any) -> Version:
     version = workshop.function(
         {"bootstrap": program(source)}, runtime="provided.al2023", handler="any",
-        layers=(_layer(workshop, extensions),) if extensions else (), **settings,
+        layers=(_layer(workshop, extensions),) if extensions else (), timeout_ms=40_000, **settings,
     )  # fmt: skip
     (version.code / "bootstrap").chmod(0o755)
     return version
@@ -284,7 +284,7 @@ def speak(folder: Path, cache_dir: Path) -> dict[str, object]:
     found: dict[str, object] = {"server's id": os.getuid()}
     try:
         victim = custom(workshop, VICTIM, {"watch": WATCH})
-        managed = workshop.function(MANAGED)
+        managed = workshop.function(MANAGED, timeout_ms=40_000)
         found["managed"] = accost(workshop, victim, managed, "attempts")
         found["custom"] = accost(workshop, victim, custom(workshop, CUSTOM), "attempts")
         found["crowd"] = accost(workshop, victim, managed, "crowd")
