@@ -36,7 +36,7 @@ def at_a_port(tmp_path: Path) -> Callable[..., Any]:
         if sockets.problem:
             pytest.skip(sockets.problem)
         peers = Peers(sockets, lambda _: verdicts.pop(0) if len(verdicts) > 1 else verdicts[0])
-        server = ApiServer(lambda *_: accepted(), tmp_path, Telemetry(Clock(), io.StringIO()), peers)
+        server = ApiServer(lambda *_: accepted(), tmp_path, Telemetry(Clock(), io.StringIO()), peers, "shop")
         address = await server.open()
         try:
             return await asyncio.wait_for(happens(server, int(address.rpartition(":")[2])), 20)

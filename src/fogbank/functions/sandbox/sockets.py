@@ -81,7 +81,8 @@ class Sockets:
         if self._diag is not None:
             with suppress(OSError):
                 return self._asked(self._diag, at, to, listening=listening)
-            self.close()
+            self.close()  # With an answer, perhaps, that is still to come.
+            self._diag = _opened()
         return _listed(at, to, listening=listening)
 
     def _asked(self, diag: socket.socket, at: Address, to: Address, *, listening: bool) -> Socket | None:

@@ -83,7 +83,8 @@ class Host:
             places = await self._sandbox.places(version)
             peers = await self._sandbox.peers(instance.cell, instance.group, lambda: instance.processes())
             server = ApiServer(
-                lambda line, request: lifecycle.answer(line, request), self._run_dir, self._telemetry, peers
+                lambda line, request: lifecycle.answer(line, request), self._run_dir, self._telemetry, peers,
+                version.name,
             )  # fmt: skip
             self._run_dir.mkdir(parents=True, exist_ok=True)
             address = await server.open()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Answering: TypeAlias = "Callable[[Line, Request], Answer]"
 
 _HOST = "127.0.0.1"
-_BACKLOG = 64
+_BACKLOG = 1024  # Strangers stand in it, too, until they are sent away.
 _LINES_MAX = 128  # Connections of one environment.
 # A process is found among others while they begin and end, and one that was just started is perhaps not told of yet.
 _LOOKS, _LOOK_AGAIN_S = 6, 0.02
@@ -75,12 +75,14 @@ _INTERNAL = b'{"errorMessage":"Internal Server Error","errorType":"InternalServe
 
 
 class ApiServer:
-    def __init__(self, answering: Answering, run_dir: Path, telemetry: Telemetry, peers: Peers) -> None:
-        """`peers`: the processes of the environment."""
+    def __init__(
+        self, answering: Answering, run_dir: Path, telemetry: Telemetry, peers: Peers, function: str
+    ) -> None:  # fmt: skip
+        """`peers`: the processes of the environment; `function`: whose it is."""
         self.answering, self.run_dir, self.telemetry, self.peers = answering, run_dir, telemetry, peers
         self.heads = Heads(_HEADS_MAX)
         self.waiting: set[Door] = set()
-        self._turned_away = False
+        self._function, self._turned_away = function, False
         self._lines: list[Line] = []
         self._server: asyncio.Server | None = None
 
@@ -99,7 +101,9 @@ class ApiServer:
         """Told the first time: it may be somebody who tries them all."""
         if not self._turned_away:
             self._turned_away = True
-            self.telemetry.info("a stranger at an instance's port", peer=address, port=self._port())
+            self.telemetry.info(
+                "a stranger at an instance's port", function=self._function, port=self._port(), peer=address
+            )  # fmt: skip
 
     def _port(self) -> int:
         return int(self._server.sockets[0].getsockname()[1]) if self._server and self._server.sockets else 0
