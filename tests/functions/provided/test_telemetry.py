@@ -10,6 +10,7 @@ import re
 import pytest
 
 from fogbank.functions.runtimes.provided import subscribers
+from fogbank.functions.runtimes.provided.telemetry import Telemetry
 from fogbank.functions.sandbox.peers import Peers
 from tests.functions.provided.test_extensions import ECHO, retire
 from tests.support.waiting import until
@@ -225,3 +226,13 @@ def test_what_a_subscriber_does_not_read_is_given_up_with_its_connection(protoco
     lost, got = asyncio.run(deliver())
     assert lost == [(1, len(batch))] * 3
     assert len(got) == 3 and max(got) < len(batch)
+
+
+def test_what_is_said_before_anybody_subscribes_is_kept_within_bounds():
+    """A function may write lines of 256 KB for all of its initialisation."""
+    telemetry = Telemetry(Peers(None, lambda _: True))
+    for number in range(2000):
+        telemetry.say("function", f"{number} " + "x" * (256 * 1024 if number > 10 else 10))
+    kept = [json.loads(line)["record"].split()[0] for _, line in telemetry._early]
+    assert kept[:11] == [str(number) for number in range(11)]
+    assert sum(len(line) for _, line in telemetry._early) <= 4 * 1024 * 1024

@@ -29,7 +29,7 @@ _HOSTS = ("sandbox.localdomain", "sandbox")  # "Specifying a destination protoco
 # "Configuring memory usage and buffering": least, most, and what holds where nothing is chosen.
 _BUFFERING = {"maxItems": (1000, 10_000, 1000), "maxBytes": (262_144, 1_048_576, 262_144),
               "timeoutMs": (25, 30_000, 1000)}  # fmt: skip
-_KEPT_MAX = 1000
+_KEPT_MAX, _KEPT_BYTES_MAX = 1000, 4 * 1024 * 1024
 _BODY_BYTES_MAX = 64 * 1024
 
 
@@ -39,6 +39,7 @@ class Telemetry:
         self._subscribers: dict[str, Subscriber] = {}
         self._types: dict[str, frozenset[str]] = {}
         self._early: list[tuple[str, bytes]] = []  # What was said in init: whoever subscribes hears of it too.
+        self._early_bytes = 0
         self._closed = False
 
     @property
@@ -55,8 +56,9 @@ class Telemetry:
         for name, subscriber in self._subscribers.items():
             if category in self._types[name]:
                 subscriber.add(line)
-        if not self._closed and len(self._early) < _KEPT_MAX:
+        if not self._closed and len(self._early) < _KEPT_MAX and self._early_bytes + len(line) <= _KEPT_BYTES_MAX:
             self._early.append((category, line))
+            self._early_bytes += len(line)
 
     def close_subscription(self) -> None:
         """Init is over."""
