@@ -23,6 +23,7 @@ _MEANINGS = {
     "seccomp": "calls that change the system or look into other processes are refused",
     "landlock": "signals and sockets stay inside; without namespaces, files too",
     "no_new_privs": "no program gives an instance more rights than it has",
+    "ports": "an instance's Runtime API answers its own processes alone",
     "cgroup memory": "the kernel holds an instance to its memory",
     "cgroup pids": "the kernel holds an instance to 1,024 processes",
     "cgroup cpu": "an instance's share of the processors follows its memory",

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import uuid
-from pathlib import Path
 
 import pytest
 
-_API = (Path(__file__).parent / "inside" / "api.py").read_text()
-_PYTHON = getattr(sys, "_base_executable", "") or sys.executable
-
-
-def program(source: str) -> str:
-    """A Python program by itself, with what it may say to the APIs."""
-    return f"#!{_PYTHON} -S\n{_API}\n\n{source}\n"
+from tests.functions.provided.programs import program
 
 
 def own_log() -> dict[str, str]:

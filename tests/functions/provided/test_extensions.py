@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 
 import pytest
 
+from fogbank.functions.engine import Abandoned
 from tests.support.processes import until_dead
 from tests.support.waiting import until
 from tests.support.workshop import REQUEST_ID
@@ -40,6 +42,79 @@ async def leave(workshop, version):
 
 def retire(workshop, version):
     workshop.run(leave(workshop, version))
+
+
+def test_an_extension_that_is_quick_waits_for_a_runtime_whose_connection_broke_before_the_event(
+    workshop, provided, extension, tmp_path
+):
+    """What it asks for next ends no event that the runtime has not even got."""
+    ready, asked = tmp_path / "ready", tmp_path / "asked"
+    runtime = """
+import socket, time
+host, port = HOST.split(":")
+first = socket.create_connection((host, int(port)))
+first.sendall(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+while not os.path.exists(os.environ["READY"]):
+    time.sleep(0.01)
+first.close()
+print("closed", flush=True)
+while not os.path.exists(os.environ["ASKED"]):
+    time.sleep(0.01)
+serve(lambda event: event)
+"""
+    quick = """
+_, me = register("quick", "INVOKE")
+next_of(me)
+import threading, time
+threading.Timer(0.3, lambda: open(os.environ["ASKED"], "w").close()).start()
+next_of(me)
+"""
+    version = provided(
+        runtime, layers=(extension("quick", quick),), environment={"READY": str(ready), "ASKED": str(asked)}
+    )
+
+    async def prepared():
+        await workshop.engine.prepare(version, 1)
+        ready.touch()
+        await until(lambda: any(line == "closed\n" for *_, line in workshop.lines))
+        return await workshop.ask(version, 5)
+
+    outcome = workshop.run(prepared())
+    assert (outcome.error, json.loads(outcome.payload)) == (None, 5)
+    assert "AssertionError" not in workshop.said.getvalue()
+
+
+def test_an_init_error_of_an_instance_that_takes_leave_already_changes_nothing(workshop, provided, extension):
+    runtime = """
+import signal, time
+def late(*_):
+    print("late", ask("POST", RUNTIME + "init/error", b"{}")[0], flush=True)
+signal.signal(signal.SIGTERM, late)
+print("up", flush=True)
+while True:
+    time.sleep(1)
+"""
+    again = WATCH.replace("        break", "        continue")
+    version = provided(runtime, layers=(extension("watch", again),))
+
+    def said(*lines):
+        return [line for _, group, _, line in workshop.lines if group == version.log_group and line in lines]
+
+    async def abandoned():
+        event = asyncio.ensure_future(workshop.ask(version))
+        await until(lambda: said("up\n"))
+        await workshop.engine.abandon(version.id)
+        with pytest.raises(Abandoned):
+            await event
+        await until_leaving_is_over(workshop)
+
+    workshop.run(abandoned())
+    assert said("late 202\n", "late 403\n") == ["late 202\n"], "it is told to end once"
+    assert [event["shutdownReason"] for event in heard(workshop, version)] == ["timeout"]
+
+
+async def until_leaving_is_over(workshop):
+    await workshop.engine._host.close()
 
 
 def test_an_extension_registers_hears_of_each_event_and_of_the_end(workshop, provided, extension):

@@ -1,4 +1,5 @@
-"""The clients that AWS itself publishes run as they are, and so does a program that has only the C library."""
+"""The clients that AWS itself publishes run as they are, and so does a program that has only the C library: held as
+strongly as this machine can, so at ports that answer nobody else."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.workshop import REQUEST_ID
+from tests.support.workshop import REQUEST_ID, Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,13 @@ _NODE_CLIENT = "aws-lambda-ric@4.0.2"
 _NODE_CLIENT_FILES = ("index.mjs", "rapid-client.node", "package.json")
 _CACHE = Path("~/.cache/fogbank-tests").expanduser()
 _BUILD_S = 900
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, cache_dir) -> Iterator[Workshop]:
+    workshop = Workshop(tmp_path_factory.mktemp("workshop"), cache_dir, sandbox="auto")
+    yield workshop
+    workshop.close()
 
 
 # -- Python: awslambdaric --

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 
 import pytest
 
+from fogbank.functions.runtimes.provided import subscribers
+from fogbank.functions.runtimes.provided.telemetry import Telemetry
+from fogbank.functions.sandbox.peers import Peers
 from tests.functions.provided.test_extensions import ECHO, retire
 from tests.support.waiting import until
 from tests.support.workshop import REQUEST_ID
@@ -191,3 +196,43 @@ serve(lambda event: [seen, nobody])
     seen, nobody = workshop.answer(version)
     assert seen == [202, {"errorType": "Logs.NotSupported", "errorMessage": "Logs API is not supported"}]
     assert nobody[1]["errorType"] == "Extension.MissingExtensionIdentifier"
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "HTTP"])
+def test_what_a_subscriber_does_not_read_is_given_up_with_its_connection(protocol, monkeypatch):
+    """Else the server would keep it, and each batch behind it, for as long as the subscriber likes."""
+    monkeypatch.setattr(subscribers, "_DELIVERY_S", 0.1)
+    batch = b"x" * 16_000_000  # More than the kernel takes for one that does not read.
+
+    async def rest_of(reader):
+        with contextlib.suppress(ConnectionResetError):
+            return len(await reader.read())
+        return 0
+
+    async def deliver():
+        readers, lost = [], []
+        listening = await asyncio.start_server(lambda reader, _: readers.append(reader), "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        batching, anybody = subscribers.Batching(1, 1, 1.0), Peers(None, lambda _: True)
+        subscriber = subscribers.Subscriber(protocol, port, "/", batching, lambda *told: lost.append(told), anybody)
+        for count in (1, 2, 3):
+            subscriber.add(batch)
+            await until(lambda count=count: len(lost) == count)
+        subscriber.close()
+        got = [await rest_of(reader) for reader in readers]
+        listening.close()
+        return [told[:2] for told in lost], got
+
+    lost, got = asyncio.run(deliver())
+    assert lost == [(1, len(batch))] * 3
+    assert len(got) == 3 and max(got) < len(batch)
+
+
+def test_what_is_said_before_anybody_subscribes_is_kept_within_bounds():
+    """A function may write lines of 256 KB for all of its initialisation."""
+    telemetry = Telemetry(Peers(None, lambda _: True))
+    for number in range(2000):
+        telemetry.say("function", f"{number} " + "x" * (256 * 1024 if number > 10 else 10))
+    kept = [json.loads(line)["record"].split()[0] for _, line in telemetry._early]
+    assert kept[:11] == [str(number) for number in range(11)]
+    assert sum(len(line) for _, line in telemetry._early) <= 4 * 1024 * 1024

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import errno
-import json
-import os
 import signal
-import subprocess
-import sys
-import tempfile
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.functions.sandbox.users import told_by
 
+if TYPE_CHECKING:
     from fogbank.functions.sandbox.protections import Protections
 
-ROOT = Path(__file__).parents[3]
-NOBODY = 65534
-PACKAGES = os.pathsep.join([str(ROOT / "src"), str(ROOT), *(path for path in sys.path if path.endswith("-packages"))])
 REFUSED = {
     "the keeper's environment": "EACCES",
     "the keeper's memory": "EACCES",
@@ -46,40 +36,11 @@ REFUSED = {
 }
 
 
-def interpreter_of_an_ordinary_user() -> str:
-    """One that it may run, with the modules of these tests: root's may lie in root's home."""
-    if os.geteuid() != 0:
-        return sys.executable
-    for path in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
-        command = [path, "-c", "import uvloop, tests.support.workshop"]
-        with suppress(OSError):
-            done = subprocess.run(command, user=NOBODY, env={"PYTHONPATH": PACKAGES}, capture_output=True, check=False)
-            if done.returncode == 0:
-                return path
-    pytest.skip("an ordinary user of this machine has no Python that runs these tests")
-
-
 @pytest.fixture(scope="module", params=["root", "user"])
-def found(request: pytest.FixtureRequest, given: Protections) -> Iterator[dict[str, Any]]:
+def found(request: pytest.FixtureRequest, given: Protections) -> dict[str, Any]:
     if not given.cells:
         pytest.skip(f"this machine gives no namespaces: {given.missing['namespaces']}")
-    is_root, settings = request.param == "root", dict[str, Any]()
-    if is_root and os.geteuid() != 0:
-        pytest.skip("the tests do not run as root")
-    interpreter = sys.executable if is_root else interpreter_of_an_ordinary_user()
-    with tempfile.TemporaryDirectory(prefix="fogbank-tests-") as folder:
-        if not is_root and os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-            settings = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-        done = subprocess.run(
-            [interpreter, "-B", "-m", "tests.functions.sandbox.escapes", folder, f"{folder}/cache"],
-            cwd=folder, env={**os.environ, "PYTHONPATH": PACKAGES, "HOME": "/root" if is_root else folder},
-            capture_output=True, text=True, timeout=100, check=False, **settings,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        assert (told["server's id"] == 0) == is_root
-        yield told
+    return told_by("tests.functions.sandbox.escapes", request.param)
 
 
 @pytest.mark.parametrize("born", ["fork", "zygote"])

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fogbank.functions.sandbox.groups import find as find_groups
 from fogbank.functions.sandbox.protections import ALL, Protections
+from tests.functions.sandbox import strangers
 from tests.support.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from fogbank.functions.sandbox.groups import Groups
 
 PYTHON = """
 import errno, os, boto3
@@ -49,11 +53,11 @@ def machine(cache_dir: Path) -> Iterator[Callable[..., Workshop]]:
     """A workshop on a machine that gives just these. Its files are not below /tmp, which functions share there."""
     made = []
 
-    def that_gives(*given: str) -> Workshop:
+    def that_gives(*given: str, groups: Groups | None = None) -> Workshop:
         folder = Path(tempfile.mkdtemp(prefix="fogbank-tests-", dir="/var/tmp"))
         workshop = Workshop(folder, cache_dir, sandbox="auto")
         missing = {name: "not in this test" for name in ALL if name not in given}
-        workshop.engine._sandbox._found = Protections(given, missing, None)
+        workshop.engine._sandbox._found = Protections(given, missing, groups)
         made.append(workshop)
         return workshop
 
@@ -105,11 +109,50 @@ def test_functions_run_with_whatever_there_is(machine: Callable[..., Workshop], 
         assert found["rights"] == "0" * 16
 
 
-def test_where_cells_are_required_and_there_are_none_no_function_runs_and_the_error_says_why(cache_dir: Path) -> None:
+def kin_of(workshop: Workshop) -> dict[str, str]:
+    kin: dict[str, str] = workshop.answer(strangers.custom(workshop, strangers.KIN))
+    del kin["host"]
+    return kin
+
+
+def kin_and_strangers(workshop: Workshop) -> tuple[dict[str, str], set[str]]:
+    """What those that an instance has started got at its port, and what others did."""
+    kin = kin_of(workshop)
+    note = {"NOTE": str(workshop.folder / "note")}
+    victim = strangers.custom(workshop, strangers.VICTIM, {"watch": strangers.WATCH}, environment=note)
+    got, served = strangers.accost(workshop, victim, strangers.custom(workshop, strangers.CUSTOM), "attempts")
+    assert served == 2
+    return kin, set(got.values())
+
+
+def test_without_cells_a_port_answers_the_control_group_of_its_instance(machine: Callable[..., Workshop]) -> None:
+    groups = find_groups()
+    if groups is None:
+        pytest.skip("no control group may be made here")
+    kin, others = kin_and_strangers(machine("no_new_privs", "ports", groups=groups))
+    assert set(kin.values()) == {"InvalidRequestID"} and others == {"closed"}
+
+
+def test_without_control_groups_too_a_port_answers_the_family_and_sessions_of_its_instance(
+    machine: Callable[..., Workshop],
+) -> None:
+    kin, others = kin_and_strangers(machine("no_new_privs", "ports"))
+    assert kin.pop("daemon") == "closed", "it has left both"
+    assert set(kin.values()) == {"InvalidRequestID"} and others == {"closed"}
+
+
+def test_where_nothing_tells_whose_a_connection_is_anybody_is_answered(machine: Callable[..., Workshop]) -> None:
+    assert set(kin_of(machine("no_new_privs")).values()) == {"InvalidRequestID"}
+
+
+@pytest.mark.parametrize("missing", ["namespaces", "ports"])
+def test_what_is_required_and_not_given_lets_no_function_run_and_the_error_says_why(
+    cache_dir: Path, missing: str
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop(Path(folder), cache_dir, sandbox="require")
-        missing = dict.fromkeys(ALL, "the kernel says no")
-        workshop.engine._sandbox._found = Protections((), missing, None)
+        given = tuple(name for name in ALL if name != missing)
+        workshop.engine._sandbox._found = Protections(given, {missing: "the kernel says no"}, None)
         failed = workshop.invoke(workshop.function("def handler(e, c): return 1"))
         workshop.close()
     document = json.loads(failed.payload)

@@ -30,9 +30,12 @@ class CellError(NoRuntimeError):
 class Cell(Starter):
     """One keeper, and through it all that is in its namespaces."""
 
-    def __init__(self, end: socket.socket, group: Group | None, source: Group | None) -> None:
-        """`group`: of all that is in it; `source`: the one that its processes begin in."""
+    def __init__(self, end: socket.socket, group: Group | None, source: Group | None, uid: int | None) -> None:
+        """`group`: of all that is in it; `source`: the one that its processes begin in; `uid`: whom it belongs to, if
+        that is a user of its own."""
         super().__init__(end)
+        self.uid = uid
+        self.keeper = 0  # Its process 1, by the id that it has outside.
         self.group, self._source = group, source
         self.namespaces: dict[str, int] = {}
         self._pidfd = -1  # The keeper's.
@@ -48,7 +51,7 @@ class Cell(Starter):
 
     async def inner(self, tmp_mb: int, group: Group | None) -> Cell:
         """A further cell inside this one, for a fork of the template that lives here."""
-        return await _make(self, {"tmp_mb": tmp_mb}, group, self.group)
+        return await _make(self, {"tmp_mb": tmp_mb}, group, self.group, self.uid)
 
     async def furnish(self, trees: Mapping[str, int], tmp_mb: int) -> None:
         """Mount what a function is made of, in a cell that was there before the function was known. `trees`: by the
@@ -83,6 +86,7 @@ class Cell(Starter):
         if "made" in fact and self._pidfd < 0 and len(fds) == len(ENDS):
             with suppress(OSError):  # It has ended meanwhile: the line says so next.
                 self._pidfd = os.pidfd_open(pid)
+                self.keeper = pid
             self._settle(fds)
         elif "attached" in fact:
             self._settle(fds)
@@ -108,6 +112,7 @@ class Cell(Starter):
         super()._closed()
         close_all(list(self.namespaces.values()))
         self.namespaces = {}
+        self.keeper = 0
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -133,7 +138,7 @@ class Warden(Starter):
         """`uid`: who the cell belongs to, if the server may choose; `trees`: folders of this machine by where they are
         to be seen."""
         order = {"uid": uid, "tmp_mb": tmp_mb, "trees": {place: str(path) for place, path in trees.items()}}
-        return await _make(self, order, group, self._nursery)
+        return await _make(self, order, group, self._nursery, uid)
 
     async def trees(self, paths: Mapping[str, Path]) -> dict[str, int]:
         """Folders as mounts that are attached nowhere yet, by the names of `paths`."""
@@ -165,10 +170,12 @@ class Warden(Starter):
         super()._closed()
 
 
-async def _make(maker: Starter, order: dict[str, Any], group: Group | None, source: Group | None) -> Cell:
+async def _make(
+    maker: Starter, order: dict[str, Any], group: Group | None, source: Group | None, uid: int | None
+) -> Cell:  # fmt: skip
     ours, theirs = pair()
     with theirs:
-        cell = Cell(ours, group, source)
+        cell = Cell(ours, group, source, uid)
         try:
             maker.ask({"cell": order}, theirs)
         except OSError as error:

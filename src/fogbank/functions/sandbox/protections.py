@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from fogbank.functions.sandbox import groups
+from fogbank.functions.sandbox.sockets import Sockets
 
 if TYPE_CHECKING:
     from fogbank.functions.sandbox.groups import Groups
 
 INSIDE: Final = Path(__file__).parent / "inside"
-ALL: Final = ("namespaces", "seccomp", "landlock", "no_new_privs")
+ALL: Final = ("namespaces", "seccomp", "landlock", "no_new_privs", "ports")
 _LIMITS: Final = ("memory", "pids", "cpu")
 _PROBE_S = 30
 
@@ -50,6 +51,7 @@ NONE: Final = Protections((), dict.fromkeys(ALL, "switched off (--sandbox off)")
 def find(at: Path) -> Protections:
     """Takes a few hundredths of a second: not for the event loop's thread. `at`: an empty folder."""
     reasons = _probe(at)
+    reasons["ports"] = _why_no_connection_is_told() or reasons["ports"]
     given = tuple(name for name in ALL if not reasons[name])
     return Protections(given, {name: why for name, why in reasons.items() if why}, groups.find())
 
@@ -69,3 +71,9 @@ def _probe(at: Path) -> dict[str, str]:
         why = f"what is there could not be found out: {error}"
         return dict.fromkeys(ALL, why)
     return {name: str(missing[name]) for name in ALL}
+
+
+def _why_no_connection_is_told() -> str:
+    sockets = Sockets()
+    sockets.close()
+    return sockets.problem

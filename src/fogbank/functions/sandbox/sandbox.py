@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import secrets
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,27 +13,34 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import orjson
 
-from fogbank.functions.sandbox import places, protections
+from fogbank.functions.sandbox import peers, places, protections
 from fogbank.functions.sandbox.cells import CellError, Warden
 from fogbank.functions.sandbox.line import pair
+from fogbank.functions.sandbox.peers import Peers
+from fogbank.functions.sandbox.sockets import Sockets
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from fogbank.functions.model import Version
     from fogbank.functions.sandbox.cells import Cell
     from fogbank.functions.sandbox.groups import Group
+    from fogbank.functions.sandbox.peers import Owns
     from fogbank.functions.sandbox.places import Places
     from fogbank.functions.sandbox.protections import Protections
 
 Mode: TypeAlias = Literal["auto", "require", "off"]
 _FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
-_UIDS: Final = 200_000_000
+_UIDS: Final = 200_000_000  # Another server of this machine begins elsewhere among them.
 _DISMISS_S = 5
 _NEED_A_THREAD = 2  # Of so many layers one folder is made.
 _SWEEPS, _SWEEP_EVERY_S = 20, 0.02
+_REQUIRED: Final = {
+    "namespaces": "no namespaces can be made here",
+    "ports": "a port of an instance cannot be kept from the others",
+}
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
 _WRITTEN = ("/tmp", "/dev")  # Where an instance has none of its own.
 
@@ -51,18 +59,21 @@ class Sandbox:
     mode: Mode = "auto"
     _found: Protections | None = None
     _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _uids: Any = field(default_factory=itertools.count)
+    _uids: Any = field(default_factory=lambda: itertools.count(secrets.randbelow(_UIDS)))
     _started: list[Started] = field(default_factory=list)
     _nursery: Group | None = None  # One for all wardens.
+    _sockets: Sockets | None = None
 
     async def given(self) -> Protections:
         """What this machine gives. Raises `CellError` where that is not enough for what was asked."""
         async with self._finding:
             if self._found is None:
                 self._found = await asyncio.to_thread(self._find)
-        if self.mode == "require" and not self._found.cells:
-            why = self._found.missing["namespaces"]
-            raise CellError(f"the sandbox is required (--sandbox require), and no namespaces can be made here: {why}")
+        if self.mode == "require":
+            for name, told in _REQUIRED.items():
+                if name not in self._found.given:
+                    why = self._found.missing[name]
+                    raise CellError(f"the sandbox is required (--sandbox require), and {told}: {why}")
         return self._found
 
     @property
@@ -110,6 +121,14 @@ class Sandbox:
         """For a fork of the template that lives in `cell`."""
         return await cell.inner(version.ephemeral_mb, await self.group(version.memory_mb, version.ephemeral_mb))
 
+    async def peers(self, cell: Cell | None, group: Group | None, leaders: Callable[[], Iterable[int]]) -> Peers:
+        """The processes of the instance that lives there. `leaders`: those that are known. Raises `CellError`."""
+        if "ports" not in (await self.given()).given:
+            return Peers(None, lambda _: True)
+        if self._sockets is None:
+            self._sockets = Sockets()
+        return Peers(self._sockets, _owns(cell, group, leaders))
+
     async def start(
         self, interpreter: str, *, zygote: socket.socket | None = None, folders: tuple[Path, ...] = (),
         runtime: Path | None = None, prefixes: tuple[str, ...] = (),
@@ -155,6 +174,8 @@ class Sandbox:
         return [*_SYSTEM, *own, *more], list(_WRITTEN)
 
     async def close(self) -> None:
+        if self._sockets is not None:
+            self._sockets.close()
         for started in self._started:
             if started.warden is not None:
                 started.warden.close()
@@ -168,3 +189,14 @@ class Sandbox:
             if groups is None or groups.close():
                 break
             await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+def _owns(cell: Cell | None, group: Group | None, leaders: Callable[[], Iterable[int]]) -> Owns:
+    """What tells surest here what an instance's sockets are."""
+    if cell is not None and cell.uid is not None:
+        return peers.of_user(cell.uid)
+    if cell is not None:
+        return peers.of_processes(lambda: peers.family([cell.keeper, *leaders()]))
+    if group is not None:
+        return peers.of_processes(group.members)
+    return peers.of_processes(lambda: peers.family_and_sessions(leaders()))

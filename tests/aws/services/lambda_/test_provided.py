@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.functions.provided.conftest import program
+from tests.functions.provided.programs import program
 from tests.support.code import ROLE, call, zipped
 from tests.support.refusals import refused
 from tests.support.stacks import Stacks, template

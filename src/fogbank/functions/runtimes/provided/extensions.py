@@ -207,7 +207,7 @@ def _events(body: bytes) -> list[str]:
         raise ValueError("the body is no JSON object")
     if given.get("configurationKeys"):
         raise ValueError("configurationKeys are deprecated; use environment variables instead")
-    events = given.get("events") or []
+    events = [] if given.get("events") is None else given["events"]
     if not isinstance(events, list) or not all(isinstance(event, str) for event in events):
         raise ValueError("events is no list of strings")
     return events

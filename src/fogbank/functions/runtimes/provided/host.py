@@ -78,10 +78,14 @@ class Host:
     ) -> None:  # fmt: skip
         """An environment for this instance, which has its place, begins its init. `start` has the runtime run with the
         variables and the output it is given, which it closes; None where there is nothing to run."""
-        server = ApiServer(lambda line, request: lifecycle.answer(line, request), self._run_dir, self._telemetry)
         try:
             await self.ready()
             places = await self._sandbox.places(version)
+            peers = await self._sandbox.peers(instance.cell, instance.group, lambda: instance.processes())
+            server = ApiServer(
+                lambda line, request: lifecycle.answer(line, request), self._run_dir, self._telemetry, peers,
+                version.name,
+            )  # fmt: skip
             self._run_dir.mkdir(parents=True, exist_ok=True)
             address = await server.open()
         except BaseException:
@@ -95,7 +99,7 @@ class Host:
                 os.close(output.pop())
 
         output = [log_end]
-        lifecycle = Lifecycle(instance, _facts(version), close, runtime)
+        lifecycle = Lifecycle(instance, _facts(version), close, runtime, peers)
         self._living.add(lifecycle)
         environment = {**environment, **_paths(places, environment), "AWS_LAMBDA_RUNTIME_API": address}
         lifecycle.begin_init(

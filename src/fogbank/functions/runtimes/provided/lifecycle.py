@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Invocation
     from fogbank.functions.runtimes.provided.leaving import Program
     from fogbank.functions.runtimes.provided.server import Line
+    from fogbank.functions.sandbox.peers import Peers
     from fogbank.kernel.gateway.messages import Answer, Request
 
 
@@ -52,15 +53,15 @@ class Lifecycle:
 
     def __init__(
         self, instance: Instance, facts: dict[str, str], close_api: Callable[[], None],
-        runtime: Callable[[Lifecycle], Runtime],
+        runtime: Callable[[Lifecycle], Runtime], peers: Peers,
     ) -> None:  # fmt: skip
-        """`facts`: what an extension is told of the function."""
+        """`facts`: what an extension is told of the function; `peers`: the processes of this environment."""
         self.phase = "init"
         self.version_id = instance.version.id
         self.leaving: asyncio.Task[None] | None = None  # In a shutdown that takes its time.
         self.runtime = runtime(self)
         self.extensions = extensions.Extensions(facts, self.progress)
-        self.telemetry = telemetry.Telemetry()
+        self.telemetry = telemetry.Telemetry(peers)
         self._platform = Platform(instance, self.telemetry)
         self._instance, self._close_api = instance, close_api
         self._start_runtime: Callable[[], Program | None] = lambda: None
@@ -210,7 +211,10 @@ class Lifecycle:
         self.fail(document(extension.error or "Extension.Crash", told, self._request_id))
 
     def fail(self, body: bytes, *, told: bool = False) -> None:
-        """The environment is lost, with the init or the event that is at work in it. `told`: the log says why."""
+        """The environment is lost, with the init or the event that is at work in it. `told`: the log says why. One that
+        is lost already, or takes leave, is past being told so."""
+        if self.phase in ("failed", "shutdown"):
+            return
         phase, self.phase = self.phase, "failed"
         self._platform.failed(phase, str(object_of(body).get("errorType", "")), self.runtime.reply)
         if phase == "init":

@@ -58,7 +58,8 @@ class RuntimeApi:
 
     @property
     def ready(self) -> bool:
-        return self.state == "Ready"
+        """Whether it waits with nothing to do: an event may be kept for one that has gone away while it waited."""
+        return self.state == "Ready" and self._event is None
 
     def begin(self, invocation: Invocation, deadline_ms: int) -> None:
         """Hand it an event, or keep it until it asks: one whose connection broke will ask again."""

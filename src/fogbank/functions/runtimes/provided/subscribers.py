@@ -1,14 +1,18 @@
-"""A subscriber of telemetry: events gathered, and delivered in batches to a port of this machine and nowhere else."""
+"""A subscriber of telemetry: events gathered, and delivered in batches to a port where its own environment listens, and
+nowhere else."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import errno
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+
+    from fogbank.functions.sandbox.peers import Peers
 
     Dropped = Callable[[int, int, str], None]
 
@@ -26,9 +30,11 @@ class Batching:
 
 
 class Subscriber:
-    def __init__(self, protocol: str, port: int, path: str, batching: Batching, dropped: Dropped) -> None:
+    def __init__(
+        self, protocol: str, port: int, path: str, batching: Batching, dropped: Dropped, peers: Peers
+    ) -> None:  # fmt: skip
         self._protocol, self._port, self._path = protocol, port, path
-        self._batching, self._dropped = batching, dropped
+        self._batching, self._dropped, self._peers = batching, dropped, peers
         self._lines: list[bytes] = []
         self._size = 0
         self._loop = asyncio.get_running_loop()
@@ -90,13 +96,20 @@ class Subscriber:
     async def _write_lines(self, lines: list[bytes]) -> None:
         """An event a line, on one connection for all of them."""
         if self._line is None or self._line.is_closing():
-            _, self._line = await asyncio.open_connection(_HOST, self._port)
-        self._line.write(b"".join([line + b"\n" for line in lines]))
-        await self._line.drain()
+            _, self._line = await self._connected()
+        async with _given_up_with(self._line):
+            self._line.write(b"".join([line + b"\n" for line in lines]))
+            await self._line.drain()
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Raises OSError; also where it is somebody else who listens, who may only have been quicker."""
+        if not self._peers.listening((_HOST, self._port)):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "nothing of this environment listens there")
+        return await asyncio.open_connection(_HOST, self._port)
 
     async def _post(self, body: bytes) -> None:
-        reader, writer = await asyncio.open_connection(_HOST, self._port)
-        try:
+        reader, writer = await self._connected()
+        async with _given_up_with(writer):
             head = (
                 f"POST {self._path} HTTP/1.1\r\nHost: sandbox.localdomain:{self._port}\r\nConnection: close\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -106,5 +119,15 @@ class Subscriber:
             status = int((await reader.readuntil(b"\n")).split()[1])
             if status >= 400:
                 raise ValueError(f"status {status}")
-        finally:
-            writer.close()
+        writer.close()
+
+
+@asynccontextmanager
+async def _given_up_with(line: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """A connection on which something goes wrong, or takes too long, ends with it, and what it has not yet taken is
+    gone: else one that is never read would have the server keep all of it."""
+    try:
+        yield
+    except BaseException:
+        line.transport.abort()
+        raise

@@ -18,6 +18,7 @@ from fogbank.kernel.gateway.messages import Ready, Response
 
 if TYPE_CHECKING:
     from fogbank.functions.runtimes.provided.extensions import Extension
+    from fogbank.functions.sandbox.peers import Peers
     from fogbank.kernel.gateway.messages import Request
 
 PATH: Final = "/2022-07-01/telemetry"
@@ -28,15 +29,17 @@ _HOSTS = ("sandbox.localdomain", "sandbox")  # "Specifying a destination protoco
 # "Configuring memory usage and buffering": least, most, and what holds where nothing is chosen.
 _BUFFERING = {"maxItems": (1000, 10_000, 1000), "maxBytes": (262_144, 1_048_576, 262_144),
               "timeoutMs": (25, 30_000, 1000)}  # fmt: skip
-_KEPT_MAX = 1000
+_KEPT_MAX, _KEPT_BYTES_MAX = 1000, 4 * 1024 * 1024
 _BODY_BYTES_MAX = 64 * 1024
 
 
 class Telemetry:
-    def __init__(self) -> None:
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
         self._subscribers: dict[str, Subscriber] = {}
         self._types: dict[str, frozenset[str]] = {}
         self._early: list[tuple[str, bytes]] = []  # What was said in init: whoever subscribes hears of it too.
+        self._early_bytes = 0
         self._closed = False
 
     @property
@@ -53,8 +56,9 @@ class Telemetry:
         for name, subscriber in self._subscribers.items():
             if category in self._types[name]:
                 subscriber.add(line)
-        if not self._closed and len(self._early) < _KEPT_MAX:
+        if not self._closed and len(self._early) < _KEPT_MAX and self._early_bytes + len(line) <= _KEPT_BYTES_MAX:
             self._early.append((category, line))
+            self._early_bytes += len(line)
 
     def close_subscription(self) -> None:
         """Init is over."""
@@ -86,7 +90,8 @@ class Telemetry:
         chosen = {member: given.get(member, default) for member, (_, _, default) in _BUFFERING.items()}
         batching = Batching(chosen["maxItems"], chosen["maxBytes"], chosen["timeoutMs"] / 1000)
         self._types[name] = frozenset(wanted["types"])
-        subscriber = self._subscribers[name] = Subscriber(*_target(wanted["destination"]), batching, self._dropped)
+        target = _target(wanted["destination"])
+        subscriber = self._subscribers[name] = Subscriber(*target, batching, self._dropped, self._peers)
         for category, line in self._early:
             if category in self._types[name]:
                 subscriber.add(line)
@@ -135,7 +140,7 @@ def _destination_problems(given: Any) -> list[str]:
         return ["destination protocol should be HTTP or TCP"]
     if given["protocol"] == "TCP" and "port" in given:
         port = given["port"]
-        return [] if isinstance(port, int) and 0 < port < 65536 else ["port is not valid"]
+        return [] if type(port) is int and 0 < port < 65536 else ["port is not valid"]
     uri = given.get("URI")
     try:
         parts = urlsplit(uri if isinstance(uri, str) else "")
@@ -154,7 +159,7 @@ def _buffering_problems(given: Any) -> list[str]:
     return [
         f"{member} should be between {least} and {most}"
         for member, (least, most, _) in _BUFFERING.items()
-        if member in given and not (isinstance(given[member], int) and least <= given[member] <= most)
+        if member in given and not (type(given[member]) is int and least <= given[member] <= most)
     ]
 
 

@@ -25,7 +25,7 @@ ENDS = ("user", "mnt", "ipc", "pid")
 _KINDS = (kernel.NEWUSER, kernel.NEWNS, kernel.NEWIPC, kernel.NEWPID)
 _MESSAGE_BYTES_MAX = 262144
 _FDS_MAX = 16
-_CREDENTIALS = struct.Struct("3i")
+CREDENTIALS = struct.Struct("3i")
 _COULD_NOT = 127
 
 
@@ -213,7 +213,7 @@ class Keeper(Loop):
         say(self.control, {"attached": True})
 
     def tell(self, fact, pid):
-        whose = _CREDENTIALS.pack(pid, os.getuid(), os.getgid())
+        whose = CREDENTIALS.pack(pid, os.getuid(), os.getgid())
         try:
             self.control.sendmsg([json.dumps(fact).encode()], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, whose)])
         except OSError:

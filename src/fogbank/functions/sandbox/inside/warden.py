@@ -161,11 +161,15 @@ def probe(settings):
         "landlock": "" if landlock.version() else "the kernel has none, or it is not among those started (lsm=)",
     }
     given = [name for name in _PROTECTIONS if not found.get(name, "")]
-    found["namespaces"] = _try(lambda: _rehearse(settings, given))
+    found["namespaces"], found["ports"] = _rehearse_watched(settings, given)
     return {"missing": found, "landlock_version": landlock.version()}
 
 
 def _try(what):
+    return _reason(_begin(what))
+
+
+def _begin(what):
     read, write = os.pipe()
     if os.fork() == 0:
         try:
@@ -174,14 +178,50 @@ def _try(what):
             os.write(write, ("%s" % error or type(error).__name__).encode()[:1000])
         os._exit(0)
     os.close(write)
+    return read
+
+
+def _reason(read):
+    """Why it failed; empty where it did not."""
     with os.fdopen(read, "rb") as file:
         reason = file.read().decode(errors="replace")
     os.wait()
     return reason
 
 
-def _rehearse(settings, protections):
-    """The life of a function once, without a function: its first cell, and then one inside for the fork of a template."""
+def _rehearse_watched(settings, protections):
+    """Why there can be no cells, and why this process, with the server's own rights, could not tell what files are open in
+    one; that matters where all cells are of one user."""
+    watcher, watched = _pair()
+    watcher.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+    def rehearse():
+        watcher.close()
+        _rehearse(settings, protections, watched)
+
+    began = _begin(rehearse)
+    watched.close()
+    unseen = _look_into_sender(watcher)
+    watcher.close()  # Now whoever was looked at may end.
+    return _reason(began), unseen if os.geteuid() else ""
+
+
+def _look_into_sender(watcher):
+    _, ancillary, _, _ = watcher.recvmsg(1, socket.CMSG_SPACE(cells.CREDENTIALS.size))
+    for _, kind, data in ancillary:
+        if kind == socket.SCM_CREDENTIALS:
+            files = "/proc/%d/fd/" % cells.CREDENTIALS.unpack(data)[0]
+            try:
+                for name in os.listdir(files):
+                    os.readlink(files + name)
+            except OSError as error:
+                return "the files that are open in a cell cannot be seen from outside: %s" % error
+    return ""  # Or there is none: why, is told elsewhere.
+
+
+def _rehearse(settings, protections, watched):
+    """The life of a function once, without a function: its first cell, and then one inside for the fork of a template.
+    `watched`: a socket that tells who lives in that, and closes once that has been seen."""
     base = _set_up(settings)
     control, theirs = _pair()
     cells.make(cells.Cell({"uid": settings.get("uid"), "tmp_mb": 1}, theirs), base)
@@ -195,6 +235,8 @@ def _rehearse(settings, protections):
     if os.fork() == 0:
         try:
             _live_once(lock.Lock(protections), ends, inner_ends)
+            watched.send(b"+")
+            watched.recv(1)
             os.write(write, b"+")
         except BaseException as error:
             os.write(write, ("%s: %s" % (type(error).__name__, error)).encode())
