@@ -13,8 +13,8 @@ import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-_clone = ctypes.PyDLL(None, use_errno=True).syscall  # It keeps the interpreter's lock: the child has it, too.
-_clone.argtypes = [ctypes.c_long] * 6
+_number_call = ctypes.PyDLL(None, use_errno=True).syscall  # It keeps the interpreter's lock: a child has it, too.
+_number_call.argtypes = [ctypes.c_long] * 6
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 0x1, 0x2, 0x4, 0x8, 0x20
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
@@ -83,7 +83,7 @@ def clone(namespaces=0):
     """A child, perhaps in new namespaces; 0 in it, as from a fork. Nobody who asked to hear of forks is told, neither
     Python nor the C library: so the child touches few pages that it shares, and costs little. It is for one that only
     waits, or forks in earnest and ends; and for a process without threads."""
-    return _check(_clone(_number("clone"), namespaces | _signal.SIGCHLD, 0, 0, 0, 0), "clone(%#x)" % namespaces)
+    return _check(_number_call(_number("clone"), namespaces | _signal.SIGCHLD, 0, 0, 0, 0), "clone")
 
 
 def unshare(flags):
@@ -91,7 +91,7 @@ def unshare(flags):
 
 
 def setns(fd, kind):
-    call("setns", fd, kind)
+    _check(_number_call(_number("setns"), fd, kind, 0, 0, 0), "setns")
 
 
 # -- mounts --

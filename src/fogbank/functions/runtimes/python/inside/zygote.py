@@ -85,7 +85,7 @@ class Zygote:
         os.close(self.alarm_write)
         cells.settle(ends)
         self.control.send(b'{"born": %d}' % order["number"])
-        self.control.close()
+        os.close(self.control.detach())
         if not self.in_cells:  # Else its keeper sees to that.
             die_with_parent()
 
