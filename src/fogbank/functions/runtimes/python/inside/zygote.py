@@ -105,11 +105,14 @@ class Zygote:
     def _report_ended(self):
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if found is None:
                 return
+            with contextlib.suppress(OSError):  # What it has started ends with it; its id is its own until it is buried.
+                os.killpg(found.si_pid, signal.SIGKILL)
+            pid, status = os.waitpid(found.si_pid, 0)
             self.children.discard(pid)
             with contextlib.suppress(OSError):  # The server has gone.
                 self.control.send(json.dumps({"ended": status, "pid": pid}).encode())
