@@ -198,7 +198,7 @@ def test_a_line_longer_than_an_event_may_be_is_cut(workshop):
 
 
 def test_what_an_instance_has_started_ends_with_it_if_it_is_killed(workshop):
-    source = "import os, subprocess\ndef handler(e, c):\n    return [os.getpid(), subprocess.Popen(['sleep', '97.6']).pid]"
+    source = "import os, subprocess as s\ndef handler(e, c):\n    return [os.getpid(), s.Popen(['sleep', '97.6']).pid]"
     instance, sleeper = workshop.answer(workshop.function(source))
     os.kill(instance, signal.SIGKILL)
     _gone([instance, sleeper])
