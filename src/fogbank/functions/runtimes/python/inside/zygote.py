@@ -110,7 +110,7 @@ class Zygote:
                 return
             if found is None:
                 return
-            with contextlib.suppress(OSError):  # What it has started ends with it; its id is its own until it is buried.
+            with contextlib.suppress(OSError):  # What it has started. Until it is buried its id is its own.
                 os.killpg(found.si_pid, signal.SIGKILL)
             pid, status = os.waitpid(found.si_pid, 0)
             self.children.discard(pid)
