@@ -197,6 +197,13 @@ def test_a_line_longer_than_an_event_may_be_is_cut(workshop):
     assert sum(longest) in range(600_000, 600_004) and max(longest) <= 256 * 1024
 
 
+def test_what_an_instance_has_started_ends_with_it_if_it_is_killed(workshop):
+    source = "import os, subprocess as s\ndef handler(e, c):\n    return [os.getpid(), s.Popen(['sleep', '97.6']).pid]"
+    instance, sleeper = workshop.answer(workshop.function(source))
+    os.kill(instance, signal.SIGKILL)
+    _gone([instance, sleeper])
+
+
 def test_no_process_of_an_engine_outlives_its_server(tmp_path, cache_dir):
     """kill -9: zygotes see their control socket close, instances die with their parents."""
     program = f"""

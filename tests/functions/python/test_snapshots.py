@@ -181,3 +181,18 @@ def test_a_snapshot_that_nobody_asked_for_is_not_seen(workshop):
     assert len({made for made, _, _ in outcomes}) == 4
     assert workshop.text().count("no snapshot of this function is kept: its initialisation drew random numbers") == 1
     assert "Restore" not in workshop.text()
+
+
+def test_a_stream_that_init_has_put_in_place_of_the_output_is_there_in_each_instance(workshop):
+    source = """
+import io, os, sys
+class Loud(io.TextIOBase):
+    def __init__(self, below): self.below = below
+    def write(self, text): return self.below.write(text.upper())
+    def flush(self): self.below.flush()
+sys.stdout = Loud(sys.stdout)
+print("initialised")
+"""
+    handler = "\ndef handler(e, c):\n    import time; time.sleep(0.3); print('an event')\n    return [os.getpid()]"
+    several(workshop, workshop.function(source + handler), 2)
+    assert workshop.text().count("AN EVENT\n") == 2 and workshop.text().count("INITIALISED\n") == 1

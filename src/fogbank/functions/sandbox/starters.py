@@ -96,8 +96,10 @@ class Starter:
             ending = self._living.pop(pid, None)
             if ending is not None:
                 ending.ended(int(fact["ended"]))
-            elif len(self._unclaimed) < _UNCLAIMED_MAX:
+            else:
                 self._unclaimed[pid] = int(fact["ended"])
+                if len(self._unclaimed) > _UNCLAIMED_MAX:  # The oldest: most are of keepers, whom nobody asks for.
+                    del self._unclaimed[next(iter(self._unclaimed))]
 
     def _closed(self) -> None:
         """All that it has started dies with it."""

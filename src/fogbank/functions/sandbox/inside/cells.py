@@ -1,14 +1,16 @@
 """Cells: namespaces that hold one instance each, kept by a process that is the first in them.
 
 A *keeper* is process 1 of its cell: it ends with all that is in the cell when its control socket closes. It starts
-programs there, or another process joins, by the four namespaces that the keeper hands out. The keeper of a cell in which a
+programs there, or another process joins, by the four namespaces that are handed out. The keeper of a cell in which a
 template lives makes further cells inside: only there may that template's forks, which have no rights anywhere else, go.
 They are then its children, and it tells how they ended (pid_namespaces(7): an orphan goes to process 1 of its parent's).
+The keeper of a cell inside only waits: there are as many of them as instances, and what one touches is held as often.
 
 Orders are one message each on a SEQPACKET socket, JSON with file descriptors; so are answers. A message about a process
 carries it, so that the kernel makes of its id the one that the server knows it by.
 """
 
+import _signal
 import array
 import json
 import os
@@ -26,6 +28,11 @@ _KINDS = (kernel.NEWUSER, kernel.NEWNS, kernel.NEWIPC, kernel.NEWPID)
 _MESSAGE_BYTES_MAX = 262144
 _FDS_MAX = 16
 CREDENTIALS = struct.Struct("3i")
+# Plain numbers, and the parser without what leads to it: each order is read before a fork, and what is touched for it
+# is held once more by every child.
+_ROOM = socket.CMSG_SPACE(_FDS_MAX * 4)
+_SOL_SOCKET, _SCM_RIGHTS, _CLOSE_ON_EXEC = map(int, (socket.SOL_SOCKET, socket.SCM_RIGHTS, socket.MSG_CMSG_CLOEXEC))
+_scan = json.JSONDecoder().scan_once
 _COULD_NOT = 127
 
 
@@ -63,6 +70,60 @@ def make(cell, base=None):
         Keeper(cell.control).serve()
     finally:
         os._exit(0)
+
+
+def make_inside(order, control):
+    """Start the keeper of a cell inside this one; returns in the process that was there before, at once. `control`: the
+    descriptor of its socket. It is left as it is born: a child of it, gone when the cell is made, does the work."""
+    try:
+        keeper = kernel.clone(kernel.NEWUSER | kernel.NEWNS | kernel.NEWIPC | kernel.NEWPID)
+    except kernel.KernelError as error:
+        with socket.socket(fileno=os.dup(control)) as end:
+            say(end, {"failed": str(error)})
+        return
+    if keeper:
+        return
+    try:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        worker = kernel.clone()
+        if worker == 0:
+            _make_ready(Cell(order, socket.socket(fileno=control)))
+        if os.waitpid(worker, 0)[1] == 0:
+            _wait_for_end(control)
+    finally:
+        os._exit(0)
+
+
+def _make_ready(cell):
+    """Of the first process beside its keeper. Never returns."""
+    try:
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else /proc/self is root's, and with it the map of ids.
+        kernel.map_ids(lock.UID, lock.GID, lock.UID, lock.GID)
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        _furnish(cell, ())
+        _hand_out(cell.control, keeper=1)
+        os._exit(0)
+    except BaseException as error:
+        say(cell.control, {"failed": "%s: %s" % (type(error).__name__, error)})
+    finally:
+        os._exit(1)
+
+
+def _wait_for_end(control):
+    """Nobody in the cell looks into this process: it is not dumpable, as its parent is not. What ends there without a
+    parent of its own, the kernel buries (wait(2): SIGCHLD is ignored)."""
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
+    os.closerange(3, control)
+    os.closerange(control + 1, lock.DESCRIPTORS_MAX)
+    os.read(control, 1)
+
+
+def _hand_out(control, keeper):
+    """The namespaces of this process, in the name of their first."""
+    fds = [os.open("/proc/self/ns/" + name, os.O_RDONLY | os.O_CLOEXEC) for name in ENDS]
+    say(control, {"made": True}, fds, keeper)
+    for fd in fds:
+        os.close(fd)
 
 
 def _step_down(uid):
@@ -187,17 +248,13 @@ class Keeper(Loop):
         super().__init__(control)
 
     def serve(self):
-        fds = [os.open("/proc/self/ns/" + name, os.O_RDONLY | os.O_CLOEXEC) for name in ENDS]
-        say(self.control, {"made": True}, fds)
-        for fd in fds:
-            os.close(fd)
+        _hand_out(self.control, os.getpid())
         self.run()
 
     def obey(self, order, fds):
         if "cell" in order:
-            control = socket.socket(fileno=fds[0])
-            make(Cell(order["cell"], control))
-            control.close()
+            make_inside(order["cell"], fds[0])
+            os.close(fds[0])
         elif "attach" in order:
             self._furnish_later(order, fds)
         else:
@@ -213,11 +270,7 @@ class Keeper(Loop):
         say(self.control, {"attached": True})
 
     def tell(self, fact, pid):
-        whose = CREDENTIALS.pack(pid, os.getuid(), os.getgid())
-        try:
-            self.control.sendmsg([json.dumps(fact).encode()], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, whose)])
-        except OSError:
-            pass  # The server has gone.
+        say(self.control, fact, whose=pid)
 
 
 def _become(order, ends):
@@ -256,20 +309,23 @@ def _become(order, ends):
 
 def receive(control):
     """One message and its descriptors; None when the other side has gone."""
-    fds = array.array("i")
+    fds = ()
     try:
-        room = socket.CMSG_SPACE(_FDS_MAX * fds.itemsize)
-        message, ancillary, _, _ = control.recvmsg(_MESSAGE_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
+        message, ancillary, _, _ = control.recvmsg(_MESSAGE_BYTES_MAX, _ROOM, _CLOSE_ON_EXEC)
     except ConnectionError:
-        return None, []
+        return None, fds
     for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-    return (json.loads(message) if message else None), list(fds)
+        if level == _SOL_SOCKET and kind == _SCM_RIGHTS:
+            fds = memoryview(data[: len(data) - len(data) % 4]).cast("i").tolist()
+    return (_scan(message.decode(), 0)[0] if message else None), fds
 
 
-def say(control, fact, fds=()):
+def say(control, fact, fds=(), whose=0):
+    """`whose`: the process that it is said of, where the kernel lets this one speak for it: in a cell of its own."""
     ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    if whose:
+        credentials = CREDENTIALS.pack(whose, os.getuid(), os.getgid())
+        ancillary.append((socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials))
     try:
         control.sendmsg([json.dumps(fact).encode()], ancillary)
     except OSError:

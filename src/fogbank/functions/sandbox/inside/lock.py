@@ -9,7 +9,7 @@ import kernel
 import landlock
 
 UID, GID = 993, 990  # Lambda's own: sbx_user1051.
-_DESCRIPTORS_MAX = 1024  # Lambda quotas: "File descriptors".
+DESCRIPTORS_MAX = 1024  # Lambda quotas: "File descriptors".
 _PROCESSES_MAX = 1024  # Lambda quotas: "Execution processes/threads".
 _KILLED_FIRST = 500
 
@@ -23,7 +23,7 @@ class Lock:
         self.landlock = "landlock" in protections
         self.namespaces = "namespaces" in protections
         self.no_new_privileges = "no_new_privs" in protections
-        self._filters = (filters.base(), filters.last()) if self.seccomp else ()
+        self._filters = (kernel.Filter(filters.base()), kernel.Filter(filters.last())) if self.seccomp else ()
 
     def close(self, paths=None):
         """Of a process that will run the function's initialisation. `paths`: what it may read and what it may write,
@@ -37,7 +37,7 @@ class Lock:
         elif self.landlock and paths:
             landlock.allow_files(*paths)
         if self.seccomp:
-            kernel.install_filter(self._filters[0])
+            self._filters[0].install()
 
     def close_again(self):
         """Of a fork of such a process: it has joined a cell of its own, and by that has rights in it once more."""
@@ -47,11 +47,11 @@ class Lock:
     def stay(self):
         """From here on it joins no other cell."""
         if self.seccomp:
-            kernel.install_filter(self._filters[1])
+            self._filters[1].install()
 
     def _limit(self):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (_DESCRIPTORS_MAX, _DESCRIPTORS_MAX))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS_MAX, DESCRIPTORS_MAX))
         if self.namespaces:  # Else it would count all that the user runs on this machine.
             resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES_MAX, _PROCESSES_MAX))
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,4 +79,4 @@ def close_all_but(kept):
         if fd >= low:
             os.closerange(low, fd)
             low = fd + 1
-    os.closerange(low, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], _DESCRIPTORS_MAX))
+    os.closerange(low, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], DESCRIPTORS_MAX))

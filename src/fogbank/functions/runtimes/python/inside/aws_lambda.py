@@ -103,7 +103,9 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
     gc.collect()
     gc.freeze()
     kept = {**events.ends(), "log": os.dup(1)}
-    _point_output_at(os.open(os.devnull, os.O_WRONLY))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _redirect(os.open(os.devnull, os.O_WRONLY))
     folder = os.getcwd()
 
     def give_birth(newer, ends):
@@ -112,7 +114,7 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
             held.close_again()
             _return_to(folder, order)  # The namespace of a cell has another root.
         held.stay()
-        _point_output_at(ends["log"])
+        _redirect(ends["log"])
         first = "first" in newer
         began = time.monotonic()
         _wake({**order, **newer})
@@ -120,7 +122,7 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
         serve(handler, _Events(ends["come"], ends["go"]), took_ms, order, restored=order["snap_start"] and not first)
 
     template.send(b'{"initialised": true}')
-    _zygote.Zygote(template, give_birth, kept).serve()
+    _zygote.Zygote(template, give_birth, kept, in_cells=order["in_cell"]).serve()
 
 
 def _return_to(folder, order):
@@ -131,12 +133,12 @@ def _return_to(folder, order):
 
 
 def _wake(order):
-    """What must differ between two instances that were one process a moment ago."""
-    random.seed()
+    """What must differ between two instances that were one process a moment ago. The module random sees to itself."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
-    os.environ.update(order.get("own_environment", {}))
+    for name, value in order.get("own_environment", {}).items():
+        os.environ[name] = value
     run_hooks("after_restore")
 
 
@@ -192,12 +194,16 @@ def _make_way(folders):
 def _point_output_at(fd):
     sys.stdout.flush()
     sys.stderr.flush()
+    _redirect(fd)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def _redirect(fd):
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     if fd > 2:
         os.close(fd)
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
 # -- may this process be forked? --
@@ -362,7 +368,7 @@ _INSTANCE_FACTS = {
 def serve(handler, events, init_ms, order, restored=False):
     """Answer events until the other side closes the pipe."""
     _instance_facts.update((name, os.environ.get(variable)) for name, variable in _INSTANCE_FACTS.items())
-    _say(events, b"I", json.dumps({"init_ms": init_ms, "restored": restored}).encode())
+    _say(events, b"I", b'{"init_ms": %f, "restored": %s}' % (init_ms, b"true" if restored else b"false"))
     while True:
         frame = _read_frame(events)
         if frame is None:

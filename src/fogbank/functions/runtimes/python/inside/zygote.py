@@ -11,6 +11,7 @@ kernel tells the server who it is that sends; {"ended": wait status, "pid": …}
 {"initialised": true}, before all else.
 """
 
+import _signal
 import contextlib
 import gc
 import json
@@ -25,10 +26,12 @@ import kernel
 
 
 class Zygote:
-    def __init__(self, control, give_birth, kept=()):
-        """`kept`: descriptors by name, of the first instance, which was promised them before this was a template."""
+    def __init__(self, control, give_birth, kept=(), *, in_cells):
+        """`kept`: descriptors by name, of the first instance, which was promised them before this was a template.
+        `in_cells`: each child goes into a cell, whose keeper tells of its end."""
         self.control = control
         self.give_birth = give_birth
+        self.in_cells = in_cells
         self.kept = dict(kept)
         self.children = set()
         self.alarm_read, self.alarm_write = os.pipe()
@@ -37,7 +40,7 @@ class Zygote:
 
     def serve(self):
         """Fork on order until the control socket closes; then this process, and with it its children, ends."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN if self.in_cells else lambda *_: None)
         signal.set_wakeup_fd(self.alarm_write, warn_on_full_buffer=False)
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
@@ -61,27 +64,29 @@ class Zygote:
             return False
         ends = {**self.kept, **dict(zip(order.get("fds", ()), fds))}
         self.kept.clear()
-        pid = os.fork()
+        # Into a cell it forks once more (`cells.settle`): what has to be done after a fork is done then.
+        pid = kernel.clone() if self.in_cells else os.fork()
         if pid == 0:
             self._be_born(order, ends)
             self.give_birth(order, ends)
             os._exit(0)
-        self.children.add(pid)
+        if not self.in_cells:
+            self.children.add(pid)
         for fd in ends.values():
             os.close(fd)
         return True
 
     def _be_born(self, order, ends):
-        """In the child: nothing of the parent's stays open, and it does not outlive it."""
+        """In the child: nothing of the parent's stays open, and it does not outlive it. What is touched here each instance
+        has for itself: so no more of Python runs than must."""
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         os.close(self.alarm_read)
         os.close(self.alarm_write)
-        has_cell = cells.ENDS[0] in ends
         cells.settle(ends)
-        self._tell({"born": order["number"]})
-        self.control.close()
-        if not has_cell:  # Else its keeper sees to that.
+        self.control.send(b'{"born": %d}' % order["number"])
+        os.close(self.control.detach())
+        if not self.in_cells:  # Else its keeper sees to that.
             die_with_parent()
 
     def _end_children(self):
@@ -89,9 +94,6 @@ class Zygote:
         for pid in self.children:
             with contextlib.suppress(ProcessLookupError):  # It leads none yet, and dies with this process.
                 os.killpg(pid, signal.SIGKILL)
-
-    def _tell(self, fact):
-        self.control.send(json.dumps(fact).encode())
 
     def _drain_alarm(self):
         try:
@@ -103,13 +105,17 @@ class Zygote:
     def _report_ended(self):
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if found is None:
                 return
+            with contextlib.suppress(OSError):  # What it has started. Until it is buried its id is its own.
+                os.killpg(found.si_pid, signal.SIGKILL)
+            pid, status = os.waitpid(found.si_pid, 0)
             self.children.discard(pid)
-            self._tell({"ended": status, "pid": pid})
+            with contextlib.suppress(OSError):  # The server has gone.
+                self.control.send(json.dumps({"ended": status, "pid": pid}).encode())
 
 
 def die_with_parent():
@@ -182,4 +188,4 @@ def main(control, layer, held, live):
         control.send(b'{"ready": true}')
     except OSError:  # The server has ended meanwhile.
         return
-    Zygote(control, lambda order, ends: live(order, ends, held)).serve()
+    Zygote(control, lambda order, ends: live(order, ends, held), in_cells=held.namespaces).serve()
