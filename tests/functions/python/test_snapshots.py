@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
+import mmap
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -196,3 +199,30 @@ print("initialised")
     handler = "\ndef handler(e, c):\n    import time; time.sleep(0.3); print('an event')\n    return [os.getpid()]"
     several(workshop, workshop.function(source + handler), 2)
     assert workshop.text().count("AN EVENT\n") == 2 and workshop.text().count("INITIALISED\n") == 1
+
+
+def parent_of(pid: int) -> int:
+    return int(re.search(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+
+
+def huge_kb(pid: int) -> int:
+    return int(re.search(r"^AnonHugePages:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1])
+
+
+def can_collapse() -> bool:
+    """Whether this kernel makes huge pages on demand: MADV_COLLAPSE (25) of 4 MB that are filled."""
+    with mmap.mmap(-1, 4 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as room:
+        room.write(bytes([1]) * (4 << 20))
+        here = ctypes.c_char.from_buffer(room)
+        first = -(-ctypes.addressof(here) // (2 << 20)) * (2 << 20)
+        done = ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(2 << 20), 25) == 0
+        del here
+        return done
+
+
+def test_what_a_zygote_has_loaded_lies_in_huge_pages_of_which_a_fork_copies_small_tables(workshop):
+    if not can_collapse():
+        pytest.skip("this kernel makes no huge pages on demand (Linux 6.1 does, with CONFIG_TRANSPARENT_HUGEPAGE)")
+    version = workshop.function("import os\ndef handler(e, c): return os.getpid()")
+    template = parent_of(workshop.answer(version))
+    assert huge_kb(parent_of(template)) >= 4096 and huge_kb(template) >= 2048
