@@ -148,9 +148,14 @@ def test_a_caller_that_gives_up_takes_its_instance_with_it(workshop):
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
 
+    async def told():
+        while workshop.text().count("REPORT ") < 3:
+            await asyncio.sleep(0.01)
+
     workshop.run(give_up())
     assert workshop.answer(version, 0) != first
     _gone([first])
+    workshop.run(told())  # How the event ended that was given up, too: its lines are of no other test.
 
 
 def test_the_lines_of_an_event_stand_between_start_and_report(workshop):

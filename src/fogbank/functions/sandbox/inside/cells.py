@@ -87,24 +87,24 @@ def make_inside(order, control):
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         worker = kernel.clone()
         if worker == 0:
-            _make_ready(Cell(order, socket.socket(fileno=control)))
+            _make_ready(order, socket.socket(fileno=control))
         if os.waitpid(worker, 0)[1] == 0:
             _wait_for_end(control)
     finally:
         os._exit(0)
 
 
-def _make_ready(cell):
+def _make_ready(order, control):
     """Of the first process beside its keeper. Never returns."""
     try:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # Else /proc/self is root's, and with it the map of ids.
         kernel.map_ids(lock.UID, lock.GID, lock.UID, lock.GID)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-        _furnish(cell, ())
-        _hand_out(cell.control, keeper=1)
+        _furnish(Cell(order, control), ())
+        _hand_out(control, keeper=1)
         os._exit(0)
     except BaseException as error:
-        say(cell.control, {"failed": "%s: %s" % (type(error).__name__, error)})
+        say(control, {"failed": "%s: %s" % (type(error).__name__, error)})
     finally:
         os._exit(1)
 
