@@ -7,6 +7,7 @@
 const net = require('node:net');
 
 const HEAD_BYTES = 10;
+const FIELDS = ['id', 'arn', 'deadline_ms', 'trace', 'client_context', 'identity'];
 
 module.exports = class Channel {
   #socket;
@@ -30,6 +31,18 @@ module.exports = class Channel {
       rest = rest.subarray(end);
     }
     this.#rest = rest;
+  }
+
+  // What a frame says of an event, by name, and the event's bytes. It begins with fields that each end in a NUL.
+  static event(frame) {
+    const facts = {};
+    let start = 0;
+    for (const name of FIELDS) {
+      const end = frame.indexOf(0, start);
+      facts[name] = frame.subarray(start, end).toString();
+      start = end + 1;
+    }
+    return [facts, frame.subarray(start)];
   }
 
   // `sent` is called once the bytes are the kernel's.
