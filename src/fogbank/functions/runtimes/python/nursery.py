@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fogbank.functions.runtimes.python import debugger, interpreters
+from fogbank.functions.runtimes.wrapped import VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
-from fogbank.functions.sandbox.places import DEBUGGER
+from fogbank.functions.sandbox.places import BOOTSTRAP, DEBUGGER
 
 if TYPE_CHECKING:
     import socket
@@ -217,10 +218,34 @@ class PythonRuntime:
     async def settle(self, version: Version, instance: Instance) -> None:
         await self._enter(version, instance, await self._zygote(version, instance.log))
 
-    async def _enter(self, version: Version, instance: Instance, zygote: _Zygote) -> None:
-        """A place for a process that the zygote itself has: it is no fork of a template."""
+    async def command(self, version: Version, instance: Instance, environment: dict[str, str]) -> Command:
+        """A wrapper script starts a program, and that is no fork: each instance is initialised anew."""
+        zygote, interpreter = await self._zygote(version, instance.log), interpreters.find(version.runtime)
+        text = f"no snapshot of this function is kept: {VARIABLE} has each instance start as a program"
+        if version.id not in self._warned:
+            self._warned.add(version.id)
+            instance.log.note(text)
+        places, sdk = await self._sandbox.places(version), ""
+        if self._lends_sdk(version, instance.log):
+            sdk = str(interpreters.sdk_layer(self._cache_dir))
+        await self._enter(version, instance, zygote, {BOOTSTRAP: _INSIDE})
+        found = {"PATH": f"{Path(interpreter.path).parent}:{environment['PATH']}"}  # As /var/lang/bin in Lambda.
+        if places.trees:
+            return Command((interpreter.path, f"{BOOTSTRAP}/bootstrap.py"), found)
+        found["LAMBDA_RUNTIME_DIR"] = sdk
+        asked = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        layers = [f"{layer}/{folder}" for layer in reversed(places.layers) for folder in _of_layer(interpreter.version)]
+        found["PYTHONPATH"] = os.pathsep.join([*asked, *layers])
+        line = (interpreter.path, str(_INSIDE / "bootstrap.py"))
+        return Command(line, found, (interpreter.home, str(_INSIDE), sdk))
+
+    async def _enter(
+        self, version: Version, instance: Instance, zygote: _Zygote, more: Mapping[str, Path] | None = None
+    ) -> None:  # fmt: skip
+        """A place for a process that the zygote itself has: it is no fork of a template. `more`: what it sees there
+        beside the function."""
         if instance.cell is None and zygote.started.warden is not None:
-            trees = (await self._sandbox.places(version)).trees
+            trees = {**(await self._sandbox.places(version)).trees, **(more or {})}
             if version.debugged:
                 trees = {**trees, DEBUGGER: debugger.folder(self._cache_dir)}
             instance.cell = await self._sandbox.cell(
@@ -379,6 +404,11 @@ def _born(task: asyncio.Task[None], instance: Instance) -> None:
     if task.cancelled() or task.exception() is not None:
         instance.kill()
         instance.ended(signal.SIGKILL)
+
+
+def _of_layer(version: str) -> tuple[str, ...]:
+    """Where the packages of a layer lie."""
+    return "python", f"python/lib/python{version}/site-packages"
 
 
 def _brings_sdk(version: Version) -> bool:

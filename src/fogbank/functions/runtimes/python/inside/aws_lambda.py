@@ -22,8 +22,8 @@ import time
 import traceback
 import types
 
-import lock as _lock
-import zygote as _zygote
+# What a zygote has loaded. A process that a wrapper script starts has neither, and is in its cell already.
+_lock, _zygote = sys.modules.get("lock"), sys.modules.get("zygote")
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
 _LENGTH = struct.Struct(">I")
