@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
 
+import orjson
+
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.provided.runtime_api import RuntimeApi
 from fogbank.functions.runtimes.table import Runtime
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from fogbank.functions.sandbox.sandbox import Sandbox
 
 VARIABLE: Final = "AWS_LAMBDA_EXEC_WRAPPER"
+DEBUGGED: Final = "_DEBUGGED"  # What a process needs that waits for a debugger; the function sees nothing of it.
 _SHELL: Final = PurePosixPath("/bin/sh")
 _NAME: Final = "/var/runtime/bootstrap"  # Whose words the shell's own messages begin with.
 # What each of Lambda's runtimes begins with, in its words and with its exit codes: they end up as Runtime.ExitError. A
@@ -68,8 +71,12 @@ class Wrapped:
         def start(lifecycle: Lifecycle, environment: dict[str, str], output: int) -> Process:
             try:
                 process = Process(_SHELL, lifecycle.runtime_ended)
+                environment = environment | command.environment
+                if DEBUGGED in environment:
+                    tell = {"tell": environment["AWS_LAMBDA_RUNTIME_API"]}  # Past what a script puts before that.
+                    environment[DEBUGGED] = orjson.dumps(orjson.loads(environment[DEBUGGED]) | tell).decode()
                 self._host.start(
-                    process, version, instance, environment | command.environment, output,
+                    process, version, instance, environment, output,
                     arguments=("-c", _BEGIN, _NAME, *command.line), readable=command.readable,
                 )  # fmt: skip
                 return process
@@ -85,7 +92,11 @@ class Wrapped:
         environment = {**environment, VARIABLE: _found(environment[VARIABLE], version, places)}
         await self._host.begin(
             version, instance, environment, log_end,
-            lambda lifecycle: RuntimeApi(lifecycle.progress, lifecycle.fail, lifecycle.hand_on), start,
+            lambda lifecycle: RuntimeApi(
+                lifecycle.progress, lifecycle.fail, lifecycle.hand_on,
+                instance.on_debugger if version.debugged else None,
+            ),
+            start,
         )  # fmt: skip
 
 

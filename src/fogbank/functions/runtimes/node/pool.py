@@ -20,7 +20,7 @@ import orjson
 from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.node import needs, sdk
-from fogbank.functions.runtimes.wrapped import Command
+from fogbank.functions.runtimes.wrapped import DEBUGGED, Command
 from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, TASK
 from fogbank.functions.sandbox.protections import own_interpreter
 
@@ -132,7 +132,10 @@ class NodeRuntime:
         inside = self._sandbox.runtime_at(str(_INSIDE))
         hooks = [part for hook in _HOOKS for part in ("--require", f"{inside}/{hook}")]
         line = (_node(), *_OPTIONS, *hooks, f"{inside}/index.mjs")
-        return Command(line, {"NODE_PATH": ":".join(found)}, (inside, _home(), str(self._cache_dir)))
+        variables = {"NODE_PATH": ":".join(found)}
+        if version.debugged:
+            variables[DEBUGGED] = orjson.dumps({"port": version.debugger_port}).decode()
+        return Command(line, variables, (inside, _home(), str(self._cache_dir)))
 
     async def settle(self, version: Version, instance: Instance) -> None:
         folders = await self._sdks(await self._look_at(version, instance), instance)
@@ -331,7 +334,7 @@ def _order(
             "code": places.code,
             "environment": environment,
             "node_path": found,
-            "debug": version.debugged,
+            "debug": {"port": version.debugger_port} if version.debugged else None,
             "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
         }
     )

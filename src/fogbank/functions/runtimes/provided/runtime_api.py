@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "/2018-06-01/runtime/"
 _REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, and what the service allows over.
 _PIECE_BYTES = 64 * 1024
+_ADDRESS_BYTES_MAX = 1024
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _KIND = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 _WITH_CAUSE = "application/vnd.aws.lambda.error.cause+json"
@@ -50,13 +51,15 @@ class RuntimeApi:
     """What the runtime may say when; its states have the names that the service's errors use."""
 
     def __init__(
-        self, progressed: Callable[[], None], init_failed: Callable[[bytes], None], hand_on: Callable[[Piece], None]
+        self, progressed: Callable[[], None], init_failed: Callable[[bytes], None], hand_on: Callable[[Piece], None],
+        on_debugger: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         """`progressed` hears that the runtime waits for an event, `init_failed` the document of a failed init,
-        `hand_on` of a streamed reply."""
+        `hand_on` of a streamed reply, `on_debugger` where a runtime of our own waits for its debugger."""
         self.state = "Started"
         self.reply: tuple[bytes, bytes] | None = None  # Kind and body, once the event is answered.
         self._progressed, self._init_failed, self._hand_on = progressed, init_failed, hand_on
+        self._on_debugger = on_debugger
         self._poll: Poll | None = None
         self._request_id = ""
         self._event: Response | None = None
@@ -88,6 +91,9 @@ class RuntimeApi:
                 return self._answered(request_id, "InvocationErrorResponse", request, self._fail)
             case "POST", ["init", "error"]:
                 return self._fail_init(request)
+            case "POST", ["debugger"] if self._on_debugger is not None:
+                self._on_debugger(bytes(request.body[:_ADDRESS_BYTES_MAX]).decode(errors="replace"))
+                return accepted()
             case _:
                 return not_found()
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from fogbank.functions.runtimes.python import debugger, interpreters
-from fogbank.functions.runtimes.wrapped import VARIABLE, Command
+from fogbank.functions.runtimes.wrapped import DEBUGGED, VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
 from fogbank.functions.sandbox.places import BOOTSTRAP, DEBUGGER
@@ -209,7 +211,8 @@ class PythonRuntime:
         }
         lent = debugger.folder(self._cache_dir) if version.debugged else None
         if lent is not None:
-            settings["debugger"] = DEBUGGER if places.trees else str(lent)
+            at = DEBUGGER if places.trees else str(lent)
+            settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
             own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
@@ -225,11 +228,16 @@ class PythonRuntime:
         if version.id not in self._warned:
             self._warned.add(version.id)
             instance.log.note(text)
-        places, sdk = await self._sandbox.places(version), ""
+        places, sdk, lent = await self._sandbox.places(version), "", ""
         if self._lends_sdk(version, instance.log):
             sdk = str(interpreters.sdk_layer(self._cache_dir))
         await self._enter(version, instance, zygote, {BOOTSTRAP: _INSIDE})
         found = {"PATH": f"{Path(interpreter.path).parent}:{environment['PATH']}"}  # As /var/lang/bin in Lambda.
+        if version.debugged:
+            lent = str(debugger.folder(self._cache_dir))
+            found[DEBUGGED] = orjson.dumps(
+                {"folder": DEBUGGER if places.trees else lent, "port": version.debugger_port}
+            ).decode()
         if places.trees:
             return Command((interpreter.path, f"{BOOTSTRAP}/bootstrap.py"), found)
         found["LAMBDA_RUNTIME_DIR"] = sdk
@@ -237,7 +245,7 @@ class PythonRuntime:
         layers = [f"{layer}/{folder}" for layer in reversed(places.layers) for folder in _of_layer(interpreter.version)]
         found["PYTHONPATH"] = os.pathsep.join([*asked, *layers])
         line = (interpreter.path, str(_INSIDE / "bootstrap.py"))
-        return Command(line, found, (interpreter.home, str(_INSIDE), sdk))
+        return Command(line, found, (interpreter.home, str(_INSIDE), sdk, lent))
 
     async def _enter(
         self, version: Version, instance: Instance, zygote: _Zygote, more: Mapping[str, Path] | None = None

@@ -5,6 +5,7 @@
 
 const Module = require('node:module');
 const Channel = require('./channel.js');
+const { waitForDebugger } = require('./debugger.js');
 const { begin } = require('./function.js');
 const { lookInFolders } = require('./modules.js');
 
@@ -12,7 +13,6 @@ const waiting = [];
 let busy = false;
 let answer = null;  // Once there is a function.
 
-const PARENT = process.ppid;
 const channel = new Channel(Number(process.argv[2]), (frame) => { waiting.push(frame); take(); });
 const preloaded = process.argv.slice(3);
 process.argv.splice(1, process.argv.length, '/var/runtime/index.mjs');
@@ -41,7 +41,7 @@ async function become(order) {
   const began = process.hrtime.bigint();
   takeOn(order);
   if (order.modules_by_path) lookInFolders(order.node_path);
-  answer = await begin(channel, order, () => order.debug && waitForDebugger());
+  answer = await begin(channel, order, () => order.debug && waitForDebugger(channel, order.debug));
   const ms = Number(process.hrtime.bigint() - began) / 1e6;
   channel.say('I', JSON.stringify({ init_ms: ms, pid: process.pid }));
   done();
@@ -54,24 +54,4 @@ function takeOn(order) {
   process.env.NODE_PATH = [...asked, ...order.node_path, order.code].join(':');
   Module._initPaths();
   process.chdir(order.code);
-}
-
-function waitForDebugger() {
-  const inspector = require('node:inspector');
-  inspector.open(0, '127.0.0.1', false);
-  return new Promise((resolve) => {
-    channel.say('D', inspector.url(), () => {
-      const ending = endsWithParent();
-      inspector.waitForDebugger();
-      ending.terminate();
-      resolve();
-    });
-  });
-}
-
-// Who waits for a debugger hears of nothing else, not even that the server is gone: another thread does.
-function endsWithParent() {
-  const { Worker } = require('node:worker_threads');
-  const watch = `setInterval(() => { if (process.ppid !== ${PARENT}) process.kill(process.pid, 'SIGKILL'); }, 500)`;
-  return new Worker(watch, { eval: true, execArgv: [], env: {} });
 }

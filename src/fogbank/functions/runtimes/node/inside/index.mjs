@@ -4,16 +4,20 @@
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
+const { waitForDebugger } = require('./debugger.js');
 const { begin } = require('./function.js');
 const { lookInFolders } = require('./modules.js');
 const RuntimeApi = require('./runtime_api.js');
 
-const { AWS_LAMBDA_RUNTIME_API, AWS_EXECUTION_ENV = '', LAMBDA_TASK_ROOT, NODE_PATH = '', _HANDLER } = process.env;
+const { AWS_LAMBDA_RUNTIME_API, AWS_EXECUTION_ENV = '', LAMBDA_TASK_ROOT, NODE_PATH = '', _DEBUGGED, _HANDLER } = process.env;
 
+delete process.env._DEBUGGED;
 process.argv.splice(1, process.argv.length, '/var/runtime/index.mjs');
 const api = new RuntimeApi(AWS_LAMBDA_RUNTIME_API);
 lookInFolders(NODE_PATH.split(':'));
-begin(api, { runtime: AWS_EXECUTION_ENV, code: LAMBDA_TASK_ROOT, handler: _HANDLER }).then((answer) => {
+const debug = _DEBUGGED && JSON.parse(_DEBUGGED);
+const before = () => debug && waitForDebugger(new RuntimeApi(debug.tell), debug);
+begin(api, { runtime: AWS_EXECUTION_ENV, code: LAMBDA_TASK_ROOT, handler: _HANDLER }, before).then((answer) => {
   const next = () => api.next((facts, payload) => answer(facts, payload, next));
   next();
 });

@@ -62,6 +62,13 @@ module.exports = class RuntimeApi {
     }
   }
 
+  // Where it waits for a debugger, for another thread to say: what, and where. Lambda's has no such thing.
+  told(_, address) {
+    const bytes = `POST ${PREFIX}/debugger HTTP/1.1\r\nHost: ${this.#host}:${this.#port}\r\nConnection: close\r\n`
+      + `Content-Length: ${Buffer.byteLength(address)}\r\n\r\n${address}`;
+    return { bytes, host: this.#host, port: this.#port };
+  }
+
   // Whether an open answer keeps this process from being out of work: between two events a request does.
   holds(yes) {
     clearInterval(this.#held);

@@ -5,6 +5,7 @@ the script has left of it: another `_HANDLER`, another address of the Runtime AP
 """
 
 import importlib
+import json
 import logging
 import os
 import sys
@@ -28,8 +29,11 @@ aws_lambda, runtime_api = _ours("aws_lambda", "runtime_api")
 
 
 def main():
+    debugger = json.loads(os.environ.pop("_DEBUGGED", "null"))
     _set_up()
     api = runtime_api.RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    if debugger:
+        aws_lambda.wait_for_debugger(debugger, runtime_api.RuntimeApi(debugger["tell"]).wait_for_debugger)
     try:
         handler = aws_lambda.find_handler(os.environ["_HANDLER"])
     except SystemExit:

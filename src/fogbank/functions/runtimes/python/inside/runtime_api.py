@@ -40,6 +40,10 @@ class RuntimeApi:
         place = "/invocation/%s/error" % self._request_id if self._request_id else "/init/error"
         self._ask("POST", place, document, {"Lambda-Runtime-Function-Error-Type": kind})
 
+    def wait_for_debugger(self, address):
+        """Lambda's has no such thing: somebody at a debugger is to be told."""
+        self._ask("POST", "/debugger", address)
+
     def _ask(self, method, place, body=b"", headers=None):
         """A connection that was left idle may have been closed meanwhile: then another is opened, once."""
         lines = ["%s %s%s HTTP/1.1" % (method, _PREFIX, place), "Host: %s" % self._address]
