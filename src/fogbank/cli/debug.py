@@ -34,7 +34,8 @@ def debug(
     port: Annotated[
         int,
         typer.Option(
-            "--port",
+            "--debugger-port",
+            "--port",  # The short one is the usual one; FOGBANK_PORT is where the cloud listens.
             envvar="FOGBANK_DEBUGGER_PORT",
             min=0,
             max=65535,
