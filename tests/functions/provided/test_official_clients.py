@@ -225,6 +225,41 @@ def test_our_node_runtime_answers_as_the_official_client_does(workshop, node_cli
     assert (ours.error, _without_trace(ours.payload)) == (official.error, _without_trace(official.payload))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(2 * _BUILD_S)
+@pytest.mark.parametrize("case", _ALIKE)
+def test_our_node_runtime_logs_errors_as_the_official_client_does(workshop, node_client, case):
+    source = f"console.error('while it is loaded');{_ALIKE[case]}"
+    for settings in ({"log_format": "Text"}, {"log_format": "JSON", "dialect": "aws-json"}):
+        said = []
+        for version in (node_client(source, **settings), workshop.function(source, runtime="nodejs24.x", **settings)):
+            workshop.lines.clear()
+            workshop.invoke(version, {"a": 1})
+            said.append(_errors([line for *_, line in workshop.lines]))
+        assert said[0] == said[1]
+
+
+def _errors(lines):
+    """What lines of the level ERROR say, but for times and stacks; and the words of Node itself. Each once: the client
+    asks for the next event before its last words on one are out, and may be given that again."""
+    found = []
+    for line in lines:
+        if line.startswith("{") and json.loads(line).get("level") == "ERROR":
+            told = json.loads(line)
+            del told["timestamp"]
+            if isinstance(told["message"], dict):
+                told["message"].pop("stackTrace", None)
+            found.append(told)
+        elif "\tERROR\t" in line:
+            _, request_id, _, message, *error = line.rstrip().split("\t")
+            told = json.loads(error[0]) if error else {}
+            told.pop("stack", None)
+            found.append([request_id, message, told])
+        elif line.startswith(("triggerUncaught", "Error:", "[UnhandledPromise")):
+            found.append(line)
+    return [one for at, one in enumerate(found) if one not in found[:at]]
+
+
 def _without_trace(payload):
     """A trace names files, which are not the same ones. A stream may be of any bytes."""
     try:

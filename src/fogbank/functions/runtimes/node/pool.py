@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
-_HOOKS = ("redirect_sdk_v2.js", "redirect_responses.js")
+_REDIRECT_V2, _REDIRECT_RESPONSES = "redirect_sdk_v2.js", "redirect_responses.js"
 # Of those that Lambda starts Node with, the ones that change what a function sees.
 _OPTIONS = ("--expose-gc", "--max-http-header-size=81920")
 _SPARES = 2  # Of each kind.
@@ -130,8 +130,9 @@ class NodeRuntime:
         asked = [environment["NODE_PATH"]] if environment.get("NODE_PATH") else []
         found = [*asked, *_node_path(version, places, needed, list(seen.values())), places.code]
         inside = self._sandbox.runtime_at(str(_INSIDE))
-        hooks = [part for hook in _HOOKS for part in ("--require", f"{inside}/{hook}")]
-        line = (_node(), *_OPTIONS, *hooks, f"{inside}/index.mjs")
+        hooks = [_REDIRECT_RESPONSES, *([_REDIRECT_V2] if needed.uses_v2 else [])]
+        loaded = [part for hook in hooks for part in ("--require", f"{inside}/{hook}")]
+        line = (_node(), *_OPTIONS, *loaded, f"{inside}/index.mjs")
         variables = {"NODE_PATH": ":".join(found)}
         if version.debugged:
             variables[DEBUGGED] = orjson.dumps({"port": version.debugger_port}).decode()
@@ -233,7 +234,6 @@ class NodeRuntime:
         """A process that waits to become a function; with `version` it is told which."""
         node, warden, given = _node(), await self._ready(), await self._sandbox.given()
         inside = Path(self._sandbox.runtime_at(str(_INSIDE)))
-        hooks = [part for hook in _HOOKS for part in ("--require", str(inside / hook))]
         own = {name: value for name, value in (environment or {}).items() if _is_read_at_start(name)}
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
@@ -243,7 +243,10 @@ class NodeRuntime:
             (place.cell or warden).start(
                 spare.process, "/" if version is None else TASK if place.cell is not None else version.code,
                 {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **own}, write_end,
-                arguments=(*_OPTIONS, *hooks, str(inside / "bootstrap.js"), "{events}", *loaded),
+                arguments=(
+                    *_OPTIONS, "--require", str(inside / _REDIRECT_RESPONSES), str(inside / "bootstrap.js"),
+                    "{events}", *loaded,
+                ),
                 fds={"events": theirs.fileno()}, group=place.alone, protections=given.given,
                 paths=None if version is None else self._sandbox.open_to(
                     version, (str(inside), _home(), str(self._cache_dir))
@@ -335,6 +338,7 @@ def _order(
             "environment": environment,
             "node_path": found,
             "debug": {"port": version.debugger_port} if version.debugged else None,
+            "uses_v2": needed.uses_v2,
             "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
         }
     )

@@ -40,6 +40,7 @@ function done() {
 async function become(order) {
   const began = process.hrtime.bigint();
   takeOn(order);
+  if (order.uses_v2) require('./redirect_sdk_v2.js');
   if (order.modules_by_path) lookInFolders(order.node_path);
   answer = await begin(channel, order, () => order.debug && waitForDebugger(channel, order.debug));
   const ms = Number(process.hrtime.bigint() - began) / 1e6;

@@ -4,12 +4,21 @@
 const util = require('node:util');
 const client = require('./client.js');
 
+const NAMED_LONGER = ['HandlerNotFound', 'MalformedHandlerName', 'CallbackHandlerDeprecated'];
+
 class RuntimeError extends Error {
   constructor(kind, message, stack) {
     super(message);
-    this.name = `Runtime.${kind}`;
+    Object.defineProperty(this, 'name', { value: `Runtime.${kind}`, enumerable: client.isNewer });
     this.stack = stack ?? `${this.name}: ${message}\n${callers(this.stack)}`;
   }
+}
+
+// What the class of an error is called, where it is one of Lambda's own.
+function className(error) {
+  if (!(error instanceof RuntimeError)) return error.constructor?.name ?? 'UnknownError';
+  const kind = error.name.replace('Runtime.', '');
+  return client.isNewer && NAMED_LONGER.includes(kind) ? `${kind}Error` : kind;
 }
 
 // Without the first line, which was made before the name was known.
@@ -80,4 +89,4 @@ function unhandledRejection(reason) {
   return Object.assign(error, { reason, promise: {} });
 }
 
-module.exports = { RuntimeError, document, told, asError, unhandledRejection };
+module.exports = { RuntimeError, className, document, told, asError, unhandledRejection };

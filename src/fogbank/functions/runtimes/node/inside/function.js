@@ -30,14 +30,9 @@ async function begin(channel, { runtime, code, handler }, before = () => {}) {
     return answer;
   } catch (error) {
     log.logError(client.isNewer ? 'Init Error' : 'Uncaught Exception', error);
-    channel.say('X', JSON.stringify(document(error)), () => endOf(error));
+    channel.say('X', JSON.stringify(document(error)), () => process.exit(client.isNewer ? 1 : 129));
     return new Promise(() => {});
   }
-}
-
-// The newer client leaves it to Node to end the process, and to say why once more.
-function endOf(error) {
-  if (client.isNewer) Promise.reject(error); else process.exit(129);
 }
 
 function fall(channel, what, error, status) {

@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const util = require('node:util');
 const client = require('./client.js');
-const { asError, told } = require('./errors.js');
+const { asError, className, told } = require('./errors.js');
 const { store, begin } = require('./store.js');
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
@@ -48,7 +48,7 @@ function json(level, parts) {
 
 function facts(error, more = {}) {
   const stackTrace = typeof error.stack === 'string' ? error.stack.split('\n') : error.stack;
-  return { errorType: error.constructor?.name ?? 'UnknownError', errorMessage: error.message, stackTrace, ...more };
+  return { errorType: className(error), errorMessage: error.message, stackTrace, ...more };
 }
 
 // Once the function's environment is there.
