@@ -32,7 +32,7 @@ function answering(channel, handler) {
     if (facts.trace) process.env._X_AMZN_TRACE_ID = facts.trace; else delete process.env._X_AMZN_TRACE_ID;
     whenIdle = null;
     open = true;
-    run(new Invocation(channel, done), handler, JSON.parse(payload.toString()), makeContext(facts));
+    run(new Invocation(channel, done), handler, JSON.parse(payload.toString()), facts);
   };
 }
 
@@ -107,55 +107,55 @@ function cannotStringify() {
 
 // -- the three ways --
 
-async function runAsync(invocation, handler, event, context) {
+async function runAsync(invocation, handler, event, facts) {
   try {
-    invocation.reply(await handler(event, context));
+    invocation.reply(await handler(event, newerContext(facts)));
   } catch (error) {
     invocation.fail(error);
   }
 }
 
 // Up to Node.js 22: a promise, a callback, or context.succeed and its like, whichever speaks first.
-function runWithCallbacks(invocation, handler, event, context) {
+function runWithCallbacks(invocation, handler, event, facts) {
   let waits = true;
+  let isSaid = false;
+  // Only the first call of any of them counts; one that throws was none.
+  const first = (call) => (...all) => {
+    if (isSaid) return;
+    call(...all);
+    isSaid = true;
+  };
   const settle = (error, result) => {
     whenIdle = null;
     if (error !== undefined && error !== null) invocation.fail(error); else invocation.reply(result);
   };
-  const callback = (error, result) => {
+  const callback = first((error, result) => {
     const isError = error !== undefined && error !== null;
     if (isError || !waits) settle(error, result); else whenIdle = () => settle(null, result);
+  });
+  const context = {
+    get callbackWaitsForEmptyEventLoop() { return waits; },
+    set callbackWaitsForEmptyEventLoop(value) { waits = value; },
+    succeed: first((result) => settle(null, result)),
+    fail: first((error) => settle(error ?? 'handled')),
+    done: first(settle),
   };
-  const succeed = (result) => settle(null, result);
-  const fail = (error) => settle(error ?? 'handled');
-  Object.defineProperty(context, 'callbackWaitsForEmptyEventLoop',
-    { get: () => waits, set: (value) => { waits = value; }, enumerable: true, configurable: true });
-  Object.assign(context, { succeed: first(succeed), fail: first(fail), done: first(settle) });
+  const { succeed, fail } = context;
   const isAsync = handler.constructor?.name === 'AsyncFunction';
   whenIdle = () => (isAsync ? invocation.fail(new RuntimeError('NodeJsExit', NEVER_SETTLED)) : invocation.reply(null));
   try {
-    const result = handler(event, context, first(callback));
-    if (typeof result?.then === 'function') result.then(succeed, fail);
+    const result = handler(event, fill(context, facts), callback);
+    if (typeof result?.then === 'function') result.then(succeed, fail).catch(fail);
   } catch (error) {
     callback(error);
   }
 }
 
-// Only the first call counts.
-function first(call) {
-  let isCalled = false;
-  return (...all) => {
-    if (isCalled) return;
-    isCalled = true;
-    call(...all);
-  };
-}
-
-async function runStreaming(invocation, handler, event, context) {
+async function runStreaming(invocation, handler, event, facts) {
+  const context = client.isNewer ? newerContext(facts) : fill({ callbackWaitsForEmptyEventLoop: true }, facts);
   const stream = streams.open(invocation.channel, handler);
   const finished = new Promise((resolve, reject) => { stream.once('finish', resolve).once('error', reject); });
   finished.catch(() => {});  // The handler has heard of it too.
-  if (!client.isNewer) context.callbackWaitsForEmptyEventLoop = true;
   invocation.channel.holds(true);  // An open answer keeps the process going, as an open request does in Lambda.
   try {
     const running = handler(event, stream, context);
@@ -180,26 +180,39 @@ async function runStreaming(invocation, handler, event, context) {
 
 // -- what the handler is given --
 
-function makeContext(facts) {
+// Up to Node.js 22: behind what the handler may call.
+function fill(context, facts) {
+  const { functionName, functionVersion, ...more } = ofInstance();
+  return Object.assign(context, { functionVersion, functionName, ...more, ...ofEvent(facts), ...remaining(facts) });
+}
+
+function newerContext(facts) {
+  return { ...ofEvent(facts), xRayTraceId: facts.trace, ...remaining(facts), ...ofInstance() };
+}
+
+function ofInstance() {
   const env = process.env;
-  const name = { functionName: env.AWS_LAMBDA_FUNCTION_NAME };
-  const ofInstance = {
+  return {
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
     functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
-    ...name,
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
   };
-  const ofEvent = {
+}
+
+function ofEvent(facts) {
+  return {
     clientContext: facts.client_context ? JSON.parse(facts.client_context) : undefined,
     identity: facts.identity ? JSON.parse(facts.identity) : undefined,
     invokedFunctionArn: facts.arn,
     awsRequestId: facts.id,
     tenantId: undefined,
   };
-  const getRemainingTimeInMillis = () => facts.deadline_ms - Date.now();
-  if (client.isNewer) return { ...ofEvent, xRayTraceId: facts.trace, getRemainingTimeInMillis, ...name, ...ofInstance };
-  return { ...ofInstance, ...ofEvent, getRemainingTimeInMillis };
+}
+
+function remaining(facts) {
+  return { getRemainingTimeInMillis: () => facts.deadline_ms - Date.now() };
 }
 
 function isOpen() { return open; }

@@ -26,6 +26,7 @@ async function begin(channel, { runtime, code, handler }, before = () => {}) {
   try {
     await before();
     const answer = events.answering(channel, await load(code, handler));
+    if (!client.isNewer) await new Promise(setImmediate);  // A rejection that nobody handles is the initialisation's still.
     isLoaded = true;
     return answer;
   } catch (error) {
