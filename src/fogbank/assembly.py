@@ -135,8 +135,10 @@ class Server:
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    async def debug(self, account: str, region: str, function: str) -> AsyncGenerator[dict[str, Any], None]:
-        return await self.house.share(Debugging).begin(Named(account, region, function))
+    async def debug(
+        self, account: str, region: str, function: str, qualifier: str, port: int
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        return await self.house.share(Debugging).begin(Named(account, region, function, qualifier), port)
 
     def health(self) -> dict[str, Any]:
         services = sorted({service.service for service in self.services})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 import orjson
@@ -44,7 +44,9 @@ class Node(Protocol):
     def supervisor(self) -> Supervisor: ...
 
     def health(self) -> dict[str, Any]: ...
-    async def debug(self, account: str, region: str, function: str) -> AsyncGenerator[dict[str, Any], None]: ...
+    async def debug(
+        self, account: str, region: str, function: str, qualifier: str, port: int
+    ) -> AsyncGenerator[dict[str, Any], None]: ...
     def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask: ...
 
 
@@ -63,6 +65,8 @@ class _ClockMove(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Debugged(msgspec.Struct, forbid_unknown_fields=True):
     function: str
+    qualifier: str = ""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     account: str = ""
     region: str = ""
 
@@ -154,7 +158,7 @@ async def _debug(node: Node, body: bytes) -> Response:
         return _json(400, {"error": f"the body must be a JSON object with function: {error}"})
     account, region = wanted.account or node.config.account, wanted.region or node.config.region
     try:
-        news = await node.debug(account, region, wanted.function)
+        news = await node.debug(account, region, wanted.function, wanted.qualifier, wanted.port)
     except ServiceError as error:
         return _json(error.status, {"error": error.message, "code": error.code})
     return Response(200, [("content-type", "application/x-ndjson")], _lines(news))

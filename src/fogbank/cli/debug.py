@@ -1,4 +1,7 @@
-"""`fogbank debug NAME`: the next event of a function waits for a debugger; until Ctrl-C nothing of it is timed out."""
+"""`fogbank debug NAME`: the next event of a function waits for a debugger; until Ctrl-C nothing of it is timed out.
+
+`NAME:QUALIFIER` is about the events of one alias or version; all others run as before.
+"""
 
 from __future__ import annotations
 
@@ -21,43 +24,63 @@ app = options.application()
 
 @app.command()
 def debug(
-    name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A function's name, or its logical id in a template; NAME:QUALIFIER for one alias or version."
+        ),
+    ],
     *,
+    port: Annotated[
+        int,
+        typer.Option(
+            "--debugger-port",
+            "--port",  # The short one is the usual one; FOGBANK_PORT is where the cloud listens.
+            envvar="FOGBANK_DEBUGGER_PORT",
+            min=0,
+            max=65535,
+            help="Where to wait for the debugger, each time; 0: where there is room.",
+        ),
+    ] = 0,
     data: options.Data = options.DATA,
     json: options.Json = False,
 ) -> None:
     """Let a function wait for a debugger, and say where to attach one."""
     server = running.need(data)
-    function = functions.find(server.client, name)
+    called, _, qualifier = name.partition(":")
+    function, asked = functions.find(server.client, called), {"qualifier": qualifier, "port": port}
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # A shell may have us ignore the last.
         signal.signal(number, signal.default_int_handler)
-    code = ""
     with suppress(KeyboardInterrupt):
-        for news in server.client.lines("/_fogbank/debug", function=function, region=server.region):
-            code = news.get("code", code)
+        for news in server.client.lines("/_fogbank/debug", function=function, region=server.region, **asked):
             if json and news:
                 typer.echo(orjson.dumps(news).decode())
             elif "runtime" in news:
                 typer.echo(f"{function} waits for a debugger with its next event; Ctrl-C ends this", err=True)
+                if port:  # It is the same each time.
+                    typer.echo(_configuration(f"//127.0.0.1:{port}", news["runtime"], name, news["code"]))
+                runtime = news["runtime"]
             elif "waits_at" in news:
-                typer.echo(_told(news["waits_at"], name, code))
+                typer.echo(f"waiting for a debugger at {news['waits_at']}")
+                if not port:
+                    typer.echo(_configuration(news["waits_at"], runtime, name, news["code"]))
         raise Problem("the cloud was stopped")
     typer.echo(f"\n{function} runs as before", err=True)
 
 
-def _told(address: str, name: str, code: str) -> str:
-    """Where to attach, for a person; and for VS Code what goes into .vscode/launch.json."""
+def _configuration(address: str, runtime: str, name: str, code: str) -> str:
+    """Of VS Code's debugger, what goes into .vscode/launch.json."""
     url = urlsplit(address)
     attach: dict[str, Any] = {"name": f"fogbank: {name}", "request": "attach"}
-    local = f"${{workspaceFolder}}/{_source(name)}".rstrip("/.")
-    if url.scheme == "ws":
+    local = f"${{workspaceFolder}}/{_source(name.partition(':')[0])}".rstrip("/.")
+    if runtime.startswith("nodejs"):
         attach |= {"type": "node", "address": url.hostname, "port": url.port, "continueOnAttach": True}
         attach |= {"localRoot": local, "remoteRoot": code, "skipFiles": ["<node_internals>/**"]}
     else:
         attach |= {"type": "debugpy", "connect": {"host": url.hostname, "port": url.port}}
         attach |= {"pathMappings": [{"localRoot": local, "remoteRoot": code}]}
     told = orjson.dumps(attach, option=orjson.OPT_INDENT_2).decode()
-    return f"waiting for a debugger at {address}\nin .vscode/launch.json, under configurations:\n{told}"
+    return f"in .vscode/launch.json, under configurations:\n{told}"
 
 
 def _source(name: str) -> str:

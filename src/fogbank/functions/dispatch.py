@@ -24,6 +24,7 @@ from fogbank.functions.runtimes.provided.host import Host
 from fogbank.functions.runtimes.provided.runtime import ProvidedRuntime
 from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
+from fogbank.functions.runtimes.wrapped import Wrapped
 from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
 from fogbank.functions.spares import Spare
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from fogbank.functions.dialect import Dialect
     from fogbank.functions.model import Invocation, LogSink, Version
+    from fogbank.functions.runtimes.wrapped import Wrappable
     from fogbank.functions.sandbox.sandbox import Mode
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
@@ -87,8 +89,8 @@ class InstanceEngine:
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
-                "python": Accompanied(PythonRuntime(cache_dir, telemetry, self._sandbox), self._host),
-                "nodejs": Accompanied(NodeRuntime(cache_dir, telemetry, self._sandbox), self._host),
+                "python": self._built_in(PythonRuntime(cache_dir, telemetry, self._sandbox)),
+                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox)),
                 "provided": ProvidedRuntime(self._host, self._sandbox),
             }
         )
@@ -97,6 +99,9 @@ class InstanceEngine:
         self._runner = Runner(clock, telemetry, watch)
         self._reaper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _built_in(self, runtime: Wrappable) -> Wrapped:
+        return Wrapped(runtime, Accompanied(runtime, self._host), self._host, self._sandbox)
 
     # -- the door --
 

@@ -35,6 +35,7 @@ class Version:
     application_log_level: str = "INFO"
     system_log_level: str = "INFO"
     debugged: bool = False  # Its one instance waits for a debugger, and nothing limits its time or memory.
+    debugger_port: int = 0  # Where it waits, on 127.0.0.1; 0: wherever there is room.
     qualifier: str = field(init=False)  # The version's number: what its name ends with.
 
     def __post_init__(self) -> None:

@@ -218,7 +218,7 @@ host, port = HOST.split(":")
 def stream(i, pieces, trailers="", mode="streaming"):
     s = socket.create_connection((host, int(port)))
     head = "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\\r\\nHost: x\\r\\nTransfer-Encoding: chunked\\r\\n"
-    head += "Lambda-Runtime-Function-Response-Mode: %s\\r\\n"
+    head += "Lambda-Runtime-Function-Response-Mode: %s\\r\\nContent-Type: application/x-pieces\\r\\n"
     head += "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\\r\\n\\r\\n"
     s.sendall((head % (i, mode)).encode())
     for piece in pieces:
@@ -228,10 +228,30 @@ def stream(i, pieces, trailers="", mode="streaming"):
 """
 
 
-def test_a_streamed_response_comes_whole(workshop, provided):
+class Pieces:
+    """Whoever reads a stream."""
+
+    def __init__(self) -> None:
+        self.content_type = ""
+        self.pieces: list[bytes] = []
+
+    def begin(self, content_type: str) -> None:
+        self.content_type = content_type
+
+    def add(self, piece: bytes, source: object) -> None:
+        self.pieces.append(piece)
+
+
+def test_a_streamed_response_is_more_than_a_whole_one_for_whoever_reads_pieces(workshop, provided):
+    """ADR 0010: what is read whole is limited as a reply that is one; who reads pieces gets them all."""
     version = provided(STREAM + "while True:\n    i, h, e = next_event(); stream(i, [b'x' * 65536] * e)")
-    assert workshop.invoke(version, 3).payload == b"x" * 3 * 65536
-    assert len(workshop.invoke(version, 160).payload) == 10 * 1024 * 1024, "more than a buffered one may have"
+    whole = workshop.invoke(version, 3)
+    assert (whole.payload, whole.content_type) == (b"x" * 3 * 65536, "application/x-pieces")
+    assert workshop.failure(version, 160)["errorType"] == "Function.ResponseSizeTooLarge"
+    reader = Pieces()
+    assert workshop.invoke(version, 160, flow=reader).error is None
+    assert reader.content_type == "application/x-pieces"
+    assert b"".join(reader.pieces) == b"x" * 160 * 65536, "more than a buffered one may have"
 
 
 def test_a_stream_that_breaks_off_says_so_in_its_trailers(workshop, provided):

@@ -27,7 +27,9 @@ def target(house: House, tx: Recaller, function_arn: str, source_arn: str) -> Ta
 
 def ends_in_time(house: House, target: Target, timeout_s: float, *, start_ms: int = 0) -> bool:
     """Whether the API need not watch the time: the function ends before it, or somebody debugs it, who has all time."""
-    return target.version.timeout_ms + start_ms <= timeout_s * 1000 or house.share(Debugging).is_on(target.function.id)
+    return target.version.timeout_ms + start_ms <= timeout_s * 1000 or house.share(Debugging).is_on(
+        target.function.id, target.published.version, target.arn
+    )
 
 
 def begin(

@@ -19,6 +19,7 @@ TASK: Final = "/var/task"
 LAYERS: Final = "/opt"
 RUNTIME: Final = "/var/runtime"
 DEBUGGER: Final = "/var/debugger"
+BOOTSTRAP: Final = "/var/lang/bootstrap"  # What a wrapper script of a Python function starts.
 SDK_V2: Final = "/var/lang/sdk-v2/node_modules"
 SDK_V3: Final = "/var/lang/sdk-v3/node_modules"
 

@@ -19,6 +19,7 @@ from fogbank.kernel.telemetry import current_lineage, current_trace
 if TYPE_CHECKING:
     from fogbank.aws.service import House
     from fogbank.functions.triggers.model import Told
+    from fogbank.kernel.store import Tx
 
 _PROBLEMS = {
     "TooManyRequestsException": "Function is throttled", "ResourceNotFoundException": "Function not found",
@@ -48,10 +49,10 @@ class Feeder:
         if not debugging.sessions:  # Asked for every batch.
             return False
         try:
-            function = await self._house.store.transact(state.find, by_arn(function_arn))
+            function, version = await self._house.store.transact(_version, by_arn(function_arn))
         except ServiceError:
             return False
-        return debugging.is_on(function.id)
+        return debugging.is_on(function.id, version, function_arn)
 
     async def deliver(self, function_arn: str, told: Told) -> None:
         """ "Retain discarded records": what a destination does not take is lost, and the stream goes on."""
@@ -66,3 +67,8 @@ class Feeder:
             house.telemetry.error(
                 "a batch that was given up could not be told of", function=function_arn, error=str(error), to=told.to
             )
+
+
+def _version(tx: Tx, who: state.Named) -> tuple[state.Function, str]:
+    function = state.find(tx, who)
+    return function, state.published(tx, function, who).version

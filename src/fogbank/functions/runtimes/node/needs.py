@@ -29,6 +29,7 @@ class Needs:
     generations: tuple[str, ...]  # Of SDKs that it is lent: "v2", "v3".
     preloaded: tuple[str, ...]  # Packages of v3 that a process may have loaded before it is this function's.
     imports: bool  # It has ES modules, or loads some.
+    uses_v2: bool  # It loads `aws-sdk` v2, whoever brings that.
 
 
 def of(version: Version) -> Needs:
@@ -48,7 +49,7 @@ def of(version: Version) -> Needs:
     generations = (*(("v2",) if "aws-sdk" in missing else ()), *(("v3",) if v3 else ()))
     # A bundle's own packages, beside some of ours, may each be of another make: then nothing is loaded beforehand.
     preloaded = tuple(v3[:_PRELOADED_MAX]) if not any(name.startswith("@") for name in named - missing) else ()
-    return Needs(major, generations, preloaded, imports)
+    return Needs(major, generations, preloaded, imports, "aws-sdk" in named)
 
 
 def _sources(roots: list[Path]) -> Iterator[Path]:

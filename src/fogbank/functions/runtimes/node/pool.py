@@ -20,6 +20,7 @@ import orjson
 from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.node import needs, sdk
+from fogbank.functions.runtimes.wrapped import DEBUGGED, Command
 from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, TASK
 from fogbank.functions.sandbox.protections import own_interpreter
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from fogbank.kernel.telemetry import Telemetry
 
 _INSIDE = Path(__file__).parent / "inside"
-_HOOKS = ("redirect_sdk_v2.js", "redirect_responses.js")
+_REDIRECT_V2, _REDIRECT_RESPONSES = "redirect_sdk_v2.js", "redirect_responses.js"
+# Of those that Lambda starts Node with, the ones that change what a function sees.
+_OPTIONS = ("--expose-gc", "--max-http-header-size=81920")
 _SPARES = 2  # Of each kind.
 _KINDS_MAX = 4
 _SDKS = {"v2": SDK_V2, "v3": SDK_V3}  # Where they are seen in a cell.
@@ -117,6 +120,23 @@ class NodeRuntime:
         frames = await instance.open(spare.end)
         places = await self._sandbox.places(version)
         frames.send(_order(version, places, environment, needed, list(seen.values())))
+
+    async def command(self, version: Version, instance: Instance, environment: dict[str, str]) -> Command:
+        needed = await self._look_at(version, instance)
+        folders = await self._sdks(needed, instance)
+        seen = await self._sdks_seen(folders)
+        await self.settle(version, instance)
+        places = await self._sandbox.places(version)
+        asked = [environment["NODE_PATH"]] if environment.get("NODE_PATH") else []
+        found = [*asked, *_node_path(version, places, needed, list(seen.values())), places.code]
+        inside = self._sandbox.runtime_at(str(_INSIDE))
+        hooks = [_REDIRECT_RESPONSES, *([_REDIRECT_V2] if needed.uses_v2 else [])]
+        loaded = [part for hook in hooks for part in ("--require", f"{inside}/{hook}")]
+        line = (_node(), *_OPTIONS, *loaded, f"{inside}/index.mjs")
+        variables = {"NODE_PATH": ":".join(found)}
+        if version.debugged:
+            variables[DEBUGGED] = orjson.dumps({"port": version.debugger_port}).decode()
+        return Command(line, variables, (inside, _home(), str(self._cache_dir)))
 
     async def settle(self, version: Version, instance: Instance) -> None:
         folders = await self._sdks(await self._look_at(version, instance), instance)
@@ -214,7 +234,6 @@ class NodeRuntime:
         """A process that waits to become a function; with `version` it is told which."""
         node, warden, given = _node(), await self._ready(), await self._sandbox.given()
         inside = Path(self._sandbox.runtime_at(str(_INSIDE)))
-        hooks = [part for hook in _HOOKS for part in ("--require", str(inside / hook))]
         own = {name: value for name, value in (environment or {}).items() if _is_read_at_start(name)}
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
@@ -224,7 +243,10 @@ class NodeRuntime:
             (place.cell or warden).start(
                 spare.process, "/" if version is None else TASK if place.cell is not None else version.code,
                 {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **own}, write_end,
-                arguments=(*hooks, str(inside / "bootstrap.js"), "{events}", *loaded),
+                arguments=(
+                    *_OPTIONS, "--require", str(inside / _REDIRECT_RESPONSES), str(inside / "bootstrap.js"),
+                    "{events}", *loaded,
+                ),
                 fds={"events": theirs.fileno()}, group=place.alone, protections=given.given,
                 paths=None if version is None else self._sandbox.open_to(
                     version, (str(inside), _home(), str(self._cache_dir))
@@ -307,6 +329,22 @@ def _kind(needed: Needs, folders: Mapping[str, Path], seen: Mapping[str, str]) -
 def _order(
     version: Version, places: Places, environment: Mapping[str, str], needed: Needs, sdks: list[str]
 ) -> bytes:  # fmt: skip
+    found = _node_path(version, places, needed, sdks)
+    return orjson.dumps(
+        {
+            "handler": version.handler,
+            "runtime": version.runtime,
+            "code": places.code,
+            "environment": environment,
+            "node_path": found,
+            "debug": {"port": version.debugger_port} if version.debugged else None,
+            "uses_v2": needed.uses_v2,
+            "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
+        }
+    )
+
+
+def _node_path(version: Version, places: Places, needed: Needs, sdks: list[str]) -> list[str]:
     """Developer Guide, "Defined runtime environment variables", NODE_PATH; what a layer brings stands first."""
     seen = reversed(list(zip(version.layers, places.layers, strict=True))) if not places.trees else _merged(version)
     found = [
@@ -315,18 +353,7 @@ def _order(
         for folder in _places(needed.major)
         if (layer / "nodejs" / folder).is_dir()
     ]
-    found = [*dict.fromkeys(found), *sdks]
-    return orjson.dumps(
-        {
-            "handler": version.handler,
-            "runtime": version.runtime,
-            "code": places.code,
-            "environment": environment,
-            "node_path": found,
-            "debug": version.debugged,
-            "modules_by_path": bool(found) and needed.imports and needed.major > needs.LAST_WITH_V2,
-        }
-    )
+    return [*dict.fromkeys(found), *sdks]
 
 
 def _merged(version: Version) -> list[tuple[Path, str]]:

@@ -118,17 +118,19 @@ class Host:
         return Log(read_end, version, instance.log.stream, self._log_sink, self._clock)
 
     def start(
-        self, process: Process, version: Version, instance: Instance, environment: dict[str, str], output: int
+        self, process: Process, version: Version, instance: Instance, environment: dict[str, str], output: int,
+        *, arguments: tuple[str, ...] = (), readable: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
-        """Have a program of the instance run; it writes to the pipe `output`, which stays the caller's."""
+        """Have a program of the instance run; it writes to the pipe `output`, which stays the caller's. `readable`:
+        what of this machine it needs beside its code, where there are no cells."""
         assert self._warden is not None
         protections = self._sandbox.given_now.given
         if instance.cell is not None:
-            instance.cell.start(process, TASK, environment, output, protections=protections)
+            instance.cell.start(process, TASK, environment, output, arguments=arguments, protections=protections)
             return
         self._warden.start(
-            process, version.code, environment, output, group=instance.group, protections=protections,
-            paths=self._sandbox.open_to(version),
+            process, version.code, environment, output, arguments=arguments, group=instance.group,
+            protections=protections, paths=self._sandbox.open_to(version, readable),
         )  # fmt: skip
 
     def leaving(self, version_id: str = "") -> list[asyncio.Task[None]]:

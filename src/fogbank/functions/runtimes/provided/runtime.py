@@ -48,7 +48,7 @@ class ProvidedRuntime:
         environment = {name: value for name, value in environment.items() if name != "AWS_EXECUTION_ENV"}
         await self._host.begin(
             version, instance, environment, log_end,
-            lambda lifecycle: RuntimeApi(lifecycle.progress, lifecycle.fail), start,
+            lambda lifecycle: RuntimeApi(lifecycle.progress, lifecycle.fail, lifecycle.hand_on), start,
         )  # fmt: skip
 
     async def settle(self, version: Version, instance: Instance) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from fogbank.functions.instances import Piece
 from fogbank.functions.runtimes.provided.answers import (
     NOT_ALLOWED,
     accepted,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/2018-06-01/runtime/"
 _REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, and what the service allows over.
+_PIECE_BYTES = 64 * 1024
+_ADDRESS_BYTES_MAX = 1024
 _ERROR_TYPE = "lambda-runtime-function-error-type"
 _KIND = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 _WITH_CAUSE = "application/vnd.aws.lambda.error.cause+json"
@@ -47,11 +50,16 @@ _TOO_LARGE = orjson.dumps(
 class RuntimeApi:
     """What the runtime may say when; its states have the names that the service's errors use."""
 
-    def __init__(self, progressed: Callable[[], None], init_failed: Callable[[bytes], None]) -> None:
-        """`progressed` hears that the runtime waits for an event, `init_failed` the document of a failed init."""
+    def __init__(
+        self, progressed: Callable[[], None], init_failed: Callable[[bytes], None], hand_on: Callable[[Piece], None],
+        on_debugger: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`progressed` hears that the runtime waits for an event, `init_failed` the document of a failed init,
+        `hand_on` of a streamed reply, `on_debugger` where a runtime of our own waits for its debugger."""
         self.state = "Started"
         self.reply: tuple[bytes, bytes] | None = None  # Kind and body, once the event is answered.
-        self._progressed, self._init_failed = progressed, init_failed
+        self._progressed, self._init_failed, self._hand_on = progressed, init_failed, hand_on
+        self._on_debugger = on_debugger
         self._poll: Poll | None = None
         self._request_id = ""
         self._event: Response | None = None
@@ -84,6 +92,9 @@ class RuntimeApi:
                 return self._answered(request_id, "InvocationErrorResponse", request, self._fail)
             case "POST", ["init", "error"]:
                 return self._fail_init(request)
+            case "POST", ["debugger"] if self._on_debugger is not None:
+                self._on_debugger(bytes(request.body[:_ADDRESS_BYTES_MAX]).decode(errors="replace"))
+                return accepted()
             case _:
                 return not_found()
 
@@ -122,12 +133,22 @@ class RuntimeApi:
             self.reply = b"X", _TOO_LARGE
             told = f"Exceeded maximum allowed payload size ({most} bytes)."
             return refused(413, "RequestEntityTooLarge", told)
-        failed = header(request, _ERROR_TYPE) if mode else ""  # A trailer: the stream broke off.
-        if failed:
-            self.reply = b"X", _broken_off(failed, header(request, "lambda-runtime-function-error-body"))
+        if mode:
+            self._stream(request)
         else:
             self.reply = b"R", bytes(request.body)
         return accepted()
+
+    def _stream(self, request: Request) -> None:
+        """ "Response streaming": what it is, its pieces, and its end, which trailers may tell of."""
+        self._hand_on(Piece(begins=True, body=header(request, "content-type").encode("latin-1", "replace")))
+        for at in range(0, len(request.body), _PIECE_BYTES):
+            self._hand_on(Piece(begins=False, body=bytes(request.body[at : at + _PIECE_BYTES])))
+        failed = header(request, _ERROR_TYPE)
+        if failed:
+            self.reply = b"X", _broken_off(failed, header(request, "lambda-runtime-function-error-body"))
+        else:
+            self.reply = b"E", b""
 
     def _fail(self, request: Request) -> Ready:
         body = bytes(request.body)

@@ -37,7 +37,8 @@ _AT_THE_DOOR_MAX = 16
 # Lambda quotas, "Invocation payload": 200 MB for a streamed response. One byte more comes in, to be refused by name.
 STREAM_BYTES_MAX = 200 * 1024 * 1024
 _HEADS_MAX = 8  # All but the polls name an event, and come once.
-_LIMITS = Limits(body_bytes=STREAM_BYTES_MAX + 1, in_memory_bytes=8 * 1024 * 1024)
+_STREAM_S = 15 * 60.0  # A stream may wait between two pieces for as long as a function may run.
+_LIMITS = Limits(body_bytes=STREAM_BYTES_MAX + 1, in_memory_bytes=8 * 1024 * 1024, body_timeout_s=_STREAM_S)
 _FULL = Limits(connections=0)
 
 

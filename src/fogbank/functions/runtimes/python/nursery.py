@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from fogbank.functions.runtimes.python import debugger, interpreters
+from fogbank.functions.runtimes.wrapped import DEBUGGED, VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
-from fogbank.functions.sandbox.places import DEBUGGER
+from fogbank.functions.sandbox.places import BOOTSTRAP, DEBUGGER
 
 if TYPE_CHECKING:
     import socket
@@ -211,7 +214,8 @@ class PythonRuntime:
         }
         lent = debugger.folder(self._cache_dir) if version.debugged else None
         if lent is not None:
-            settings["debugger"] = DEBUGGER if places.trees else str(lent)
+            at = DEBUGGER if places.trees else str(lent)
+            settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
             own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
@@ -220,10 +224,39 @@ class PythonRuntime:
     async def settle(self, version: Version, instance: Instance) -> None:
         await self._enter(version, instance, await self._zygote(version, instance.log))
 
-    async def _enter(self, version: Version, instance: Instance, zygote: _Zygote) -> None:
-        """A place for a process that the zygote itself has: it is no fork of a template."""
+    async def command(self, version: Version, instance: Instance, environment: dict[str, str]) -> Command:
+        """A wrapper script starts a program, and that is no fork: each instance is initialised anew."""
+        zygote, interpreter = await self._zygote(version, instance.log), interpreters.find(version.runtime)
+        text = f"no snapshot of this function is kept: {VARIABLE} has each instance start as a program"
+        if version.id not in self._warned:
+            self._warned.add(version.id)
+            instance.log.note(text)
+        places, sdk, lent = await self._sandbox.places(version), "", ""
+        if self._lends_sdk(version, instance.log):
+            sdk = str(interpreters.sdk_layer(self._cache_dir))
+        await self._enter(version, instance, zygote, {BOOTSTRAP: _INSIDE})
+        found = {"PATH": f"{Path(interpreter.path).parent}:{environment['PATH']}"}  # As /var/lang/bin in Lambda.
+        if version.debugged:
+            lent = str(debugger.folder(self._cache_dir))
+            found[DEBUGGED] = orjson.dumps(
+                {"folder": DEBUGGER if places.trees else lent, "port": version.debugger_port}
+            ).decode()
+        if places.trees:
+            return Command((interpreter.path, f"{BOOTSTRAP}/bootstrap.py"), found)
+        found["LAMBDA_RUNTIME_DIR"] = sdk
+        asked = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        layers = [f"{layer}/{folder}" for layer in reversed(places.layers) for folder in _of_layer(interpreter.version)]
+        found["PYTHONPATH"] = os.pathsep.join([*asked, *layers])
+        line = (interpreter.path, str(_INSIDE / "bootstrap.py"))
+        return Command(line, found, (interpreter.home, str(_INSIDE), sdk, lent))
+
+    async def _enter(
+        self, version: Version, instance: Instance, zygote: _Zygote, more: Mapping[str, Path] | None = None
+    ) -> None:  # fmt: skip
+        """A place for a process that the zygote itself has: it is no fork of a template. `more`: what it sees there
+        beside the function."""
         if instance.cell is None and zygote.started.warden is not None:
-            trees = (await self._sandbox.places(version)).trees
+            trees = {**(await self._sandbox.places(version)).trees, **(more or {})}
             if version.debugged:
                 trees = {**trees, DEBUGGER: debugger.folder(self._cache_dir)}
             instance.cell = await self._sandbox.cell(
@@ -382,6 +415,11 @@ def _born(task: asyncio.Task[None], instance: Instance) -> None:
     if task.cancelled() or task.exception() is not None:
         instance.kill()
         instance.ended(signal.SIGKILL)
+
+
+def _of_layer(version: str) -> tuple[str, ...]:
+    """Where the packages of a layer lie."""
+    return "python", f"python/lib/python{version}/site-packages"
 
 
 def _brings_sdk(version: Version) -> bool:

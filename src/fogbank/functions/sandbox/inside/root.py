@@ -6,6 +6,7 @@ import sys
 import kernel
 
 TASK, LAYERS, RUNTIME, DEBUGGER, TEMPORARY = "/var/task", "/opt", "/var/runtime", "/var/debugger", "/tmp"
+BOOTSTRAP = "/var/lang/bootstrap"
 SDKS = ("/var/lang/sdk-v2/node_modules", "/var/lang/sdk-v3/node_modules")  # What Node functions are lent.
 HOMEBREW = "/home/linuxbrew/.linuxbrew"  # Its programs use libraries all over it.
 
@@ -36,7 +37,7 @@ def build(at, prefixes, binds):
         _copy_place(at, path)
     _fill_etc(at)
     _fill_dev(at)
-    for path in (TASK, LAYERS, TEMPORARY, RUNTIME, DEBUGGER, *SDKS, "/home/sbx_user1051", "/run"):
+    for path in (TASK, LAYERS, TEMPORARY, RUNTIME, DEBUGGER, BOOTSTRAP, *SDKS, "/home/sbx_user1051", "/run"):
         os.makedirs(at + path)
     for place, path in binds.items():
         kernel.bind(path, at + place)

@@ -139,8 +139,8 @@ def _found(settings, tell):
 def _load_zygote():
     """Not by the warden: each keeper is a fork of it, and as small as it is."""
     sys.path[:0] = _FOLDERS
-    import aws_lambda
     import zygote
+    import aws_lambda
 
     del sys.path[: len(_FOLDERS)]
     return zygote, aws_lambda

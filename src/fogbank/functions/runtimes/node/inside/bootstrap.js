@@ -4,21 +4,15 @@
 'use strict';
 
 const Module = require('node:module');
-const path = require('node:path');
-const { pathToFileURL } = require('node:url');
 const Channel = require('./channel.js');
-const { document, unhandledRejection } = require('./errors.js');
-const events = require('./events.js');
-const { load } = require('./handlers.js');
-const log = require('./log.js');
-const streams = require('./streams.js');
+const { waitForDebugger } = require('./debugger.js');
+const { begin } = require('./function.js');
+const { lookInFolders } = require('./modules.js');
 
-const UNSETTLED = 13;  // Node's own exit code where nothing is left that could settle what is awaited.
 const waiting = [];
 let busy = false;
 let answer = null;  // Once there is a function.
 
-const PARENT = process.ppid;
 const channel = new Channel(Number(process.argv[2]), (frame) => { waiting.push(frame); take(); });
 const preloaded = process.argv.slice(3);
 process.argv.splice(1, process.argv.length, '/var/runtime/index.mjs');
@@ -32,7 +26,7 @@ function take() {
   busy = true;
   channel.holds(false);
   const frame = waiting.shift();
-  if (answer) answer(frame, done); else become(JSON.parse(frame.toString()));
+  if (answer) answer(...Channel.event(frame), done); else become(JSON.parse(frame.toString()));
 }
 
 function done() {
@@ -46,21 +40,9 @@ function done() {
 async function become(order) {
   const began = process.hrtime.bigint();
   takeOn(order);
-  log.patchConsole();
-  streams.defineGlobal();
-  for (const [event, status] of [['uncaughtException', 129], ['unhandledRejection', 128]]) {
-    process.on(event, (error) => fall(event, error, status));
-  }
-  process.on('beforeExit', outOfWork);
-  if (order.modules_by_path) register(order.node_path);
-  try {
-    if (order.debug) await waitForDebugger();
-    answer = events.answering(channel, await load(order.code, order.handler), order.runtime);
-  } catch (error) {
-    log.logError('Uncaught Exception', error);
-    channel.say('X', JSON.stringify(document(error)), () => process.exit(129));
-    return;
-  }
+  if (order.uses_v2) require('./redirect_sdk_v2.js');
+  if (order.modules_by_path) lookInFolders(order.node_path);
+  answer = await begin(channel, order, () => order.debug && waitForDebugger(channel, order.debug));
   const ms = Number(process.hrtime.bigint() - began) / 1e6;
   channel.say('I', JSON.stringify({ init_ms: ms, pid: process.pid }));
   done();
@@ -73,44 +55,4 @@ function takeOn(order) {
   process.env.NODE_PATH = [...asked, ...order.node_path, order.code].join(':');
   Module._initPaths();
   process.chdir(order.code);
-}
-
-function register(folders) {
-  Module.register('./node_path.mjs', { parentURL: pathToFileURL(__filename), data: { folders } });
-}
-
-function waitForDebugger() {
-  const inspector = require('node:inspector');
-  inspector.open(0, '127.0.0.1', false);
-  return new Promise((resolve) => {
-    channel.say('D', inspector.url(), () => {
-      const ending = endsWithParent();
-      inspector.waitForDebugger();
-      ending.terminate();
-      resolve();
-    });
-  });
-}
-
-// Who waits for a debugger hears of nothing else, not even that the server is gone: another thread does.
-function endsWithParent() {
-  const { Worker } = require('node:worker_threads');
-  const watch = `setInterval(() => { if (process.ppid !== ${PARENT}) process.kill(process.pid, 'SIGKILL'); }, 500)`;
-  return new Worker(watch, { eval: true, execArgv: [], env: {} });
-}
-
-// -- what no handler has caught --
-
-function fall(event, reason, status) {
-  const rejected = event === 'unhandledRejection';
-  const error = rejected ? unhandledRejection(reason) : reason;
-  log.logError(rejected ? 'Unhandled Promise Rejection' : 'Uncaught Exception', error);
-  const kind = events.isOpen() ? 'F' : answer ? '' : 'X';
-  if (!kind) process.exit(status);  // Between two events: nobody waits for an answer.
-  channel.say(kind, JSON.stringify(document(error)), () => process.exit(status));
-}
-
-function outOfWork() {
-  if (!answer) process.exit(UNSETTLED);
-  events.outOfWork(UNSETTLED);
 }

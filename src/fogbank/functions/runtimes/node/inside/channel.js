@@ -7,14 +7,17 @@
 const net = require('node:net');
 
 const HEAD_BYTES = 10;
+const FIELDS = ['id', 'arn', 'deadline_ms', 'trace', 'client_context', 'identity'];
 
 module.exports = class Channel {
+  #fd;
   #socket;
   #rest = Buffer.alloc(0);
   #take;
 
   constructor(fd, take) {
     this.#take = take;
+    this.#fd = fd;
     this.#socket = new net.Socket({ fd, readable: true, writable: true });
     this.#socket.on('data', (data) => this.#read(data));
     this.#socket.on('close', () => process.exit(0));
@@ -32,15 +35,26 @@ module.exports = class Channel {
     this.#rest = rest;
   }
 
+  // What a frame says of an event, by name, and the event's bytes. It begins with fields that each end in a NUL.
+  static event(frame) {
+    const facts = {};
+    let start = 0;
+    for (const name of FIELDS) {
+      const end = frame.indexOf(0, start);
+      facts[name] = frame.subarray(start, end).toString();
+      start = end + 1;
+    }
+    return [facts, frame.subarray(start)];
+  }
+
   // `sent` is called once the bytes are the kernel's.
   say(kind, body, sent) {
-    const content = typeof body === 'string' ? Buffer.from(body) : body;
-    const head = Buffer.alloc(HEAD_BYTES);
-    head.writeUInt32BE(content.length + HEAD_BYTES - 4, 0);
-    head.write(kind, 4, 'latin1');
-    head.writeUInt8(1, 5);
-    head.writeUInt32BE(kind === 'P' ? 0 : process.resourceUsage().maxRSS, 6);
-    return this.#socket.write(Buffer.concat([head, content]), sent);
+    return this.#socket.write(frame(kind, body), sent);
+  }
+
+  // The same, for another thread to say: what, and where.
+  told(kind, body) {
+    return { bytes: frame(kind, body), fd: this.#fd };
   }
 
   // Whether the wait for events alone keeps this process from being out of work ("beforeExit").
@@ -48,3 +62,13 @@ module.exports = class Channel {
     if (yes) this.#socket.ref(); else this.#socket.unref();
   }
 };
+
+function frame(kind, body) {
+  const content = typeof body === 'string' ? Buffer.from(body) : body;
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(content.length + HEAD_BYTES - 4, 0);
+  head.write(kind, 4, 'latin1');
+  head.writeUInt8(1, 5);
+  head.writeUInt32BE(kind === 'P' ? 0 : process.resourceUsage().maxRSS, 6);
+  return Buffer.concat([head, content]);
+}

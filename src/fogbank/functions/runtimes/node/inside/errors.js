@@ -2,13 +2,23 @@
 'use strict';
 
 const util = require('node:util');
+const client = require('./client.js');
+
+const NAMED_LONGER = ['HandlerNotFound', 'MalformedHandlerName', 'CallbackHandlerDeprecated'];
 
 class RuntimeError extends Error {
   constructor(kind, message, stack) {
     super(message);
-    this.name = `Runtime.${kind}`;
+    Object.defineProperty(this, 'name', { value: `Runtime.${kind}`, enumerable: client.isNewer });
     this.stack = stack ?? `${this.name}: ${message}\n${callers(this.stack)}`;
   }
+}
+
+// What the class of an error is called, where it is one of Lambda's own.
+function className(error) {
+  if (!(error instanceof RuntimeError)) return error.constructor?.name ?? 'UnknownError';
+  const kind = error.name.replace('Runtime.', '');
+  return client.isNewer && NAMED_LONGER.includes(kind) ? `${kind}Error` : kind;
 }
 
 // Without the first line, which was made before the name was known.
@@ -28,21 +38,32 @@ function isErrorLike(value) {
 // What the caller of the function gets.
 function document(error) {
   try {
-    if (util.types.isNativeError(error) || isErrorLike(error)) {
-      return {
-        errorType: asLambdaHasIt(String(error.name)),
-        errorMessage: asLambdaHasIt(String(error.message)),
-        trace: asLambdaHasIt(String(error.stack)).split('\n'),
-      };
-    }
-    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
-  } catch {  // It throws when it is read, or is null.
+    return client.isNewer ? newerDocument(error) : olderDocument(error);
+  } catch {  // It throws when it is read; to the older client null does, too.
     return {
       errorType: 'handled',
       errorMessage: 'callback called with Error argument, but there was a problem while retrieving one or more of its '
         + 'message, name, and stack',
+      ...(client.isNewer ? { trace: [] } : {}),
     };
   }
+}
+
+function newerDocument(error) {
+  if (!(error instanceof Error)) return { errorType: typeof error, errorMessage: String(error), trace: [] };
+  const stack = error.stack?.replaceAll('\x7F', '%7F');
+  return { ...named(error), trace: stack ? asLambdaHasIt(stack).split('\n') : [] };
+}
+
+function olderDocument(error) {
+  if (!util.types.isNativeError(error) && !isErrorLike(error)) {
+    return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
+  }
+  return { ...named(error), trace: asLambdaHasIt(error.stack).split('\n') };
+}
+
+function named(error) {
+  return { errorType: error.name?.replaceAll('\x7F', '%7F'), errorMessage: error.message && asLambdaHasIt(error.message) };
 }
 
 // For the log: all that an error carries, with what JSON would leave out (its own `code` among it).
@@ -60,7 +81,7 @@ function withHiddenFacts(error) {
 }
 
 function asError(value) {
-  return value instanceof Error ? value : new Error(value);
+  return value instanceof Error ? value : new Error(client.isNewer ? String(value) : value);
 }
 
 function unhandledRejection(reason) {
@@ -68,4 +89,4 @@ function unhandledRejection(reason) {
   return Object.assign(error, { reason, promise: {} });
 }
 
-module.exports = { RuntimeError, document, told, asError, unhandledRejection };
+module.exports = { RuntimeError, className, document, told, asError, unhandledRejection };

@@ -2,17 +2,17 @@
 // Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function information".
 'use strict';
 
+const client = require('./client.js');
 const { RuntimeError, document } = require('./errors.js');
 const log = require('./log.js');
 const streams = require('./streams.js');
 
 const REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100;
-const FIELDS = ['id', 'arn', 'deadline_ms', 'trace', 'client_context', 'identity'];
 const ONCE = 'Invocation has already been reported as done. Cannot call complete more than once per invocation.';
 const NEVER_SETTLED = 'The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused '
   + 'by a Promise that was never settled. For more information, see '
   + 'https://nodejs.org/docs/latest/api/process.html#exit-codes';
-const FIRST_WITHOUT_CALLBACKS = 24;
+const NOT_ASYNC = 'Streaming does not support non-async handlers.';
 const CALLBACKS_GONE = 'ERROR: AWS Lambda has removed support for callback-based function handlers starting with '
   + 'Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For '
   + 'more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.';
@@ -20,22 +20,19 @@ const CALLBACKS_GONE = 'ERROR: AWS Lambda has removed support for callback-based
 let whenIdle = null;  // What to do once the event loop has nothing left.
 let open = false;  // An answer is owed.
 
-// How this handler answers an event's frame; `done` is called when the next may come. Raises what ends an init.
-function answering(channel, handler, runtime) {
-  const major = Number(/^nodejs(\d+)/.exec(runtime)?.[1] ?? 0);
+// How this handler answers an event; `done` is called when the next may come. Raises what ends an init.
+function answering(channel, handler) {
   const isStreaming = streams.streams(handler);
-  if (major >= FIRST_WITHOUT_CALLBACKS && handler.length >= 3 && !isStreaming) {
+  if (client.isNewer && handler.length >= 3 && !isStreaming) {
     throw new RuntimeError('CallbackHandlerDeprecated', CALLBACKS_GONE);
   }
-  const withCallbacks = major < FIRST_WITHOUT_CALLBACKS;
-  const run = isStreaming ? runStreaming : withCallbacks ? runWithCallbacks : runAsync;
-  return (frame, done) => {
-    const [facts, payload] = read(frame);
-    log.follow(facts.id);
+  const run = isStreaming ? runStreaming : client.isNewer ? runAsync : runWithCallbacks;
+  return (facts, payload, done) => {
+    log.follow(facts);
     if (facts.trace) process.env._X_AMZN_TRACE_ID = facts.trace; else delete process.env._X_AMZN_TRACE_ID;
     whenIdle = null;
     open = true;
-    run(new Invocation(channel, done, major), handler, JSON.parse(payload.toString()), makeContext(facts));
+    run(new Invocation(channel, done), handler, JSON.parse(payload.toString()), facts);
   };
 }
 
@@ -48,13 +45,11 @@ function outOfWork(status) {
 class Invocation {
   #channel;
   #done;
-  #major;
   #isOver = false;
 
-  constructor(channel, done, major) {
+  constructor(channel, done) {
     this.#channel = channel;
     this.#done = done;
-    this.#major = major;
   }
 
   get channel() { return this.#channel; }
@@ -66,9 +61,13 @@ class Invocation {
     }
     let body;
     try {
-      body = JSON.stringify(result === undefined ? null : result) ?? 'null';
+      body = JSON.stringify(result === undefined ? null : result);
     } catch {
-      this.fail(this.#cannotStringify());
+      this.fail(cannotStringify());
+      return;
+    }
+    if (body === undefined) {  // A function, a symbol: JSON has no text for it, and Lambda's client takes nothing else.
+      this.fail(new TypeError('Wrong arguments'));
       return;
     }
     if (Buffer.byteLength(body) > REPLY_BYTES_MAX) {
@@ -99,76 +98,81 @@ class Invocation {
     this.#channel.say(kind, body);
     if (!waits) this.#done();
   }
+}
 
-  #cannotStringify() {
-    const text = 'Unable to stringify response body';
-    return this.#major < FIRST_WITHOUT_CALLBACKS ? new Error(text) : new RuntimeError('JSONStringifyError', text);
-  }
+function cannotStringify() {
+  const text = 'Unable to stringify response body';
+  return client.isNewer ? new RuntimeError('JSONStringifyError', text) : new Error(text);
 }
 
 // -- the three ways --
 
-async function runAsync(invocation, handler, event, context) {
+async function runAsync(invocation, handler, event, facts) {
   try {
-    invocation.reply(await handler(event, context));
+    invocation.reply(await handler(event, newerContext(facts)));
   } catch (error) {
     invocation.fail(error);
   }
 }
 
 // Up to Node.js 22: a promise, a callback, or context.succeed and its like, whichever speaks first.
-function runWithCallbacks(invocation, handler, event, context) {
+function runWithCallbacks(invocation, handler, event, facts) {
   let waits = true;
+  let isSaid = false;
+  // Only the first call of any of them counts; one that throws was none.
+  const first = (call) => (...all) => {
+    if (isSaid) return;
+    call(...all);
+    isSaid = true;
+  };
   const settle = (error, result) => {
     whenIdle = null;
     if (error !== undefined && error !== null) invocation.fail(error); else invocation.reply(result);
   };
-  const callback = (error, result) => {
+  const callback = first((error, result) => {
     const isError = error !== undefined && error !== null;
     if (isError || !waits) settle(error, result); else whenIdle = () => settle(null, result);
+  });
+  const context = {
+    get callbackWaitsForEmptyEventLoop() { return waits; },
+    set callbackWaitsForEmptyEventLoop(value) { waits = value; },
+    succeed: first((result) => settle(null, result)),
+    fail: first((error) => settle(error ?? 'handled')),
+    done: first(settle),
   };
-  const succeed = (result) => settle(null, result);
-  const fail = (error) => settle(error ?? 'handled');
-  Object.defineProperty(context, 'callbackWaitsForEmptyEventLoop',
-    { get: () => waits, set: (value) => { waits = value; }, enumerable: true, configurable: true });
-  Object.assign(context, { succeed: first(succeed), fail: first(fail), done: first(settle) });
+  const { succeed, fail } = context;
   const isAsync = handler.constructor?.name === 'AsyncFunction';
   whenIdle = () => (isAsync ? invocation.fail(new RuntimeError('NodeJsExit', NEVER_SETTLED)) : invocation.reply(null));
   try {
-    const result = handler(event, context, first(callback));
-    if (typeof result?.then === 'function') result.then(succeed, fail);
+    const result = handler(event, fill(context, facts), callback);
+    if (typeof result?.then === 'function') result.then(succeed, fail).catch(fail);
   } catch (error) {
     callback(error);
   }
 }
 
-// Only the first call counts.
-function first(call) {
-  let isCalled = false;
-  return (...all) => {
-    if (isCalled) return;
-    isCalled = true;
-    call(...all);
-  };
-}
-
-async function runStreaming(invocation, handler, event, context) {
+async function runStreaming(invocation, handler, event, facts) {
+  const context = client.isNewer ? newerContext(facts) : fill({ callbackWaitsForEmptyEventLoop: true }, facts);
   const stream = streams.open(invocation.channel, handler);
   const finished = new Promise((resolve, reject) => { stream.once('finish', resolve).once('error', reject); });
   finished.catch(() => {});  // The handler has heard of it too.
-  context.callbackWaitsForEmptyEventLoop = true;
   invocation.channel.holds(true);  // An open answer keeps the process going, as an open request does in Lambda.
   try {
     const running = handler(event, stream, context);
-    if (typeof running?.then !== 'function') throw new Error('Streaming does not support non-async handlers.');
+    if (typeof running?.then !== 'function') throw client.isNewer ? new Error(NOT_ASYNC) : NOT_ASYNC;
     if (await running !== undefined) console.warn('Streaming handlers ignore return values.');
     await finished;
   } catch (error) {
-    invocation.fail(error);
-    return;
+    if (!stream.writableEnded) {
+      invocation.fail(error);
+      return;
+    }
+    log.logError('Invoke Error', error);  // The answer was whole before: that cannot be taken back.
+    await finished.catch(() => {});
   }
-  invocation.finish(!context.callbackWaitsForEmptyEventLoop);
-  if (context.callbackWaitsForEmptyEventLoop) {
+  const waits = Boolean(context.callbackWaitsForEmptyEventLoop) && !client.isNewer;
+  invocation.finish(!waits);
+  if (waits) {
     invocation.channel.holds(false);
     whenIdle = () => invocation.next();
   }
@@ -176,32 +180,39 @@ async function runStreaming(invocation, handler, event, context) {
 
 // -- what the handler is given --
 
-// An event begins with fields that each end in a NUL.
-function read(frame) {
-  const facts = {};
-  let start = 0;
-  for (const name of FIELDS) {
-    const end = frame.indexOf(0, start);
-    facts[name] = frame.subarray(start, end).toString();
-    start = end + 1;
-  }
-  return [facts, frame.subarray(start)];
+// Up to Node.js 22: behind what the handler may call.
+function fill(context, facts) {
+  const { functionName, functionVersion, ...more } = ofInstance();
+  return Object.assign(context, { functionVersion, functionName, ...more, ...ofEvent(facts), ...remaining(facts) });
 }
 
-function makeContext(facts) {
+function newerContext(facts) {
+  return { ...ofEvent(facts), xRayTraceId: facts.trace, ...remaining(facts), ...ofInstance() };
+}
+
+function ofInstance() {
   const env = process.env;
   return {
-    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+  };
+}
+
+function ofEvent(facts) {
+  return {
     clientContext: facts.client_context ? JSON.parse(facts.client_context) : undefined,
     identity: facts.identity ? JSON.parse(facts.identity) : undefined,
     invokedFunctionArn: facts.arn,
     awsRequestId: facts.id,
-    getRemainingTimeInMillis: () => facts.deadline_ms - Date.now(),
+    tenantId: undefined,
   };
+}
+
+function remaining(facts) {
+  return { getRemainingTimeInMillis: () => facts.deadline_ms - Date.now() };
 }
 
 function isOpen() { return open; }

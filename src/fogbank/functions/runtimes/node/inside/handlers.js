@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { createRequire } = require('node:module');
 const { pathToFileURL } = require('node:url');
+const client = require('./client.js');
 const { RuntimeError } = require('./errors.js');
 
 // As if the file that asks for the function's modules were the one that Lambda has.
@@ -21,17 +22,23 @@ async function load(root, name) {
   const dot = last.indexOf('.');
   if (dot < 0) throw new RuntimeError('MalformedHandlerName', 'Bad handler');
   const loaded = await loadModule(root, folder, last.slice(0, dot));
-  const found = last.slice(dot + 1).split('.').reduce((object, key) => object && object[key], loaded);
+  const keys = last.slice(dot + 1).split('.');
+  const found = client.isNewer ? findIn(loaded, keys) ?? findIn(loaded?.default, keys)
+    : keys.reduce((object, key) => object && object[key], loaded);
   if (!found) throw new RuntimeError('HandlerNotFound', `${name} is undefined or not exported`);
   if (typeof found !== 'function') throw new RuntimeError('HandlerNotFound', `${name} is not a function`);
   return found;
+}
+
+function findIn(loaded, keys) {
+  return keys.reduce((object, key) => (object && typeof object === 'object' ? object[key] : undefined), loaded) || undefined;
 }
 
 async function loadModule(root, folder, name) {
   try {
     const file = path.resolve(root, folder, name);
     const found = fileOf(file);
-    if (found && isModule(found)) return await import(pathToFileURL(found).href);
+    if (found && (client.isNewer || isModule(found))) return await import(pathToFileURL(found).href);
     return requireAsLambda(found ?? requireAsLambda.resolve(name, { paths: [root, path.join(root, folder)] }));
   } catch (error) {
     if (error instanceof SyntaxError) throw new RuntimeError('UserCodeSyntaxError', String(error), error.stack);

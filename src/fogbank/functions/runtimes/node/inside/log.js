@@ -4,10 +4,12 @@
 
 const fs = require('node:fs');
 const util = require('node:util');
-const { asError, told } = require('./errors.js');
+const client = require('./client.js');
+const { asError, className, told } = require('./errors.js');
+const { store, begin } = require('./store.js');
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
-// Libraries look for it here.
+// Libraries look for it here, up to Node.js 22.
 const REQUEST_ID = Symbol.for('aws.lambda.runtime.requestId');
 const pause = new Int32Array(new SharedArrayBuffer(4));
 let asJson = false;
@@ -27,12 +29,12 @@ function write(line) {
 }
 
 function text(level, parts) {
-  const line = `${new Date().toISOString()}\t${globalThis[REQUEST_ID]}\t${level}\t${util.format(...parts)}`;
+  const line = `${new Date().toISOString()}\t${requestId()}\t${level}\t${util.format(...parts)}`;
   return line.replace(/\n/g, '\r');  // It stands for a line's end inside one event.
 }
 
 function json(level, parts) {
-  const line = { timestamp: new Date().toISOString(), level, requestId: globalThis[REQUEST_ID] };
+  const line = { timestamp: new Date().toISOString(), level, requestId: requestId() };
   if (parts.length === 1) {
     try {
       return JSON.stringify({ ...line, message: parts[0] }, (_, value) => (value instanceof Error ? facts(value, value) : value));
@@ -46,7 +48,7 @@ function json(level, parts) {
 
 function facts(error, more = {}) {
   const stackTrace = typeof error.stack === 'string' ? error.stack.split('\n') : error.stack;
-  return { errorType: error.constructor?.name ?? 'UnknownError', errorMessage: error.message, stackTrace, ...more };
+  return { errorType: className(error), errorMessage: error.message, stackTrace, ...more };
 }
 
 // Once the function's environment is there.
@@ -64,8 +66,13 @@ function logError(message, error) {
   if (asJson) writeError(asError(error)); else writeError(message, `\t${told(asError(error))}`);
 }
 
-function follow(requestId) {
-  globalThis[REQUEST_ID] = requestId;
+function follow(facts) {
+  if (client.isNewer) begin(facts); else globalThis[REQUEST_ID] = facts.id;
+}
+
+// Before the first event there is none.
+function requestId() {
+  return client.isNewer ? store.getRequestId() : globalThis[REQUEST_ID];
 }
 
 module.exports = { patchConsole, logError, follow };

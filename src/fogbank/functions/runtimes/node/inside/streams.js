@@ -1,9 +1,11 @@
-// Response streaming: the global `awslambda`, and the stream that a handler made with it writes to.
+// Response streaming: the global `awslambda` (and what else stands in it), and the stream that a handler made with it writes to.
 // Lambda Developer Guide, "Response streaming for Lambda functions".
 'use strict';
 
 const { Writable } = require('node:stream');
+const client = require('./client.js');
 const { RuntimeError } = require('./errors.js');
+const { store } = require('./store.js');
 
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
@@ -69,6 +71,7 @@ class HttpResponseStream {
 function defineGlobal() {
   if (['1', 'true'].includes(process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA)) return;
   globalThis.awslambda = {
+    ...(client.isNewer ? { InvokeStore: store } : {}),
     streamifyResponse(handler, options) {
       handler[STREAMING] = 'response';
       if (typeof options?.highWaterMark === 'number') handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);

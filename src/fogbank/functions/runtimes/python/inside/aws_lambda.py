@@ -22,8 +22,8 @@ import time
 import traceback
 import types
 
-import lock as _lock
-import zygote as _zygote
+# What a zygote has loaded. A process that a wrapper script starts has neither, and is in its cell already.
+_lock, _zygote = sys.modules.get("lock"), sys.modules.get("zygote")
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
 _LENGTH = struct.Struct(">I")
@@ -61,7 +61,7 @@ def live(order, ends, held):
     _become(order, log)
     held.close(order.get("paths"))
     if order.get("debugger"):
-        _wait_for_debugger(order["debugger"], events)
+        wait_for_debugger(order["debugger"], lambda address: _say(events, b"D", address))
     known = _open_files()
     draws = Draws()
     began = time.monotonic()
@@ -83,18 +83,33 @@ def live(order, ends, held):
     serve(handler, events, init_ms, order)
 
 
-def _wait_for_debugger(folder, events):
-    """The function itself finds nothing of the debugger: it is imported, and its folder forgotten."""
-    sys.path.insert(0, folder)
+def wait_for_debugger(debugger, tell):
+    """The function itself finds nothing of the debugger: it is imported, and its folder forgotten. `tell` is told where
+    it waits."""
+    sys.path.insert(0, debugger["folder"])
     try:
         import debugpy
 
         debugpy.configure(python=sys.executable)
-        host, port = debugpy.listen(("127.0.0.1", 0))
-        _say(events, b"D", ("tcp://%s:%d" % (host, port)).encode())
+        _wait_for_port(debugger["port"])
+        host, port = debugpy.listen(("127.0.0.1", debugger["port"]))
+        tell(("tcp://%s:%d" % (host, port)).encode())
         debugpy.wait_for_client()
     finally:
-        sys.path.remove(folder)
+        sys.path.remove(debugger["folder"])
+
+
+def _wait_for_port(port):
+    """An instance before this one may still be at its last event there."""
+    while port:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+                trial.listen()
+                return
+            except OSError:
+                time.sleep(0.05)
 
 
 def _stay_behind_as_template(order, handler, events, template, init_ms, held):
