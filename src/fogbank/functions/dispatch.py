@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from fogbank.functions.runtimes.python.nursery import PythonRuntime
 from fogbank.functions.runtimes.table import Runtimes
 from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
+from fogbank.functions.snapshots import Snapshot
 from fogbank.functions.spares import Spare
 from fogbank.functions.watch import Watch
 
@@ -61,6 +63,7 @@ class _Pool:
     version: Version
     dialect: Dialect
     spare: Spare
+    snapshot: Snapshot
     idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
@@ -192,6 +195,9 @@ class InstanceEngine:
         pool.provisioned = count
         await self._fill(pool)
 
+    async def snapshot(self, version: Version) -> None:
+        await self._snapshot(self._pool(version))
+
     async def retire(self, version_id: str) -> None:
         pool = self._pools.get(version_id)
         if pool is not None:
@@ -238,12 +244,18 @@ class InstanceEngine:
 
     # -- instances --
 
+    async def _snapshot(self, pool: _Pool) -> None:
+        instance = await pool.snapshot.take(partial(self._know, pool))
+        if instance is not None:
+            self._give_back(pool, instance)
+
     def _pool(self, version: Version) -> _Pool:
         pool = self._pools.get(version.id)
         if pool is None:
             pool = self._pools[version.id] = _Pool(
-                version, self._dialects[version.dialect], Spare(self._births, version)
-            )
+                version, self._dialects[version.dialect], Spare(self._births, version),
+                Snapshot(self._births, version),
+            )  # fmt: skip
             if self._reaper is None:
                 self._reaper = asyncio.get_running_loop().create_task(self._reap())
         return pool
@@ -328,10 +340,14 @@ class InstanceEngine:
     async def _birth(self, pool: _Pool) -> None:
         """A new instance, once its init is done, for the event that waits longest; if it fails, that one is told."""
         version = pool.version
+        if version.snap_start and not version.debugged:
+            with suppress(InitFailed):  # Then the event's own instance is initialised, and tells what is wrong.
+                await self._snapshot(pool)
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
         timeout_s = version.timeout_ms / 1000
-        for limit_s in (timeout_s,) if version.debugged else (self.init_s, timeout_s):
+        once = version.debugged or version.snap_start
+        for limit_s in (timeout_s,) if once else (self.init_s, timeout_s):
             try:
                 async with pool.births:
                     if not pool.waiting:  # Those before it were quick.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fogbank.functions.engine import NoRuntimeError
+from fogbank.functions.engine import NoRuntimeError, RestoreFailed
 
 if TYPE_CHECKING:
     from fogbank.functions.births import Births
@@ -55,7 +55,7 @@ class Spare:
                 self._instance = instance
             else:
                 instance.kill()
-        except (NoRuntimeError, TimeoutError, OSError):
+        except (NoRuntimeError, RestoreFailed, TimeoutError, OSError):
             pass  # Whoever needs an instance will hear of it.
         finally:
             self._coming = None
