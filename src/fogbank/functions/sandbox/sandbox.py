@@ -33,8 +33,6 @@ _UIDS: Final = 200_000_000
 _DISMISS_S = 5
 _NEED_A_THREAD = 2  # Of so many layers one folder is made.
 _SWEEPS, _SWEEP_EVERY_S = 20, 0.02
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
-_WRITTEN = ("/tmp", "/dev")  # Where an instance has none of its own.
 
 
 @dataclass(slots=True)
@@ -72,7 +70,13 @@ class Sandbox:
         return self._found
 
     def facts(self) -> dict[str, str]:
-        return self._found.facts() if self._found is not None else {}
+        found = self._found
+        if found is None:
+            return {}
+        given = found.facts()
+        if "landlock" in found.given and not found.cells and places.is_open(self.run_dir):
+            given["landlock"] = places.told_open(self.run_dir.parent)
+        return given
 
     def _find(self) -> Protections:
         return protections.NONE if self.mode == "off" else protections.find(self._root())
@@ -152,7 +156,7 @@ class Sandbox:
     def open_to(self, version: Version, more: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
         """Where there are no cells: the paths that an instance may read, and those that it may write below."""
         own = (str(version.code), *(str(layer) for layer in version.layers))
-        return [*_SYSTEM, *own, *more], list(_WRITTEN)
+        return [*places.SYSTEM, *own, *more], list(places.WRITTEN)
 
     async def close(self) -> None:
         for started in self._started:
