@@ -367,7 +367,7 @@ class InstanceEngine:
         if problem is None:
             instance.fresh = True
             self._give_back(pool, instance)
-            if instance.forked and instance.cell is not None and len(pool.all) > 1:
+            if (instance.forked or instance.accompanied) and instance.cell is not None and len(pool.all) > 1:
                 pool.spare.make()
         elif not self._fail(pool, partial(self._births.failed, instance, problem)):
             instance.kill()

@@ -89,6 +89,7 @@ class Instance:
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.cell: Cell | None = None  # What it lives in.
         self.forked = False  # From a template.
+        self.accompanied = False  # By extensions, which are there before its initialisation.
         self.shares_cell = False  # With programs that hear of its end.
         self.group: Group | None = None  # Its control groups, where it has no cell.
         self.channel: Channel | None = None

@@ -1,5 +1,5 @@
-"""One instance ahead of need, of a version that was asked for more than it had: a birth in a cell takes a while, and an
-event that finds this one waits for none."""
+"""One instance ahead of need, of a version that was asked for more than it had: a birth in a cell takes a while, longer
+still where extensions come first, and an event that finds this one waits for none."""
 
 from __future__ import annotations
 
