@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init phase: limited to ten seconds.
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
+_SNAPSHOT_IDLE_S = 3600.0  # A snapshot without instances is kept for so long: each save of code may publish a version.
 _REAP_EVERY_S = 30.0
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
@@ -86,7 +87,7 @@ class InstanceEngine:
         self._host = Host(run_dir, telemetry, log_sink, clock, self._sandbox)
         self._clock, self._telemetry, self._dialects = clock, telemetry, dialects
         self._pools: dict[str, _Pool] = {}
-        self.init_s, self.idle_s = _INIT_S, _IDLE_S
+        self.init_s, self.idle_s, self.snapshot_idle_s = _INIT_S, _IDLE_S, _SNAPSHOT_IDLE_S
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
@@ -391,6 +392,9 @@ class InstanceEngine:
         now_s = time.perf_counter()
         for pool in list(self._pools.values()):
             if pool.version.debugged:
+                continue
+            if not (pool.all or pool.busy or pool.coming) and pool.snapshot.is_older(self.snapshot_idle_s):
+                self._forget(pool)
                 continue
             if not pool.busy and all(now_s - one.idle_since_s > self.idle_s for one in pool.idle):
                 pool.spare.let_go()

@@ -4,6 +4,7 @@ ended. Where what it left cannot be kept, the process that it ran in waits for t
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from fogbank.functions import births
@@ -27,21 +28,24 @@ class Snapshot:
     def __init__(self, births: Births, version: Version) -> None:
         self._births, self._version = births, version
         self._taking = asyncio.Lock()
-        self._taken = False
+        self._taken_s: float | None = None
         self.limit_s = min(max(version.timeout_ms / 1000, _INIT_LEAST_S), _INIT_MOST_S)
 
     async def take(self, told: Callable[[Instance], None]) -> Instance | None:
         """Unless it was taken. `told` hears of the instance that is initialised for it; the answer is that instance,
         where it is not kept. Raises `InitFailed` with the function's own error."""
         async with self._taking:
-            if self._taken:
+            if self._taken_s is not None:
                 return None
             instance = await self._initialised(told)
-            self._taken = True
+            self._taken_s = time.perf_counter()
         if not instance.kept:
             return instance
         instance.kill()
         return None
+
+    def is_older(self, than_s: float) -> bool:
+        return self._taken_s is not None and time.perf_counter() - self._taken_s > than_s
 
     async def _initialised(self, told: Callable[[Instance], None]) -> Instance:
         try:

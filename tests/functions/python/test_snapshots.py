@@ -12,6 +12,7 @@ import pytest
 
 from fogbank.functions.engine import InitFailed, RestoreFailed
 from fogbank.functions.snapshots import Snapshot
+from tests.support.processes import until_dead
 from tests.support.waiting import until
 
 TOGETHER = "\ndef handler(e, c):\n    import time; time.sleep(0.3)\n    return [os.getpid(), VALUE]"
@@ -303,6 +304,25 @@ def test_where_the_snapshot_cannot_be_kept_its_process_waits_for_the_first_event
     assert "no snapshot of this function is kept: its initialisation left a thread running" in workshop.text()
     assert workshop.answer(version) == waiting["pid"]
     assert "Init Duration" not in "".join(line for *_, line in workshop.lines if line.startswith("REPORT"))
+
+
+def test_a_snapshot_that_nobody_needs_for_an_hour_is_let_go_and_made_again_when_somebody_does(workshop, monkeypatch):
+    async def reap():
+        workshop.engine.reap()
+
+    version = workshop.function("import os\nVALUE = os.getpid()" + TOGETHER, snap_start=True)
+    workshop.run(workshop.engine.snapshot(version))
+    workshop.run(reap())
+    first = workshop.answer(version)[1]
+    monkeypatch.setattr(workshop.engine, "snapshot_idle_s", -1.0)
+    workshop.run(reap())
+    assert workshop.answer(version)[1] == first, "it has an instance"
+    monkeypatch.setattr(workshop.engine, "idle_s", -1.0)
+    workshop.run(reap())
+    workshop.run(until(lambda: not workshop.engine._pools[version.id].all))
+    workshop.run(reap())
+    workshop.run(until_dead(first))
+    assert workshop.answer(version)[1] != first
 
 
 def test_a_snapshot_has_no_log_of_its_own_in_its_environment(workshop):
