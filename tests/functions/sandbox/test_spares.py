@@ -98,3 +98,17 @@ def test_a_spare_whose_extension_ends_is_not_taken(cells: Workshop, extension: A
     cells.run(_until(lambda: spare.state == "dead"))
     assert [one.error for one in cells.run(crowd(3))] == [None] * 3
     cells.run(leave(cells, version))
+
+
+def test_a_snapshot_that_was_asked_for_is_not_kept_beside_extensions_and_the_log_says_so(
+    cells: Workshop, extension: Any
+) -> None:
+    """What was initialised for it, extensions and all, waits for the first event."""
+    version = cells.function(SLOW, layers=(extension("watch", WATCH),), snap_start=True, **own_log())
+    cells.lines.clear()
+    cells.run(cells.engine.snapshot(version))
+    assert "fogbank: no snapshot of this function is kept: extensions run beside it" in cells.text()
+    assert states(cells) == ["idle"]
+    cells.answer(version)
+    assert states(cells) == ["idle"] and cells.text().count("registered ") == 1
+    cells.run(leave(cells, version))

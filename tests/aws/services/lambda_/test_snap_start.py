@@ -326,3 +326,30 @@ def test_a_stack_whose_version_fails_is_rolled_back_and_says_why(cloud: Cloud) -
         r"Status Reason is An error occurred during function initialization.", why,
     )  # fmt: skip
     assert cloud.client("lambda").list_functions()["Functions"] == []
+
+
+# -- logs as JSON --
+
+
+def test_in_json_a_restore_has_records_of_its_own(cloud: Cloud, functions: Any) -> None:
+    """ "Lambda Telemetry API Event schema reference": platform.restoreStart, restoreRuntimeDone, restoreReport."""
+    levels = {"LogFormat": "JSON", "SystemLogLevel": "DEBUG", "ApplicationLogLevel": "INFO"}
+    deploy(functions, "f", WHO, **SNAP_START, Publish=True, LoggingConfig=levels)
+    settled(functions)
+    call(functions, "f:1")
+    logs = cloud.client("logs")
+
+    def records() -> dict[str, Any]:
+        if not logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/f")["logGroups"]:
+            return {}
+        found = logs.filter_log_events(logGroupName="/aws/lambda/f")["events"]
+        return {one["type"]: one["record"] for one in (json.loads(event["message"]) for event in found)}
+
+    told = eventually(lambda: (found := records()) and "platform.report" in found and found)
+    arn = functions.get_function_configuration(FunctionName="f:1")["RuntimeVersionConfig"]["RuntimeVersionArn"]
+    assert told["platform.restoreStart"] == {"runtimeVersion": "python:3.12", "runtimeVersionArn": arn}
+    assert told["platform.restoreRuntimeDone"] == {"status": "success"}
+    assert told["platform.restoreReport"]["metrics"].keys() == {"durationMs"}
+    metrics = told["platform.report"]["metrics"]
+    assert metrics["restoreDurationMs"] == told["platform.restoreReport"]["metrics"]["durationMs"]
+    assert "initDurationMs" not in metrics and told["platform.initReport"]["status"] == "success"
