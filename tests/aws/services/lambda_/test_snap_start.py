@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import httpx
 import pytest
 from botocore.exceptions import WaiterError
 
+from fogbank.aws.services.lambda_ import snapshots
+from fogbank.kernel.store import StoreError
 from tests.support.code import ROLE, call, deploy, zipped
 from tests.support.refusals import refused
 from tests.support.waiting import eventually
@@ -17,6 +20,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fogbank.functions.model import Version
     from tests.support.cloud import Cloud
 
 SNAP_START: dict[str, Any] = {"Runtime": "python3.12", "SnapStart": {"ApplyOn": "PublishedVersions"}}
@@ -274,6 +278,47 @@ def test_a_server_that_ends_while_a_version_is_pending_goes_on_with_it(cloud: Cl
     assert state_of(functions)["State"] == "Pending"
     gate.touch()
     assert settled(functions)["State"] == "Active"
+
+
+# -- where this machine fails --
+
+
+def test_a_machine_that_has_no_room_for_the_process_fails_the_version_and_says_why(
+    cloud: Cloud, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(version: Version) -> None:
+        raise OSError(errno.EAGAIN, "no process is left")
+
+    monkeypatch.setattr(cloud.server.engine, "snapshot", refuse)
+    deploy(functions, "f", WHO, **SNAP_START, Publish=True)
+    found = settled(functions)
+    assert (found["State"], found["StateReasonCode"]) == ("Failed", "InternalError")
+    assert found["StateReason"].endswith("no process is left")
+
+
+def test_a_version_whose_end_cannot_be_written_down_stays_pending_until_it_can(
+    cloud: Cloud, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full, for a while."""
+    transact, refused_times = cloud.server.store.transact, []
+
+    async def full(work: Any, /, *arguments: Any, **more: Any) -> Any:
+        if work is snapshots._settle and len(refused_times) < 3:
+            refused_times.append(work)
+            raise StoreError("no room")
+        return await transact(work, *arguments, **more)
+
+    monkeypatch.setattr(cloud.server.store, "transact", full)
+    deploy(functions, "f", WHO, **SNAP_START, Publish=True)
+    eventually(lambda: refused_times)
+    assert state_of(functions)["State"] == "Pending"
+
+    def goes_on() -> bool:
+        cloud.advance(seconds=1)
+        return bool(state_of(functions)["State"] == "Active")
+
+    eventually(goes_on)
+    assert len(refused_times) == 3
 
 
 # -- stacks --
