@@ -344,11 +344,7 @@ class InstanceEngine:
         if version.snap_start and not version.debugged:
             with suppress(InitFailed):  # Then the event's own instance is initialised, and tells what is wrong.
                 await self._snapshot(pool)
-        # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
-        # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
-        timeout_s = version.timeout_ms / 1000
-        once = version.debugged or version.snap_start
-        for limit_s in (timeout_s,) if once else (self.init_s, timeout_s):
+        for limit_s in self._limits(pool):
             try:
                 async with pool.births:
                     if not pool.waiting:  # Those before it were quick.
@@ -372,6 +368,15 @@ class InstanceEngine:
                 pool.spare.make()
         elif not self._fail(pool, partial(self._births.failed, instance, problem)):
             instance.kill()
+
+    def _limits(self, pool: _Pool) -> tuple[float, ...]:
+        """How long initialisation may take, each time that it is tried."""
+        # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
+        # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
+        timeout_s = pool.version.timeout_ms / 1000
+        if pool.version.debugged:
+            return (timeout_s,)
+        return (pool.snapshot.limit_s,) if pool.version.snap_start else (self.init_s, timeout_s)
 
     def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
         """Whether somebody waits, who is told."""

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,18 +119,21 @@ def test_what_a_killed_server_has_left_is_removed_by_the_next_and_what_another_h
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_killed_program_leaves_nothing_to_the_next(tmp_path: Path) -> None:
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Fogbank]:
     program = Fogbank(tmp_path)
+    yield program
+    program.stop()
+
+
+def test_a_killed_program_leaves_nothing_to_the_next(program: Fogbank) -> None:
     program.run("start", "--detach", "--ephemeral")
     status = program.json("status")
     left = Path(status["data_dir"])
     assert left.exists() and not places.is_open(left)
-    os.kill(status["pid"], 9)
+    os.kill(status["pid"], signal.SIGKILL)
     program.run("start", "--detach", "--ephemeral")
-    try:
-        assert not left.exists()
-    finally:
-        program.stop()
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(
