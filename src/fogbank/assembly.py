@@ -10,9 +10,9 @@ import importlib
 import importlib.util
 import os
 import pkgutil
-import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,10 @@ from fogbank.aws.services.lambda_.feeding import Feeder
 from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
+from fogbank.functions.sandbox.places import is_open
 from fogbank.functions.triggers import Triggers
 from fogbank.kernel.clock import Clock
+from fogbank.kernel.ephemeral import Ephemeral
 from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.gateway import Gateway, Limits, Routes
 from fogbank.kernel.gateway.messages import Pending, Ready
@@ -62,8 +64,8 @@ class Server:
     def __init__(
         self, config: Config, *, clock: Clock | None = None, telemetry: Telemetry | None = None, seed: int | None = None
     ) -> None:
-        self._temporary = Path(tempfile.mkdtemp(prefix="fogbank-")) if config.ephemeral else None
-        self.config = replace(config, data_dir=self._temporary) if self._temporary else config
+        self._ephemeral = _ephemeral(config) if config.ephemeral else None
+        self.config = replace(config, data_dir=self._ephemeral.folder) if self._ephemeral else config
         self.clock = clock or Clock()
         self.telemetry = telemetry or Telemetry(self.clock, level=config.log_level)
         self.ids = Ids(self.clock, seed=seed)
@@ -132,8 +134,8 @@ class Server:
         await self.engine.close()
         await self.logs.flush()
         await self.store.close()
-        if self._temporary:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        if self._ephemeral is not None:
+            self._ephemeral.remove()
 
     async def debug(
         self, account: str, region: str, function: str, qualifier: str, port: int
@@ -151,6 +153,20 @@ class Server:
             return await self.door.ask(who, service, operation, **request)
 
         return ask
+
+
+def _ephemeral(config: Config) -> Ephemeral:
+    """Where no instance can read it, even one that has no root folder of its own. Raises `StartError`."""
+    usual = Path(tempfile.gettempdir())
+    hidden = [place for place in (usual, Path("/var/tmp"), config.cache_dir) if not is_open(place)]
+    for place in hidden:
+        with suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+            return Ephemeral(place)
+    try:
+        return Ephemeral(usual)  # `status` says what that means.
+    except OSError as error:
+        raise StartError(unusable(usual, error)) from error
 
 
 def _telling(answer: Answering, telemetry: Telemetry) -> Answering:

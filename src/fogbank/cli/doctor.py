@@ -13,7 +13,7 @@ import typer
 
 from fogbank.cli.support import options
 from fogbank.functions.runtimes.python import interpreters
-from fogbank.functions.sandbox import protections
+from fogbank.functions.sandbox import places, protections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +33,13 @@ app = options.application()
 
 
 @app.command()
-def doctor(*, json: options.Json = False) -> None:
+def doctor(*, data: options.Data = options.DATA, json: options.Json = False) -> None:
     """Say which protections of functions this machine gives, and which runtimes it has."""
     with tempfile.TemporaryDirectory(prefix="fogbank-") as folder:
         found = protections.find(Path(folder))
     facts = found.facts()
+    if "landlock" in found.given and not found.cells and places.is_open(data):
+        facts["landlock"] = places.told_open(data)
     if found.groups is not None:
         found.groups.close()
     runtimes = {**_pythons(), "nodejs": _node()}

@@ -6,6 +6,7 @@ same code, and what it takes for unchanged although the code is another is found
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from fogbank.deploy.prepare import Code, Prepared
     from fogbank.deploy.release import Cloud
+
+_POLL_S = 0.03
 
 
 def changed(before: Prepared, now: Prepared) -> dict[str, Code] | None:
@@ -44,6 +47,9 @@ def swap(
             "lambda", "UpdateFunctionCode", S3Bucket=bucket, S3Key=code.key, Publish=bool(code.alias), **where
         )
         if code.alias:
+            while made["State"] == "Pending":  # Its snapshot is being taken: until then the alias keeps the one before.
+                time.sleep(_POLL_S)
+                made = cloud.ask("lambda", "GetFunctionConfiguration", Qualifier=made["Version"], **where)
             cloud.ask("lambda", "UpdateAlias", Name=code.alias, FunctionVersion=made["Version"], **where)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from msgspec.structs import replace
 
-from fogbank.functions.engine import NoRuntimeError
+from fogbank.functions.engine import NoRuntimeError, RestoreFailed
 from fogbank.functions.instances import Ended, Instance
 from fogbank.functions.logs import Log
 from fogbank.functions.model import Outcome
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from fogbank.kernel.ids import Ids
 
 
+_RESTORE_S = 10.0  # "Restore phase": what the function does after a restore has ten seconds.
+
+
 class Births:
     def __init__(
         self, clock: Clock, log_sink: LogSink, ids: Ids, watch: Watch, runtimes: Runtimes,
@@ -35,10 +38,14 @@ class Births:
         self._sandbox = sandbox
         self._clock, self._log_sink, self._ids, self._watch = clock, log_sink, ids, watch
         self._runtimes, self._dialects, self._endpoint = runtimes, dialects, endpoint
+        self.restore_s = _RESTORE_S
 
-    async def spawn(self, version: Version, told: Callable[[Instance], None], *, provisioned: bool) -> Instance:
+    async def spawn(
+        self, version: Version, told: Callable[[Instance], None], *, provisioned: bool, snapshot: bool = False
+    ) -> Instance:
         """A process is on its way; it says `ready` when its init is done. `told` hears of the instance before there is
-        a process. Raises what its runtime raises; then the instance has ended."""
+        a process. `snapshot`: it is initialised to be kept. Raises what its runtime raises; then the instance has
+        ended."""
         dialect = self._dialects[version.dialect]
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
         stream += self._ids.new().replace("-", "")
@@ -47,6 +54,7 @@ class Births:
         read_end, write_end = os.pipe()
         log = Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
         instance = Instance(version, log)
+        instance.is_snapshot = snapshot
         told(instance)
         try:
             await self._runtimes.of(version.runtime).spawn(version, instance, version.environment | given, write_end)
@@ -56,6 +64,10 @@ class Births:
             instance.kill()
             instance.on_end(instance)
             raise
+        if version.snap_start:  # What the process writes is not read before this function returns.
+            now_ms = self._clock.now_ms()
+            lines = dialect.initialising(version, now_ms, restoring=instance.forked)
+            log.say(lines, now_ms, after=False)
         return instance
 
     def too_slow(self, instance: Instance, invocation: Invocation) -> Outcome:
@@ -85,7 +97,11 @@ class Births:
         return replace(failed, log_tail=tail)
 
     async def initialise(self, instance: Instance, limit_s: float) -> bytes | None:
-        """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`."""
+        """None once it is initialised; else the error document, with its log lines written. Raises `TimeoutError`, and
+        `RestoreFailed` of one that begins with a snapshot that was asked for."""
+        if instance.version.snap_start and instance.forked:
+            await self._restore(instance)
+            return None
         version, began = instance.version, time.perf_counter()
         dialect = self._dialects[version.dialect]
         self._watch.begin(instance)
@@ -112,11 +128,38 @@ class Births:
                 failed = dialect.init_failed(version, problem, instance.init_ms, now_ms, timed_out=timed_out)
                 instance.log.say(failed, now_ms)
         if problem is None:
-            now_ms = self._clock.now_ms()
-            lines = dialect.initialised(version, instance.init_ms, now_ms, restored=instance.restored)
-            if lines:
-                instance.log.say(lines, now_ms)
+            self._say_initialised(instance)
         return problem
+
+    async def _restore(self, instance: Instance) -> None:
+        began, problem, timed_out = time.perf_counter(), False, False
+        self._watch.begin(instance)
+        try:
+            problem = await instance.ready(self.restore_s) is not None
+        except TimeoutError:
+            problem = timed_out = True
+        except Ended:
+            problem = True
+        except BaseException:
+            instance.kill()
+            raise
+        finally:
+            self._watch.end(instance)
+        if not problem:
+            self._say_initialised(instance)
+            return
+        version, took_ms, now_ms = instance.version, (time.perf_counter() - began) * 1000, self._clock.now_ms()
+        dialect = self._dialects[version.dialect]
+        instance.log.say(dialect.restore_failed(version, took_ms, now_ms, timed_out=timed_out), now_ms)
+        instance.kill()
+        raise RestoreFailed(timed_out=timed_out)
+
+    def _say_initialised(self, instance: Instance) -> None:
+        version, now_ms = instance.version, self._clock.now_ms()
+        dialect = self._dialects[version.dialect]
+        lines = dialect.initialised(version, instance.init_ms, now_ms, restored=instance.restored)
+        if lines:
+            instance.log.say(lines, now_ms)
 
 
 def without_runtime(why: str, _: Invocation) -> Outcome:

@@ -25,6 +25,10 @@ class Dialect(Protocol):
         """Which of the lines that the function writes are kept; None: all."""
         ...
 
+    def initialising(self, version: Version, now_ms: int, *, restoring: bool) -> Sequence[str]:
+        """Log lines before an initialisation for a snapshot, or before an instance begins with one."""
+        ...
+
     def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
         """Log lines after an initialisation that went well, or was `restored` from a snapshot that was asked for."""
         ...
@@ -43,6 +47,12 @@ class Dialect(Protocol):
 
     def died(self, version: Version, invocation: Invocation, how: str, now_ms: int) -> tuple[Sequence[str], bytes]:
         """Log lines and error document of an event whose process ended; `how` is "exit status 1", "signal: killed"."""
+        ...
+
+    def restore_failed(
+        self, version: Version, restore_ms: float, now_ms: int, *, timed_out: bool
+    ) -> Sequence[str]:  # fmt: skip
+        """Log lines of an instance that began with a snapshot and got no further."""
         ...
 
     def init_failed(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from fogbank.functions.runtimes.table import Runtimes
 from fogbank.functions.runtimes.wrapped import Wrapped
 from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
+from fogbank.functions.snapshots import Snapshot
 from fogbank.functions.spares import Spare
 from fogbank.functions.watch import Watch
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init phase: limited to ten seconds.
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
+_SNAPSHOT_IDLE_S = 3600.0  # A snapshot without instances is kept for so long: each save of code may publish a version.
 _REAP_EVERY_S = 30.0
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 
@@ -63,6 +66,7 @@ class _Pool:
     version: Version
     dialect: Dialect
     spare: Spare
+    snapshot: Snapshot
     idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
@@ -85,7 +89,7 @@ class InstanceEngine:
         self._host = Host(run_dir, telemetry, log_sink, clock, self._sandbox)
         self._clock, self._telemetry, self._dialects = clock, telemetry, dialects
         self._pools: dict[str, _Pool] = {}
-        self.init_s, self.idle_s = _INIT_S, _IDLE_S
+        self.init_s, self.idle_s, self.snapshot_idle_s = _INIT_S, _IDLE_S, _SNAPSHOT_IDLE_S
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
@@ -197,6 +201,9 @@ class InstanceEngine:
         pool.provisioned = count
         await self._fill(pool)
 
+    async def snapshot(self, version: Version) -> None:
+        await self._snapshot(self._pool(version))
+
     async def retire(self, version_id: str) -> None:
         pool = self._pools.get(version_id)
         if pool is not None:
@@ -243,12 +250,18 @@ class InstanceEngine:
 
     # -- instances --
 
+    async def _snapshot(self, pool: _Pool) -> None:
+        instance = await pool.snapshot.take(partial(self._know, pool))
+        if instance is not None:
+            self._give_back(pool, instance)
+
     def _pool(self, version: Version) -> _Pool:
         pool = self._pools.get(version.id)
         if pool is None:
             pool = self._pools[version.id] = _Pool(
-                version, self._dialects[version.dialect], Spare(self._births, version)
-            )
+                version, self._dialects[version.dialect], Spare(self._births, version),
+                Snapshot(self._births, version),
+            )  # fmt: skip
             if self._reaper is None:
                 self._reaper = asyncio.get_running_loop().create_task(self._reap())
         return pool
@@ -333,10 +346,10 @@ class InstanceEngine:
     async def _birth(self, pool: _Pool) -> None:
         """A new instance, once its init is done, for the event that waits longest; if it fails, that one is told."""
         version = pool.version
-        # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
-        # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
-        timeout_s = version.timeout_ms / 1000
-        for limit_s in (timeout_s,) if version.debugged else (self.init_s, timeout_s):
+        if version.snap_start and not version.debugged:
+            with suppress(InitFailed):  # Then the event's own instance is initialised, and tells what is wrong.
+                await self._snapshot(pool)
+        for limit_s in self._limits(pool):
             try:
                 async with pool.births:
                     if not pool.waiting:  # Those before it were quick.
@@ -356,10 +369,19 @@ class InstanceEngine:
         if problem is None:
             instance.fresh = True
             self._give_back(pool, instance)
-            if instance.forked and instance.cell is not None and len(pool.all) > 1:
+            if (instance.forked or instance.accompanied) and instance.cell is not None and len(pool.all) > 1:
                 pool.spare.make()
         elif not self._fail(pool, partial(self._births.failed, instance, problem)):
             instance.kill()
+
+    def _limits(self, pool: _Pool) -> tuple[float, ...]:
+        """How long initialisation may take, each time that it is tried."""
+        # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
+        # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
+        timeout_s = pool.version.timeout_ms / 1000
+        if pool.version.debugged:
+            return (timeout_s,)
+        return (pool.snapshot.limit_s,) if pool.version.snap_start else (self.init_s, timeout_s)
 
     def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
         """Whether somebody waits, who is told."""
@@ -380,6 +402,9 @@ class InstanceEngine:
         now_s = time.perf_counter()
         for pool in list(self._pools.values()):
             if pool.version.debugged:
+                continue
+            if not (pool.all or pool.busy or pool.coming) and pool.snapshot.is_older(self.snapshot_idle_s):
+                self._forget(pool)
                 continue
             if not pool.busy and all(now_s - one.idle_since_s > self.idle_s for one in pool.idle):
                 pool.spare.let_go()

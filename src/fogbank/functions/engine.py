@@ -26,7 +26,7 @@ class Engine(Protocol):
 
     async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
         """Run one event on an idle instance, or a new one. `limit`: at most so many events of this version at a time;
-        beyond it, `Throttled` is raised at once."""
+        beyond it, `Throttled` is raised at once. Raises `RestoreFailed`."""
         ...
 
     async def prepare(self, version: Version, count: int) -> None:
@@ -48,6 +48,11 @@ class Engine(Protocol):
 
     def protections(self) -> dict[str, str]:
         """What holds instances: by protection "yes", or why not; nothing as long as none was needed."""
+        ...
+
+    async def snapshot(self, version: Version) -> None:
+        """Have a version that asks for a snapshot initialised, and kept as it is then: its instances begin there.
+        Raises `InitFailed` with the function's own error if its init fails."""
         ...
 
     async def retire(self, version_id: str) -> None:
@@ -72,6 +77,14 @@ class Engine(Protocol):
 
 class NoRuntimeError(Exception):
     """This machine has not what a function of that runtime needs; the message says what is missing."""
+
+
+class RestoreFailed(Exception):
+    """An instance that begins with a snapshot failed in what the function does after that."""
+
+    def __init__(self, *, timed_out: bool) -> None:
+        super().__init__("timed out" if timed_out else "failed")
+        self.timed_out = timed_out
 
 
 class InitFailed(Exception):

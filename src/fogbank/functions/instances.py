@@ -82,11 +82,14 @@ class Instance:
         self.on_ready: Callable[[], None] = lambda: None
         self.on_debugger: Callable[[str], None] = lambda _: None  # It waits for one at this address.
         self.restored = False  # From a snapshot that was asked for.
+        self.is_snapshot = False  # It is initialised for its snapshot: no event is for it where that can be kept.
+        self.kept = False  # Its process is a template now, and no longer its own.
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
         self.processes: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Whose memory counts.
         self.cell: Cell | None = None  # What it lives in.
         self.forked = False  # From a template.
+        self.accompanied = False  # By extensions, which are there before its initialisation.
         self.shares_cell = False  # With programs that hear of its end.
         self.group: Group | None = None  # Its control groups, where it has no cell.
         self.channel: Channel | None = None
@@ -187,6 +190,11 @@ class Instance:
         self._tell((b"F", document))
         self.kill()
 
+    def keep(self, took_ms: float) -> None:
+        """What its initialisation left stays behind, as what others are forks of; that is all it was for."""
+        self.kept, self.pid = True, 0
+        self.take(b"I", orjson.dumps({"init_ms": took_ms}), 0, wrote=True)
+
     # -- life --
 
     async def ready(self, timeout_s: float) -> bytes | None:
@@ -200,7 +208,8 @@ class Instance:
             self.init_ms = born["init_ms"]
             self.restored = born.get("restored", False)
             self.state = "idle"
-            _behind_the_server(self.pid)
+            if self.pid:
+                _behind_the_server(self.pid)
             self.on_ready()
             return None
         return body

@@ -1,12 +1,12 @@
-"""One instance ahead of need, of a version that was asked for more than it had: a birth in a cell takes a while, and an
-event that finds this one waits for none."""
+"""One instance ahead of need, of a version that was asked for more than it had: a birth in a cell takes a while, longer
+still where extensions come first, and an event that finds this one waits for none."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-from fogbank.functions.engine import NoRuntimeError
+from fogbank.functions.engine import NoRuntimeError, RestoreFailed
 
 if TYPE_CHECKING:
     from fogbank.functions.births import Births
@@ -55,7 +55,7 @@ class Spare:
                 self._instance = instance
             else:
                 instance.kill()
-        except (NoRuntimeError, TimeoutError, OSError):
+        except (NoRuntimeError, RestoreFailed, TimeoutError, OSError):
             pass  # Whoever needs an instance will hear of it.
         finally:
             self._coming = None

@@ -13,6 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from fogbank.functions.engine import InitFailed, RestoreFailed
+from fogbank.functions.snapshots import Snapshot
+from tests.support.processes import until_dead
+from tests.support.waiting import until
+
 TOGETHER = "\ndef handler(e, c):\n    import time; time.sleep(0.3)\n    return [os.getpid(), VALUE]"
 
 
@@ -106,25 +111,6 @@ def test_each_instance_has_its_own_log_stream(workshop):
     assert len({name for _, name in replies}) == 3
 
 
-def test_hooks_of_the_snapshot_package_run_before_and_after(workshop):
-    hooks = """
-before, after = [], []
-def register_before_snapshot(f, *a, **k): before.append((f, a, k)); return f
-def register_after_restore(f, *a, **k): after.append((f, a, k)); return f
-def get_before_snapshot(): return before
-def get_after_restore(): return after
-"""
-    source = """
-import os, snapshot_restore_py as hooks
-VALUE = []
-hooks.register_before_snapshot(VALUE.append, "before")
-hooks.register_after_restore(VALUE.append, "after")
-"""
-    files = {"app.py": source + TOGETHER, "snapshot_restore_py.py": hooks}
-    replies, _ = several(workshop, workshop.function(files), 3)
-    assert [value for _, value in replies] == [["before", "after"]] * 3
-
-
 def test_a_template_that_dies_is_replaced(workshop):
     version = workshop.function("import os\nVALUE = os.getpid()" + TOGETHER)
     first = workshop.answer(version)[1]
@@ -166,15 +152,207 @@ def test_instances_share_what_a_snapshot_that_was_asked_for_holds(workshop):
     assert "no snapshot" not in workshop.text()
 
 
-def test_a_restore_is_reported_as_one(workshop):
-    version = workshop.function(DRAWS, snap_start=True)
+def test_a_snapshot_is_taken_once_and_ahead_of_events(workshop, tmp_path):
+    source = f"import os\nopen({str(tmp_path / 'inits')!r}, 'a').write('x')\nprint('from init')\nVALUE = os.getpid()"
+    version = workshop.function(source + TOGETHER, snap_start=True)
+    others = len(workshop.engine.status())
+    workshop.run(workshop.engine.snapshot(version))
+    assert (tmp_path / "inits").read_text() == "x"
+    assert len(workshop.engine.status()) == others, "no instance is there yet"
+    workshop.run(workshop.engine.snapshot(version))
+    replies, _ = several(workshop, version, 3)
+    assert (tmp_path / "inits").read_text() == "x"
+    assert len({value for _, value in replies}) == 1
+
+
+def test_the_log_has_the_initialisation_when_it_runs_and_a_restore_of_each_instance(workshop):
+    """ "Monitoring for Lambda SnapStart": Init Duration in INIT_REPORT, Restore Duration in REPORT."""
+    source = "import os\nprint('from init')\nVALUE = os.getpid()" + TOGETHER
+    version = workshop.function(source, snap_start=True)
+    workshop.run(workshop.engine.snapshot(version))
+    begun, said, reported = (line for *_, line in workshop.lines)
+    version_of = r"Runtime Version: python:3.11\tRuntime Version ARN: arn:aws:lambda:us-east-1::runtime:python3.11\n"
+    assert re.fullmatch("INIT_START " + version_of, begun) and said == "from init\n"
+    assert re.fullmatch(r"INIT_REPORT Init Duration: \d+\.\d\d ms\n", reported)
     workshop.lines.clear()
-    all_at_once(workshop, version, 3, 0.2)
-    reports = [line for *_, line in workshop.lines if line.startswith("REPORT")]
-    restored = [line for line in reports if "Restore Duration: " in line]
-    assert sum("Init Duration: " in line for line in reports) == 1 and len(restored) == len(reports) - 1 > 0
-    assert re.search(r"\tRestore Duration: \d+\.\d\d ms\tBilled Restore Duration: \d+ ms\t\n$", restored[0])
-    assert len(re.findall(r"RESTORE_REPORT Restore Duration: \d+\.\d\d ms\n", workshop.text())) == len(restored)
+    _, outcomes = several(workshop, version, 3)
+    assert all(outcome.restored and outcome.cold for outcome in outcomes)
+    assert "INIT" not in workshop.text() and "Init Duration" not in workshop.text()
+    streams = {}
+    for *_, stream, line in workshop.lines:
+        streams.setdefault(stream, []).append(line)
+    assert len(streams) == 3
+    for lines in streams.values():
+        assert re.fullmatch("RESTORE_START " + version_of, lines[0])
+        assert re.fullmatch(r"RESTORE_REPORT Restore Duration: \d+\.\d\d ms\n", lines[1])
+        assert lines[2].startswith("START ") and lines[3].startswith("END ")
+        assert re.search(r"\tRestore Duration: \d+\.\d\d ms\tBilled Restore Duration: \d+ ms\t\n$", lines[4])
+
+
+HOOKS = """
+import os
+from snapshot_restore_py import register_before_snapshot, register_after_restore
+
+VALUE = []
+
+@register_before_snapshot
+def first():
+    VALUE.append("before, registered first")
+
+register_before_snapshot(VALUE.append, "before, registered last")
+register_after_restore(VALUE.append, "after, registered first")
+
+@register_after_restore
+def last():
+    VALUE.append("after, registered last")
+"""
+IN_ORDER = [
+    "before, registered last", "before, registered first", "after, registered first", "after, registered last",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("init", ["", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"], ids=["kept", "not kept"])  # fmt: skip  # noqa: E501
+def test_hooks_run_before_the_snapshot_and_after_each_restore(workshop, init):
+    """ "Implement code before or after Lambda function snapshots": the order of each kind; nothing is bundled."""
+    version = workshop.function(init + HOOKS + TOGETHER, snap_start=True)
+    workshop.run(workshop.engine.snapshot(version))
+    replies, _ = several(workshop, version, 3)
+    assert [value for _, value in replies] == [IN_ORDER] * 3
+
+
+def test_hooks_run_for_nobody_who_has_not_asked_for_a_snapshot(workshop):
+    replies, _ = several(workshop, workshop.function(HOOKS + TOGETHER), 3)
+    assert [value for _, value in replies] == [[]] * 3
+
+
+def test_a_hook_may_make_ready_for_the_snapshot_what_could_not_be_kept(workshop):
+    source = "import os, socket, snapshot_restore_py\nc = socket.socket()\nVALUE = os.getpid()\n"
+    source += "snapshot_restore_py.register_before_snapshot(c.close)" + TOGETHER
+    version = workshop.function(source, snap_start=True)
+    replies, _ = several(workshop, version, 3)
+    assert len({value for _, value in replies}) == 1 and "no snapshot" not in workshop.text()
+
+
+def test_a_module_of_that_name_that_the_function_brings_is_the_one_that_counts(workshop):
+    own = """
+before, after = [], []
+def register_before_snapshot(f, *a, **k): before.append((f, a, k)); return f
+def register_after_restore(f, *a, **k): after.append((f, a, k)); return f
+def get_before_snapshot(): return before
+def get_after_restore(): return after
+"""
+    files = {"app.py": HOOKS + TOGETHER, "snapshot_restore_py.py": own}
+    replies, _ = several(workshop, workshop.function(files, snap_start=True), 2)
+    assert [value for _, value in replies] == [IN_ORDER] * 2
+
+
+@pytest.mark.parametrize(
+    ("init", "error"),
+    [
+        ("raise RuntimeError('no room')", "RuntimeError"),
+        ("import os; os._exit(3)", "Runtime.ExitError"),
+        ("import snapshot_restore_py as s; s.register_before_snapshot(lambda: 1 / 0)", "ZeroDivisionError"),
+    ],
+)
+def test_an_initialisation_that_fails_leaves_no_snapshot_and_says_so(workshop, init, error):
+    version = workshop.function(f"{init}\ndef handler(e, c): pass", snap_start=True)
+    with pytest.raises(InitFailed) as failed:
+        workshop.run(workshop.engine.snapshot(version))
+    assert json.loads(failed.value.document)["errorType"] == error
+    assert re.search(rf"INIT_REPORT Init Duration: \S+ ms\tPhase: init\tStatus: error\tError Type: {error}\n",
+                     workshop.text())  # fmt: skip
+    assert workshop.failure(version)["errorType"] == error, "whoever asks for it all the same hears why"
+
+
+def test_an_initialisation_for_a_snapshot_has_130_seconds_or_the_time_out_if_that_is_more(workshop):
+    """ "Lambda execution environment lifecycle": 130 seconds or the configured function timeout, at most 900."""
+    limits = {
+        timeout_s: Snapshot(None, workshop.function("", timeout_ms=timeout_s * 1000, snap_start=True)).limit_s
+        for timeout_s in (3, 600, 1800)
+    }
+    assert limits == {3: 130, 600: 600, 1800: 900}
+
+
+@pytest.mark.parametrize("init", ["", "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"], ids=["kept", "not kept"])  # fmt: skip  # noqa: E501
+def test_neither_ten_seconds_nor_the_functions_own_are_the_limit_of_that_initialisation(workshop, monkeypatch, init):
+    """Of each instance, where there is nothing kept that it could begin with."""
+    monkeypatch.setattr(workshop.engine, "init_s", 0.1)
+    source = f"{init}import os, time\ntime.sleep(1.2)\nVALUE = 1" + TOGETHER
+    version = workshop.function(source, snap_start=True, timeout_ms=1000)
+    for _ in range(2):
+        pid = workshop.answer(version)[0]
+        os.kill(pid, signal.SIGKILL)
+        workshop.run(until(lambda gone=pid: gone not in [facts["pid"] for facts in workshop.engine.status()]))
+
+
+@pytest.mark.parametrize(
+    ("hook", "timed_out", "told"),
+    [
+        ("raise RuntimeError('gone')", False, "error\tError Type: Runtime.ExitError"),
+        ("import time; time.sleep(60)", True, "timeout"),
+    ],
+)
+def test_a_restore_that_fails_runs_no_event_and_the_log_says_why(workshop, monkeypatch, hook, timed_out, told):
+    """ "Failures during the Restore phase"."""
+    monkeypatch.setattr(workshop.engine._births, "restore_s", 1.0)
+    source = f"import snapshot_restore_py\n@snapshot_restore_py.register_after_restore\ndef after():\n    {hook}\n"
+    version = workshop.function(source + "def handler(e, c): return 1", snap_start=True)
+    with pytest.raises(RestoreFailed) as failed:
+        workshop.invoke(version)
+    assert failed.value.timed_out is timed_out
+    assert re.search(rf"RESTORE_REPORT Restore Duration: \S+ ms\tStatus: {told}\n", workshop.text())
+    assert timed_out or "[ERROR] RuntimeError: gone" in workshop.text()
+    assert "START RequestId" not in workshop.text()
+
+
+def test_where_the_snapshot_cannot_be_kept_its_process_waits_for_the_first_event(workshop):
+    source = "import os, threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+    version = workshop.function(source + "def handler(e, c): return os.getpid()", snap_start=True)
+    others = [facts["pid"] for facts in workshop.engine.status()]
+    workshop.run(workshop.engine.snapshot(version))
+    [waiting] = [facts for facts in workshop.engine.status() if facts["pid"] not in others]
+    assert (waiting["state"], waiting["events"]) == ("idle", 0)
+    assert "no snapshot of this function is kept: its initialisation left a thread running" in workshop.text()
+    assert workshop.answer(version) == waiting["pid"]
+    assert "Init Duration" not in "".join(line for *_, line in workshop.lines if line.startswith("REPORT"))
+
+
+def test_a_snapshot_that_nobody_needs_for_an_hour_is_let_go_and_made_again_when_somebody_does(workshop, monkeypatch):
+    async def reap():
+        workshop.engine.reap()
+
+    version = workshop.function("import os\nVALUE = os.getpid()" + TOGETHER, snap_start=True)
+    workshop.run(workshop.engine.snapshot(version))
+    workshop.run(reap())
+    first = workshop.answer(version)[1]
+    monkeypatch.setattr(workshop.engine, "snapshot_idle_s", -1.0)
+    workshop.run(reap())
+    assert workshop.answer(version)[1] == first, "it has an instance"
+    monkeypatch.setattr(workshop.engine, "idle_s", -1.0)
+    workshop.run(reap())
+    workshop.run(until(lambda: not workshop.engine._pools[version.id].all))
+    workshop.run(reap())
+    workshop.run(until_dead(first))
+    assert workshop.answer(version)[1] != first
+
+
+def test_a_snapshot_has_no_log_of_its_own_in_its_environment(workshop):
+    """ "Monitoring for Lambda SnapStart": the variables with the names of the log are not available."""
+    version = workshop.function(
+        "import os\ndef handler(e, c): return [n for n in os.environ if 'LOG_' in n], c.log_stream_name",
+        snap_start=True,
+    )
+    assert workshop.answer(version) == [["AWS_LAMBDA_LOG_FORMAT"], None]
+
+
+def test_a_snapshot_whose_process_dies_is_made_again(workshop):
+    version = workshop.function("import os\nVALUE = os.getpid()" + TOGETHER, snap_start=True)
+    workshop.run(workshop.engine.snapshot(version))
+    own, first = workshop.answer(version)
+    os.kill(first, signal.SIGKILL)
+    workshop.run(until(lambda: own not in [facts["pid"] for facts in workshop.engine.status()]))
+    replies, _ = several(workshop, version, 3)
+    assert {value for _, value in replies} != {first}
 
 
 def test_a_snapshot_that_nobody_asked_for_is_not_seen(workshop):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fogbank.functions.sandbox.protections import Protections, find
+from tests.functions.provided.conftest import extension as extension  # A fixture of theirs.
 from tests.support.workshop import Workshop
 
 if TYPE_CHECKING:

@@ -59,3 +59,25 @@ def test_a_cell_that_dies_with_its_template_is_made_anew(cells: Workshop) -> Non
     again = cells.answer(version)
     assert again[0] != first[0]
     cells.run(cells.engine.retire(version.id))
+
+
+def test_a_snapshot_that_was_asked_for_is_taken_in_a_cell_and_each_instance_is_restored_in_one_of_its_own(
+    cells: Workshop,
+) -> None:
+    init = "import os, time, uuid\nMADE = str(uuid.uuid4())\n"
+    init += "here = lambda: [os.readlink('/proc/self/ns/mnt'), os.getuid()]\n"
+    version = cells.function(
+        init + "def handler(e, c):\n    time.sleep(0.2)\n    return [MADE, *here()]", snap_start=True
+    )
+    cells.lines.clear()
+    cells.run(cells.engine.snapshot(version))
+    assert "INIT_REPORT" in cells.text() and "no snapshot" not in cells.text()
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(cells.ask(version) for _ in range(3)))
+
+    outcomes = cells.run(together())
+    made, spaces, users = zip(*(outcome.value() for outcome in outcomes), strict=True)
+    assert all(outcome.restored for outcome in outcomes) and len(set(made)) == 1
+    assert len(set(spaces)) == 3 and set(users) == {993}
+    cells.run(cells.engine.retire(version.id))

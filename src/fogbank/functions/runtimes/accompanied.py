@@ -51,6 +51,9 @@ class Accompanied:
             return built_in
 
         built_in = BuiltIn(Instance(version, instance.log))
+        instance.accompanied = True
+        if instance.is_snapshot:
+            instance.log.note("no snapshot of this function is kept: extensions run beside it")
         try:
             await self._runtime.settle(version, instance)
         except BaseException:

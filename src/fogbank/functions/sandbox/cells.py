@@ -30,13 +30,15 @@ class CellError(NoRuntimeError):
 class Cell(Starter):
     """One keeper, and through it all that is in its namespaces."""
 
-    def __init__(self, end: socket.socket, group: Group | None, source: Group | None, uid: int | None) -> None:
-        """`group`: of all that is in it; `source`: the one that its processes begin in; `uid`: whom it belongs to, if
-        that is a user of its own."""
+    def __init__(
+        self, end: socket.socket, group: Group | None, sources: tuple[Group, ...], uid: int | None
+    ) -> None:  # fmt: skip
+        """`group`: of all that is in it; `sources`: those that its processes may begin in; `uid`: whom it belongs to,
+        if that is a user of its own."""
         super().__init__(end)
         self.uid = uid
         self.keeper = 0  # Its process 1, by the id that it has outside.
-        self.group, self._source = group, source
+        self.group, self._sources = group, sources
         self.namespaces: dict[str, int] = {}
         self._pidfd = -1  # The keeper's.
         self._answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
@@ -51,7 +53,9 @@ class Cell(Starter):
 
     async def inner(self, tmp_mb: int, group: Group | None) -> Cell:
         """A further cell inside this one, for a fork of the template that lives here."""
-        return await _make(self, {"tmp_mb": tmp_mb}, group, self.group, self.uid)
+        own = (self.group,) if self.group is not None else ()
+        # The template may be on its way to its own group still: then its fork begins where that itself began.
+        return await _make(self, {"tmp_mb": tmp_mb}, group, (*own, *self._sources), self.uid)
 
     async def furnish(self, trees: Mapping[str, int], tmp_mb: int) -> None:
         """Mount what a function is made of, in a cell that was there before the function was known. `trees`: by the
@@ -66,8 +70,8 @@ class Cell(Starter):
             close_all(list(trees.values()))
 
     def take_in(self, pid: int) -> None:
-        if self.group is not None and self._source is not None:
-            asyncio.get_running_loop().run_in_executor(None, self.group.take, pid, self._source)
+        if self.group is not None and self._sources:
+            asyncio.get_running_loop().run_in_executor(None, self.group.take, pid, self._sources)
 
     def kill(self) -> None:
         """End all that is in it, at once."""
@@ -138,7 +142,8 @@ class Warden(Starter):
         """`uid`: who the cell belongs to, if the server may choose; `trees`: folders of this machine by where they are
         to be seen."""
         order = {"uid": uid, "tmp_mb": tmp_mb, "trees": {place: str(path) for place, path in trees.items()}}
-        return await _make(self, order, group, self._nursery, uid)
+        sources = (self._nursery,) if self._nursery is not None else ()
+        return await _make(self, order, group, sources, uid)
 
     async def trees(self, paths: Mapping[str, Path]) -> dict[str, int]:
         """Folders as mounts that are attached nowhere yet, by the names of `paths`."""
@@ -171,11 +176,11 @@ class Warden(Starter):
 
 
 async def _make(
-    maker: Starter, order: dict[str, Any], group: Group | None, source: Group | None, uid: int | None
+    maker: Starter, order: dict[str, Any], group: Group | None, sources: tuple[Group, ...], uid: int | None
 ) -> Cell:  # fmt: skip
     ours, theirs = pair()
     with theirs:
-        cell = Cell(ours, group, source, uid)
+        cell = Cell(ours, group, sources, uid)
         try:
             maker.ask({"cell": order}, theirs)
         except OSError as error:

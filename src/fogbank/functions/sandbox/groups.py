@@ -9,6 +9,10 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ROOT = Path("/sys/fs/cgroup")
 _PROCESSES_MAX = 1024  # Lambda quotas: "Execution processes/threads".
@@ -71,13 +75,14 @@ class Group:
         """Many begin here, and what they have touched until they are taken counts here for good."""
         self.limit(_NURSERY_MB, _NURSERY_MB, _NURSERY_PROCESSES)
 
-    def take(self, pid: int, source: Group) -> None:
-        """Have this process here, and all others of its process ids' namespace that are in `source`. Waits for the
-        kernel, some milliseconds for each controller: not for the event loop's thread."""
+    def take(self, pid: int, sources: Sequence[Group]) -> None:
+        """Have this process here, and all others of its process ids' namespace that are in one of `sources`. Waits for
+        the kernel, some milliseconds for each controller: not for the event loop's thread."""
         with suppress(OSError):  # It has ended meanwhile; or a group has, and then it has no folders.
             space = _space_of(pid)
             for _ in range(_ROUNDS_MAX):  # What it starts before it is here itself stays behind at first.
-                left = [one for one in source.members() if _space_of(one) == space]
+                there = [one for source in sources for one in source.members()]
+                left = [one for one in there if _space_of(one) == space]
                 for one in left:
                     for folder in self._folders:
                         (folder / "cgroup.procs").write_text(str(one))

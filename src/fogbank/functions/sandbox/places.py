@@ -24,11 +24,28 @@ SDK_V2: Final = "/var/lang/sdk-v2/node_modules"
 SDK_V3: Final = "/var/lang/sdk-v3/node_modules"
 
 
+# What an instance sees of this machine where it has no root folder of its own.
+SYSTEM: Final = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys",
+)  # fmt: skip
+WRITTEN: Final = ("/tmp", "/dev")
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     code: str
     layers: tuple[str, ...]  # In order, a later one over an earlier.
     trees: dict[str, Path]  # What a cell shows, by place; nothing where there are no cells.
+
+
+def is_open(folder: Path) -> bool:
+    """Whether instances without a root folder of their own can read what lies there, whatever Landlock holds."""
+    there = folder.resolve()
+    return any(there.is_relative_to(os.path.realpath(place)) for place in (*SYSTEM, *WRITTEN))
+
+
+def told_open(state: Path) -> str:
+    return f"the state lies where all functions may read ({state.resolve()}): keep it elsewhere, with --data"
 
 
 def on_this_machine(version: Version) -> Places:

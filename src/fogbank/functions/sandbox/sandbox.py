@@ -41,8 +41,6 @@ _REQUIRED: Final = {
     "namespaces": "no namespaces can be made here",
     "ports": "a port of an instance cannot be kept from the others",
 }
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/gnu", "/nix", "/etc", "/proc", "/sys")
-_WRITTEN = ("/tmp", "/dev")  # Where an instance has none of its own.
 
 
 @dataclass(slots=True)
@@ -83,7 +81,13 @@ class Sandbox:
         return self._found
 
     def facts(self) -> dict[str, str]:
-        return self._found.facts() if self._found is not None else {}
+        found = self._found
+        if found is None:
+            return {}
+        given = found.facts()
+        if "landlock" in found.given and not found.cells and places.is_open(self.run_dir):
+            given["landlock"] = places.told_open(self.run_dir.parent)
+        return given
 
     def _find(self) -> Protections:
         return protections.NONE if self.mode == "off" else protections.find(self._root())
@@ -171,7 +175,7 @@ class Sandbox:
     def open_to(self, version: Version, more: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
         """Where there are no cells: the paths that an instance may read, and those that it may write below."""
         own = (str(version.code), *(str(layer) for layer in version.layers))
-        return [*_SYSTEM, *own, *more], list(_WRITTEN)
+        return [*places.SYSTEM, *own, *more], list(places.WRITTEN)
 
     async def close(self) -> None:
         if self._sockets is not None:

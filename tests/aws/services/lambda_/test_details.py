@@ -243,7 +243,8 @@ def test_what_a_statement_is_bound_to_stands_in_it(functions: Any) -> None:
 
 def test_a_published_version_is_a_snapshot_where_that_is_asked_for(functions: Any) -> None:
     """ "SnapStart": OptimizationStatus of a version, not of $LATEST."""
-    deploy(functions, "f", ECHO, SnapStart={"ApplyOn": "PublishedVersions"}, Publish=True)
+    asked = {"Runtime": "python3.12", "SnapStart": {"ApplyOn": "PublishedVersions"}}
+    deploy(functions, "f", ECHO, **asked, Publish=True)
     shown = [functions.get_function_configuration(FunctionName="f", Qualifier=q)["SnapStart"] for q in ("$LATEST", "1")]
     assert [one["OptimizationStatus"] for one in shown] == ["Off", "On"]
 

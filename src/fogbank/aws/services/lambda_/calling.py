@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from fogbank.aws.protocol import edge
 from fogbank.aws.protocol import lineage as ways
+from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import dialect, layers, permissions, recursion, state
 from fogbank.aws.services.lambda_.admission import Admission, Target, config_name, throttled
 from fogbank.aws.services.lambda_.debugging import Debugging
-from fogbank.functions.engine import Abandoned, Throttled
+from fogbank.functions.engine import Abandoned, RestoreFailed, Throttled
 from fogbank.functions.flow import Flow, Reader
 from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -45,7 +46,8 @@ class Caller:
         self._versions.pop(version_id, None)
 
     def resolve(self, tx: Recaller, who: state.Named, principal: str = "", source_arn: str = "") -> Target:
-        """Raises ResourceNotFoundException, and AccessDeniedException for a service that the policy does not allow."""
+        """Raises ResourceNotFoundException, AccessDeniedException for a service that the policy does not allow, and
+        ResourceConflictException for a version that cannot be invoked now."""
         service = principal if principal.endswith(".amazonaws.com") else ""
         main, others = tx.recall(self._targets, who, service, source_arn if service else "")
         if others:  # An alias with weights.
@@ -74,6 +76,7 @@ class Caller:
     def _target(
         self, tx: Tx, function: state.Function, who: state.Named, one: state.Published, *, is_only: bool
     ) -> Target:
+        state.check_ready(one)
         reserved_all = state.RESERVED.get(tx, function.account, function.region) or 0
         provisioned = ""
         if who.qualifier and state.PROVISIONED.get(tx, function.id, who.qualifier) is not None:
@@ -127,7 +130,8 @@ class Caller:
         done(outcome)
 
     async def run(self, target: Target, invocation: Invocation) -> Outcome:
-        """Raises TooManyRequestsException where a limit is reached."""
+        """Raises TooManyRequestsException where a limit is reached, SnapStartException and SnapStartTimeoutException
+        where the function fails after a restore."""
         if self._admission.is_full(target):
             raise throttled(target)
         self._admission.enter(target)
@@ -135,6 +139,8 @@ class Caller:
             return await self._invoke(target, invocation)
         except Throttled as error:
             raise throttled(target) from error
+        except RestoreFailed as error:
+            raise _not_restored(error) from error
         finally:
             self._admission.leave(target)
 
@@ -184,3 +190,17 @@ class Caller:
             flow=flow,
         )  # fmt: skip
         return target, invocation
+
+
+def _not_restored(failed: RestoreFailed) -> ServiceError:
+    """In the words of the service's model."""
+    code, told, status = (
+        "SnapStartException",
+        "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.",
+        400,
+    )
+    if failed.timed_out:
+        code, told, status = (
+            "SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.", 408,
+        )  # fmt: skip
+    return ServiceError(code, told, status=status, fields={"Type": "User"})

@@ -26,21 +26,25 @@ class LambdaDialect:
     def __init__(self, words: Words) -> None:
         self._words = words
         self.started, self.ended, self.initialised = words.started, words.ended, words.initialised
+        self.initialising, self.restore_failed = words.initialising, words.restore_failed
 
     def environment(
         self, version: Version, log_stream: str, endpoint: str, *, task_root: str, provisioned: bool
     ) -> dict[str, str]:  # fmt: skip
         name, _, number = version.name.partition(":")
         account, _, region = version.log_owner.partition("/")
+        # "Monitoring for Lambda SnapStart": the names of the log are not there.
+        log = {} if version.snap_start else {
+            "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group, "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        }  # fmt: skip
         levels = {"AWS_LAMBDA_LOG_LEVEL": version.application_log_level} if version.log_format == "JSON" else {}
         return {
             **levels,
+            **log,
             "AWS_LAMBDA_LOG_FORMAT": version.log_format,
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_VERSION": number,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
-            "AWS_LAMBDA_LOG_GROUP_NAME": version.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
             "AWS_LAMBDA_INITIALIZATION_TYPE": _initialization_type(version, provisioned=provisioned),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
             "AWS_REGION": region,

@@ -40,6 +40,8 @@ _LEND_MS = 31 * 60_000  # Longer than any function may run.
 _ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AT_ONCE_MAX = 200  # Of one function: more would only be in each other's way on one machine.
 _QUEUED = "lambda.queued"
+# The event was not run for a reason that passes.
+_NOT_NOW = ("TooManyRequestsException", state.NOT_READY, "SnapStartException", "SnapStartTimeoutException")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ class EventQueue:
         function, tries = state.FUNCTIONS.get(tx, who.account, who.region, who.name), message.notes["attempt"] - 1
         if code == recursion.STOPPED:
             return End(records.LOOP, tries)
-        if code != "TooManyRequestsException" or function is None:
+        if code not in _NOT_NOW or function is None:
             queues.delete(tx, _queue(function_id), message.receipt)
             return None
         if function.reserved == 0:

@@ -48,6 +48,9 @@ def put(tx: Tx, who: state.Named, count: int, now_ms: int) -> Provisioned:
             "InvalidParameterValueException",
             "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
         )
+    if state.snap_starts(one):  # "Supported features and limitations": it excludes provisioned concurrency.
+        told = "Provisioned Concurrency is not supported for SnapStart enabled functions."
+        raise ServiceError("InvalidParameterValueException", told)
     _check(tx, function, who, one, count)
     before = PROVISIONED.get(tx, function.id, who.qualifier)
     row = Provisioned(count, COMING, now_ms, turn=before.turn + 1 if before else 0)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import inline
+from fogbank.aws.services.lambda_.snapshots import Snapshots
 from fogbank.aws.stacks.resource import unless_gone
 
 if TYPE_CHECKING:
-    from fogbank.aws.service import Ask
+    from fogbank.aws.service import Ask, House
+    from fogbank.aws.stacks.resource import Place
 
 _SETTINGS = (
     "Role", "Handler", "Runtime", "Description", "Timeout", "MemorySize", "Environment", "DeadLetterConfig",
@@ -67,7 +69,18 @@ class Function:
 
 
 class Version:
+    """Complete once it is Active: where it asks for a snapshot, that is taken first."""
+
     type: ClassVar = "AWS::Lambda::Version"
+    looks_inside: ClassVar = False
+
+    def placed(self, place: Place) -> _Version:
+        return _Version(place.house)
+
+
+class _Version:
+    def __init__(self, house: House) -> None:
+        self._house = house
 
     async def create(self, ask: Ask, wanted: dict[str, Any], name: str) -> str:
         given = {member: wanted[member] for member in ("Description", "CodeSha256") if member in wanted}
@@ -75,6 +88,11 @@ class Version:
         return str(made["FunctionArn"])
 
     async def finish(self, ask: Ask, physical_id: str, wanted: dict[str, Any], name: str) -> None:
+        await self._house.share(Snapshots).settled(physical_id)
+        found = await ask("lambda", "GetFunctionConfiguration", FunctionName=physical_id)
+        if found["State"] == "Failed":
+            told = f"Resource of type '{Version.type}' with identifier '{physical_id}' did not stabilize. Status Reason is {found['StateReason']}"  # noqa: E501
+            raise ServiceError("InvalidRequest", told)
         await _provision(ask, wanted, wanted["FunctionName"], physical_id.rpartition(":")[2])
 
     async def update(self, ask: Ask, physical_id: str, wanted: dict[str, Any], old: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from fogbank.aws.service import ServiceError
 
 _PYTHON = tuple(f"python3.{minor}" for minor in range(9, 15))
+_WITH_SNAPSHOT = ("python3.12", "python3.13", "python3.14")  # "Supported features and limitations": 3.12 and later.
 _NODE = tuple(f"nodejs{major}.x" for major in range(12, 25, 2))
 _PROVIDED = ("provided.al2", "provided.al2023")
 SERVED = (*_PYTHON, *_NODE, *_PROVIDED)
@@ -43,3 +44,10 @@ def check(runtime: str | None) -> None:
         f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: "
         f"[{', '.join(SERVED)}] or be a valid ARN",
     )
+
+
+def check_snapshot(runtime: str) -> None:
+    """SnapStart: "other managed runtimes" and "OS-only runtimes" are not supported."""
+    if runtime not in _WITH_SNAPSHOT:
+        told = f"{runtime} is not supported for SnapStart enabled functions."
+        raise ServiceError("InvalidParameterValueException", told, fields={"Type": "User"})

@@ -10,12 +10,12 @@ import orjson
 
 from fogbank.aws.service import ServiceError
 from fogbank.aws.services.lambda_ import runtimes
-from fogbank.aws.services.lambda_.state import snap_starts
+from fogbank.aws.services.lambda_.state import ACTIVE, asks_for_snapshot, snap_starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fogbank.aws.services.lambda_.state import Function, Published
+    from fogbank.aws.services.lambda_.state import Condition, Function, Published
 
 # Members of Create- and UpdateFunctionConfiguration that are kept as they are given.
 CHOSEN = (
@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "Architectures": ["x86_64"],
     "SnapStart": {"ApplyOn": "None"},
 }
+_SNAPSHOT_TMP_MB_MAX = 512
 _ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 _VARIABLE = re.compile(r"[a-zA-Z]([a-zA-Z0-9_])+")
 _ENVIRONMENT_BYTES_MAX = 4096  # Lambda quotas: "Function environment variables", total size.
@@ -67,6 +68,7 @@ def chosen(request: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     runtimes.check(settings.get("Runtime"))
     _check_environment(settings.get("Environment", {}).get("Variables", {}))
     _check_ranges(settings)
+    _check_snapshot(settings)
     if not _ROLE.fullmatch(settings.get("Role", "")):
         told = f"1 validation error detected: Value '{settings.get('Role', '')}' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: {_ROLE.pattern}"  # noqa: E501
         raise ServiceError("ValidationException", told)
@@ -98,6 +100,16 @@ def _check_ranges(settings: Mapping[str, Any]) -> None:
         raise ServiceError("ValidationException", told)
 
 
+def _check_snapshot(settings: Mapping[str, Any]) -> None:
+    """ "Supported features and limitations" of SnapStart."""
+    if not asks_for_snapshot(settings):
+        return
+    runtimes.check_snapshot(settings["Runtime"])
+    if settings["EphemeralStorage"]["Size"] > _SNAPSHOT_TMP_MB_MAX:
+        told = f"Ephemeral storage greater than {_SNAPSHOT_TMP_MB_MAX} MB is not supported for SnapStart enabled functions."  # noqa: E501
+        raise ServiceError("InvalidParameterValueException", told, fields={"Type": "User"})
+
+
 def _check_environment(variables: Mapping[str, str]) -> None:
     wrong = next((name for name in variables if not _VARIABLE.fullmatch(name)), None)
     if wrong is not None:
@@ -118,6 +130,13 @@ def _check_environment(variables: Mapping[str, str]) -> None:
             "Lambda was unable to configure your environment variables because the environment variables you have "
             f"provided exceeded the 4KB limit. String measured: {orjson.dumps(dict(variables)).decode()}",
         )
+
+
+def _condition(condition: Condition) -> dict[str, str]:
+    """LastUpdateStatus is there once there was something to update."""
+    if condition == ACTIVE:
+        return {"State": condition.state, "LastUpdateStatus": "Successful"}
+    return {"State": condition.state, "StateReasonCode": condition.code, "StateReason": condition.reason}
 
 
 def iso(at_ms: int) -> str:
@@ -145,8 +164,7 @@ def configuration(function: Function, one: Published, *, qualified: bool = True)
         "LastModified": iso(one.modified_ms),
         "Version": one.version,
         "RevisionId": one.revision,
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
+        **_condition(one.condition),
         "PackageType": "Zip",
         "RuntimeVersionConfig": {
             "RuntimeVersionArn": f"arn:aws:lambda:{function.region}::runtime:{one.settings['Runtime']}"

@@ -13,9 +13,12 @@ from fogbank.aws.service import Call, ServiceError
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fogbank.kernel.store import Tx
 
 LATEST = "$LATEST"
+NOT_READY = "ResourceConflictException"
 # FunctionName: name, partial ARN (123456789012:function:name) or ARN, each with or without a qualifier.
 _NAME = re.compile(
     r"(?:(?:arn:aws:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):)?(?:function:)?"
@@ -31,6 +34,21 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Whether it can be invoked: State, StateReasonCode and StateReason."""
+
+    state: str
+    code: str = ""
+    reason: str = ""
+
+
+PENDING, FAILED = "Pending", "Failed"
+ACTIVE = Condition("Active")
+CREATING = Condition(PENDING, "Creating", "The function is being created.")
+INIT_FAILED = Condition(FAILED, "FunctionError", "An error occurred during function initialization.")
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """$LATEST or a version: settings and code together, as an instance needs them."""
 
@@ -40,6 +58,7 @@ class Published:
     revision: str  # New with every change.
     modified_ms: int
     description: str = ""
+    condition: Condition = ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +240,19 @@ def forget(tx: Tx, function: Function) -> list[str]:
 
 def snap_starts(one: Published) -> bool:
     """Whether its instances are to be restored from a snapshot ("Improving startup performance with SnapStart")."""
-    return one.version != LATEST and one.settings["SnapStart"].get("ApplyOn") == "PublishedVersions"
+    return one.version != LATEST and asks_for_snapshot(one.settings)
+
+
+def asks_for_snapshot(settings: Mapping[str, Any]) -> bool:
+    """Whether versions that are published of it do."""
+    return bool(settings["SnapStart"].get("ApplyOn") == "PublishedVersions")
+
+
+def check_ready(one: Published) -> None:
+    """ "Lambda function states": "Functions can only be successfully invoked while active"."""
+    if one.condition is not ACTIVE and one.condition != ACTIVE:
+        told = f"The operation cannot be performed at this time. The function is currently in the following state: {one.condition.state}"  # noqa: E501
+        raise ServiceError(NOT_READY, told, status=409, fields={"Type": "User"})
 
 
 def version_id(function: Function, one: Published) -> str:

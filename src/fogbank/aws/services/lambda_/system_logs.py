@@ -28,7 +28,9 @@ class Words(Protocol):
     def started(self, version: Version, invocation: Invocation, now_ms: int) -> Sequence[str]: ...
     def ended(self, version: Version, invocation: Invocation, outcome: Outcome, now_ms: int) -> Sequence[str]: ...
     def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]: ...
+    def initialising(self, version: Version, now_ms: int, *, restoring: bool) -> Sequence[str]: ...
     def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]: ...
+    def restore_failed(self, version: Version, restore_ms: float, now_ms: int, *, timed_out: bool) -> Sequence[str]: ...
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
     ) -> Sequence[str]: ...
@@ -48,7 +50,7 @@ class TextWords:
         if outcome.restored:
             billed_ms = records.billed_ms(outcome.init_ms, 0)
             report += f"Restore Duration: {outcome.init_ms:.2f} ms\tBilled Restore Duration: {billed_ms} ms\t"
-        elif outcome.cold:
+        elif outcome.cold and not version.snap_start:
             report += f"Init Duration: {outcome.init_ms:.2f} ms\t"
         if outcome.timed_out:
             report += "Status: timeout"
@@ -59,9 +61,22 @@ class TextWords:
     def died(self, message: str, version: Version, now_ms: int) -> Sequence[str]:
         return (f"{message}\n",)
 
+    def initialising(self, version: Version, now_ms: int, *, restoring: bool) -> Sequence[str]:
+        """ "Identifying Lambda runtime version changes": what begins is said with its runtime version."""
+        what = "RESTORE_START" if restoring else "INIT_START"
+        return (f"{what} Runtime Version: {_spaced(version.runtime)}\tRuntime Version ARN: {_arn(version)}\n",)
+
     def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
-        """ "Monitoring for Lambda SnapStart": the line of a restore."""
-        return (f"RESTORE_REPORT Restore Duration: {init_ms:.2f} ms\n",) if restored else ()
+        """ "Monitoring for Lambda SnapStart": the line of a restore, and of an initialisation, which no event's report
+        tells of."""
+        if restored:
+            return (f"RESTORE_REPORT Restore Duration: {init_ms:.2f} ms\n",)
+        return (f"INIT_REPORT Init Duration: {init_ms:.2f} ms\n",) if version.snap_start else ()
+
+    def restore_failed(self, version: Version, restore_ms: float, now_ms: int, *, timed_out: bool) -> Sequence[str]:
+        """ "Failures during the Restore phase"."""
+        status = "timeout" if timed_out else "error\tError Type: Runtime.ExitError"
+        return (f"RESTORE_REPORT Restore Duration: {restore_ms:.2f} ms\tStatus: {status}\n",)
 
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
@@ -82,8 +97,9 @@ class JsonWords:
         how, request_id, took_ms = _status(outcome), invocation.request_id, outcome.duration_ms
         done = records.runtime_done(request_id, how, took_ms, len(outcome.payload))
         report = records.report(
-            version, request_id, how, took_ms=took_ms, init_ms=outcome.init_ms, max_memory_mb=outcome.max_memory_mb
-        )
+            version, request_id, how, took_ms=took_ms, init_ms=outcome.init_ms, max_memory_mb=outcome.max_memory_mb,
+            restored=outcome.restored,
+        )  # fmt: skip
         well = how["status"] == "success"
         return _said(
             version, now_ms,
@@ -95,20 +111,48 @@ class JsonWords:
         """The records of the end tell it."""
         return ()
 
+    def initialising(self, version: Version, now_ms: int, *, restoring: bool) -> Sequence[str]:
+        """Said with the end of it."""
+        return ()
+
     def initialised(self, version: Version, init_ms: float, now_ms: int, *, restored: bool) -> Sequence[str]:
         how = {"status": "success"}
-        if not restored:
-            return _initialised(version, init_ms, now_ms, how, "DEBUG")
-        report = {**how, "metrics": {"durationMs": round(init_ms, 3)}}
-        began = _said(version, now_ms - int(init_ms), ("DEBUG", "platform.restoreStart", {}))
-        done = ("DEBUG", "platform.restoreRuntimeDone", how), ("INFO", "platform.restoreReport", report)
-        return (*began, *_said(version, now_ms, *done))
+        if restored:
+            return _restored(version, init_ms, now_ms, how, ("DEBUG", "INFO"))
+        return _initialised(version, init_ms, now_ms, how, "DEBUG")
+
+    def restore_failed(self, version: Version, restore_ms: float, now_ms: int, *, timed_out: bool) -> Sequence[str]:
+        how = {"status": "timeout"} if timed_out else {"status": "error", "errorType": "Runtime.ExitError"}
+        return _restored(version, restore_ms, now_ms, how, ("WARN", "WARN"))
 
     def init_failed(
         self, version: Version, error: str, init_ms: float, now_ms: int, *, timed_out: bool
     ) -> Sequence[str]:
         how = {"status": "timeout"} if timed_out else {"status": "error", "errorType": error}
         return _initialised(version, init_ms, now_ms, how, "WARN")
+
+
+def _restored(
+    version: Version, took_ms: float, now_ms: int, how: records.How, levels: tuple[str, str]
+) -> Sequence[str]:  # fmt: skip
+    runtime = {"runtimeVersion": _spaced(version.runtime), "runtimeVersionArn": _arn(version)}
+    began = _said(version, now_ms - int(took_ms), ("DEBUG", "platform.restoreStart", runtime))
+    report = {**how, "metrics": {"durationMs": round(took_ms, 3)}}
+    ended = _said(
+        version, now_ms, (levels[0], "platform.restoreRuntimeDone", how), (levels[1], "platform.restoreReport", report)
+    )  # fmt: skip
+    return (*began, *ended)
+
+
+def _spaced(runtime: str) -> str:
+    """ "python3.12" as a runtime version is called: "python:3.12"."""
+    name = runtime.rstrip("0123456789.x")
+    return f"{name}:{runtime.removeprefix(name)}"
+
+
+def _arn(version: Version) -> str:
+    """As FunctionConfiguration has it."""
+    return f"arn:aws:lambda:{version.log_owner.partition('/')[2]}::runtime:{version.runtime}"
 
 
 def _initialised(version: Version, init_ms: float, now_ms: int, how: records.How, level: str) -> Sequence[str]:

@@ -54,7 +54,10 @@ class Urls:
         found = _HOST.fullmatch(request.host)
         assert found is not None
         request_id = request.id
-        resolved = await self._house.store.transact(self._resolve, found["id"])
+        try:
+            resolved = await self._house.store.transact(self._resolve, found["id"])
+        except ServiceError as error:
+            return _refusal(error.status, error.message, error.code, request_id)
         if resolved is None:
             return _forbidden(request_id)
         url, target, is_open = resolved
@@ -120,14 +123,17 @@ class Urls:
         return _with_metadata(metadata, body, "application/octet-stream", request_id, trace)
 
     def _resolve(self, tx: Tx, url_id: str) -> tuple[Url, Target, bool] | None:
-        """The URL, what it leads to, and whether it is open to everybody. None where there is no such URL."""
+        """The URL, what it leads to, and whether it is open to everybody. None where there is no such URL. Raises
+        ResourceConflictException where that cannot be invoked now."""
         url = URLS.get_shared(tx, url_id)
         if url is None:
             return None
         who = state.Named(url.account, url.region, url.function, url.qualifier)
         try:
             target = self._house.share(Caller).resolve(tx, who)
-        except ServiceError:
+        except ServiceError as error:
+            if error.code == state.NOT_READY:
+                raise
             return None
         is_open = url.auth == NO_ONE and permissions.allows_url(tx, target.function, url.qualifier, NO_ONE)
         return url, target, is_open

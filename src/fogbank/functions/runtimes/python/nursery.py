@@ -43,7 +43,7 @@ class Parent:
     def __init__(self, end: socket.socket, starter: Starter | None, on_closed: Callable[[], None]) -> None:
         """`starter`: who hears how a child of it in a cell ends; without cells it is this process itself."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.initialised: Callable[[], None] = lambda: None  # Of a template, once it is one.
+        self.initialised: Callable[[float], None] = lambda _: None  # Of a template, once it is one: what that took.
         self._starter = starter
         self._orders: dict[int, Instance] = {}
         self._children: dict[int, Instance] = {}
@@ -80,7 +80,8 @@ class Parent:
         if "ready" in fact:
             self.ready.set_result(None)
         elif "initialised" in fact:
-            self.initialised()
+            took_ms = fact["initialised"]
+            self.initialised(float(took_ms) if isinstance(took_ms, int | float) else 0.0)
         elif "born" in fact:
             instance = self._orders.pop(fact["born"], None)
             if instance is not None:
@@ -193,14 +194,16 @@ class PythonRuntime:
                     raise
                 if family.template is not None:  # It has just died.
                     family.template.close()
-        settings = await self._settings(version, environment, instance.log)
+        settings = await self._settings(version, environment, instance.log, snapshot=instance.is_snapshot)
         if family.unsafe or instance.is_placed or version.debugged:
             await self._enter(version, instance, zygote)
             zygote.parent.order(instance, settings, {**fds, **instance.ends()})
             return
         await self._found(version, family, zygote, instance, settings, fds)
 
-    async def _settings(self, version: Version, environment: dict[str, str], log: Log) -> dict[str, Any]:
+    async def _settings(
+        self, version: Version, environment: dict[str, str], log: Log, *, snapshot: bool
+    ) -> dict[str, Any]:  # fmt: skip
         places = await self._sandbox.places(version)
         sdk = str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, log) else ""
         settings = {
@@ -209,6 +212,7 @@ class PythonRuntime:
             "layers": places.layers,
             "environment": environment,
             "snap_start": version.snap_start,
+            "snapshot": snapshot,
             "sdk": sdk and self._sandbox.runtime_at(sdk),
             "in_cell": bool(places.trees),
         }
@@ -324,7 +328,7 @@ class PythonRuntime:
         cell = instance.cell
         parent = Parent(ours, cell, closed)
 
-        def initialised() -> None:
+        def initialised(took_ms: float) -> None:
             if self._families.get(version.id) is not family or instance.state == "dead":
                 parent.close()
                 settled()
@@ -334,8 +338,12 @@ class PythonRuntime:
             instance.cell = instance.group = None
             if cell is not None and cell.group is not None:
                 cell.group.hold_many()
-            task = asyncio.get_running_loop().create_task(self._fork(version, family, instance, {"first": True}, {}))
-            task.add_done_callback(lambda done: _born(done, instance))
+            if instance.is_snapshot:
+                instance.keep(took_ms)
+            else:
+                first = self._fork(version, family, instance, {"first": True}, {})
+                task = asyncio.get_running_loop().create_task(first)
+                task.add_done_callback(lambda done: _born(done, instance))
             settled()
 
         parent.initialised = initialised

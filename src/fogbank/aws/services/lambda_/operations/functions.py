@@ -15,6 +15,7 @@ from fogbank.aws.services.lambda_ import (
     mappings,
     provisioned,
     settings,
+    snapshots,
     state,
     unserved,
 )
@@ -40,7 +41,10 @@ class Functions(Operations):
         return [Route(self._download, path=_DOWNLOAD)]
 
     def backgrounds(self) -> list[Background]:
-        return [Background("lambda: retire instances", Retirement(self.house).run)]
+        return [
+            Background("lambda: retire instances", Retirement(self.house).run),
+            Background("lambda: take snapshots", self.house.share(snapshots.Snapshots).run),
+        ]
 
     async def create_function(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         who = state.named(call, request["FunctionName"])
@@ -256,6 +260,7 @@ def publish(tx: Tx, call: Call, function: state.Function, description: str) -> t
             return function, before
     number = function.last_version + 1
     one = replace(latest, version=str(number), description=description, revision=call.new_id(), modified_ms=call.now_ms)
+    one = snapshots.begin(tx, function, one)
     state.VERSIONS.put(tx, function.id, number, row=one)
     function = replace(function, last_version=number)
     state.put(tx, function)

@@ -78,8 +78,12 @@ class Invocations(Operations):
 
     def _accept(self, tx: Tx, call: Call, who: state.Named, payload: bytes) -> None:
         function = state.find(tx, who)
-        state.published(tx, function, who)
-        if call.principal.endswith(".amazonaws.com") and call.principal != "lambda.amazonaws.com":
+        one = state.published(tx, function, who)
+        if not call.principal.endswith(
+            ".amazonaws.com"
+        ):  # A service would ask again: what it sends waits in the queue.
+            state.check_ready(one)
+        elif call.principal != "lambda.amazonaws.com":
             permissions.check(tx, function, who, call.principal, call.source_arn)
         events.enqueue(tx, call, function, who, payload.decode())
 

@@ -97,7 +97,10 @@ class Versions(Operations):
     def _check(self, tx: Tx, function: state.Function, made: state.Alias) -> None:
         who = state.Named(function.account, function.region, function.name)
         for version in (made.version, *made.weights):
-            state.published(tx, function, who.at(version))
+            one = state.published(tx, function, who.at(version))
+            if one.condition.state == state.FAILED:
+                told = f"The operation cannot be performed at this time. The resource {function.arn}:{version} is currently in the following state: 'Failed'. StateReasonCode: '{one.condition.code}'"  # noqa: E501
+                raise ServiceError(state.NOT_READY, told, status=409, fields={"Type": "User"})
         if len(made.weights) > 1:
             told = "Number of items in AdditionalVersionWeights cannot be greater than 1"
             raise ServiceError("InvalidParameterValueException", told)

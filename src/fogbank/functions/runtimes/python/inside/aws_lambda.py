@@ -22,10 +22,13 @@ import time
 import traceback
 import types
 
+import snapshot_restore_py  # AWS's runtime brings it, so it is there without being bundled.
+
 # What a zygote has loaded. A process that a wrapper script starts has neither, and is in its cell already.
 _lock, _zygote = sys.modules.get("lock"), sys.modules.get("zygote")
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
+_RESTORE_FAILED = 65
 _LENGTH = struct.Struct(">I")
 _HEAD = struct.Struct(">Ic?I")
 # What AWS's runtime has loaded itself before it looks for the handler: a file of such a name is not seen there either.
@@ -67,6 +70,8 @@ def live(order, ends, held):
     began = time.monotonic()
     try:
         handler = find_handler(order["handler"])
+        if order["snap_start"]:
+            before_snapshot()
     except BaseException as error:
         _say(events, b"X", _init_error(error))
         os._exit(1)
@@ -80,6 +85,8 @@ def live(order, ends, held):
         else:
             _stay_behind_as_template(order, handler, events, template, init_ms, held)
     held.stay()
+    if order["snap_start"]:
+        after_restore()
     serve(handler, events, init_ms, order)
 
 
@@ -114,7 +121,6 @@ def _wait_for_port(port):
 
 def _stay_behind_as_template(order, handler, events, template, init_ms, held):
     """All instances are forks of this process, the first one too: it gets its pipes from here. Never returns."""
-    run_hooks("before_snapshot")
     gc.collect()
     gc.freeze()
     kept = {**events.ends(), "log": os.dup(1)}
@@ -136,7 +142,12 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
         took_ms = (time.monotonic() - began) * 1000 + (init_ms if first else 0)
         serve(handler, _Events(ends["come"], ends["go"]), took_ms, order, restored=order["snap_start"] and not first)
 
-    template.send(b'{"initialised": true}')
+    template.send(json.dumps({"initialised": init_ms}).encode())
+    if order["snapshot"]:
+        _read_frame(events)  # No event comes this way: it closes once whoever waits for the snapshot knows of it.
+        for fd in kept.values():
+            os.close(fd)
+        kept = {}
     _zygote.Zygote(template, give_birth, kept, in_cells=order["in_cell"]).serve()
 
 
@@ -154,16 +165,31 @@ def _wake(order):
         numpy.random.seed()
     for name, value in order.get("own_environment", {}).items():
         os.environ[name] = value
-    run_hooks("after_restore")
+    if order["snap_start"]:
+        after_restore()
 
 
-def run_hooks(which):
-    """Hooks that the function registered with AWS's `snapshot_restore_py`, if it brings that."""
-    hooks = sys.modules.get("snapshot_restore_py")
-    if hooks is not None:
-        registered = hooks.get_before_snapshot() if which == "before_snapshot" else hooks.get_after_restore()
-        for function, arguments, options in registered:
+def before_snapshot():
+    """ "Implement code before or after Lambda function snapshots": in reverse order of registration."""
+    for function, arguments, options in reversed(_hooks("get_before_snapshot")):
+        function(*arguments, **options)
+
+
+def after_restore():
+    """In order of registration. One that fails ends the process, with the status that AWS's runtime ends with."""
+    try:
+        for function, arguments, options in _hooks("get_after_restore"):
             function(*arguments, **options)
+    except BaseException as error:
+        _log_error(error_document(error, ""))
+        sys.stdout.flush()
+        os._exit(_RESTORE_FAILED)
+
+
+def _hooks(which):
+    """As they were registered with AWS's module, or with the one of that name that the function brings."""
+    module = sys.modules.get("snapshot_restore_py")
+    return getattr(module, which)() if module is not None else ()
 
 
 def _become(order, log):
