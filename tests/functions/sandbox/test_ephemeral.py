@@ -162,7 +162,7 @@ def test_where_landlock_cannot_hide_the_state_nobody_says_that_it_does(cache_dir
     state = Path("/tmp") / f"fogbank-tests-{os.getpid()}"
     cloud = Cloud(state, sandbox="auto")
     try:
-        missing = {"namespaces": "not in this test"}
+        missing = dict.fromkeys(("namespaces", "ports"), "not in this test")
         cloud.server.engine._sandbox._found = Protections(LANDLOCK, missing, None)  # type: ignore[attr-defined]
         told = cloud.server.engine.protections()
         assert told["landlock"].startswith("the state lies where all functions may read (/tmp/fogbank-tests-")
