@@ -104,12 +104,19 @@ def test_a_stream_that_is_not_ended_runs_into_the_time_out(functions: Any) -> No
     assert "Task timed out after 1.00 seconds" in complete["InvokeComplete"]["ErrorDetails"]
 
 
-def test_a_handler_that_returns_no_promise_is_refused(functions: Any) -> None:
-    source = "exports.handler = awslambda.streamifyResponse((event, stream) => { stream.end('x'); });"
+@pytest.mark.parametrize(("says", "is_refused"), [("write", True), ("end", False)])
+def test_a_handler_that_returns_no_promise_is_refused_unless_its_answer_is_whole_by_then(
+    functions: Any, cloud: Cloud, says: str, is_refused: bool
+) -> None:
+    """As `aws-lambda-ric` has it: the error goes into trailers, and behind an end there are none."""
+    source = f"exports.handler = awslambda.streamifyResponse((event, stream) => {{ stream.{says}('x'); }});"
     code = {"ZipFile": zipped({"app.js": source})}
     functions.create_function(FunctionName="f", Runtime="nodejs20.x", Role=ROLE, Handler="app.handler", Code=code)
-    complete = events(functions)[-1]["InvokeComplete"]
-    assert "Streaming does not support non-async handlers." in complete["ErrorDetails"]
+    *pieces, complete = events(functions)
+    assert text(pieces) == "x"
+    told = "Streaming does not support non-async handlers."
+    assert (told in complete["InvokeComplete"].get("ErrorDetails", "")) == is_refused
+    eventually(lambda: told in "".join(lines(cloud)))
 
 
 def test_a_long_answer_comes_whole_and_holds_its_function_to_the_readers_pace(cloud: Cloud, functions: Any) -> None:
