@@ -121,6 +121,7 @@ def test_events_are_answered_and_the_instance_is_used_again(place: Workshop, wra
         ('#!/bin/bash\nargs=("$@")\nexport COLOUR=red\nexec "${args[@]}"\n', "an array"),
         ('#!/bin/sh\nCOLOUR=red "$@"\nexit $?\n', "a child"),
         ('COLOUR=red\nexport COLOUR\nexec "$@"\n', "no interpreter is named"),
+        ('#!/bin/sh\nexport COLOUR=red\nby=$(basename "$1")\nshift\nexec "$by" "$@"\n', "the name alone"),
         (
             "#!/usr/bin/env python3\nimport os, sys\nos.environ['COLOUR'] = 'red'\nos.system(' '.join(sys.argv[1:]))\n",
             "a line",

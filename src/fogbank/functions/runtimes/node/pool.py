@@ -133,7 +133,8 @@ class NodeRuntime:
         hooks = [_REDIRECT_RESPONSES, *([_REDIRECT_V2] if needed.uses_v2 else [])]
         loaded = [part for hook in hooks for part in ("--require", f"{inside}/{hook}")]
         line = (_node(), *_OPTIONS, *loaded, f"{inside}/index.mjs")
-        variables = {"NODE_PATH": ":".join(found)}
+        # As /var/lang/bin in Lambda: a script may call Node by its name alone.
+        variables = {"NODE_PATH": ":".join(found), "PATH": f"{Path(_node()).parent}:{environment['PATH']}"}
         if version.debugged:
             variables[DEBUGGED] = orjson.dumps({"port": version.debugger_port}).decode()
         return Command(line, variables, (inside, _home(), str(self._cache_dir)))
