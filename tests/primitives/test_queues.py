@@ -26,6 +26,7 @@ class AQueue(StoreMachine):
         super().__init__()
         self.now_ms, self.sent = 0, 0
         self.due_ms: dict[str, int] = {}  # The model: when each living message is due.
+        self.sent_ms: dict[str, int] = {}
         self.group: dict[str, str] = {}
         self.receipts: dict[str, str] = {}  # The newest receipt of each that was ever lent.
         self.stale: list[str] = []
@@ -46,9 +47,10 @@ class AQueue(StoreMachine):
     @rule(delay_ms=MILLISECONDS, group=st.sampled_from(["", "", "a", "b"]))
     def send(self, delay_ms: int, group: str) -> None:
         self.sent += 1
-        message = queues.Message(f"{self.sent:06}", "body", self.now_ms + delay_ms, group=group)
+        message = queues.Message(f"{self.sent:06}", "body", self.now_ms + delay_ms, self.now_ms, group=group)
         self.do(queues.send, message)
         self.due_ms[message.id], self.group[message.id] = message.due_ms, group
+        self.sent_ms[message.id] = message.sent_ms
 
     @rule(limit=st.integers(1, 10), lend_ms=st.integers(1, 50))
     def receive(self, limit: int, lend_ms: int) -> None:
@@ -69,7 +71,7 @@ class AQueue(StoreMachine):
     def release(self) -> None:
         self.do(queues.release, self.now_ms)
         for message_id in [m for m in self.receipts if self.due_ms[m] > self.now_ms]:
-            self.due_ms[message_id] = self.now_ms
+            self.due_ms[message_id] = self.sent_ms[message_id]
             self.stale.append(self.receipts.pop(message_id))
 
     @rule(wait_ms=MILLISECONDS)

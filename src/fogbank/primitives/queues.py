@@ -171,10 +171,11 @@ def delete(tx: Tx, queue: str, receipt: str) -> bool:
 
 
 def release(tx: Tx, queue: str, now_ms: int) -> None:
-    """Whoever held messages of it is known to be gone: they are due now, not when their time would be over."""
+    """Whoever held messages of it is known to be gone: they are due now, not when their time would be over; since they
+    were sent, which was before they were lent until any moment that an old receipt could tell."""
     for message in list(_in_flight(tx, queue, now_ms)):
         _forget(tx, queue, message)
-        _place(tx, queue, replace(message, due_ms=now_ms, moved=False))
+        _place(tx, queue, replace(message, due_ms=min(message.sent_ms, now_ms), moved=False))
     tx.emit(DUE, (queue,))
 
 
