@@ -33,6 +33,7 @@ from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
+from fogbank.gcp.protocol import descriptors
 from fogbank.gcp.protocol.door import Door as GoogleDoor
 from fogbank.gcp.protocol.grpc import Spoken
 from fogbank.gcp.protocol.rest import Rest
@@ -200,6 +201,19 @@ def served() -> tuple[dict[str, list[str]], list[str]]:
         for service, names in sorted(methods.items())
     }
     return operations, sorted(_resource_types())
+
+
+def google_served() -> dict[str, list[str]]:
+    """The rpcs that are written, by service."""
+    classes = list(_found(fogbank.gcp.services, GoogleService))
+    return {
+        service: [
+            name
+            for name in descriptors.methods(service)
+            if any(cls.service == service and hasattr(cls, descriptors.method_name(name)) for cls in classes)
+        ]
+        for service in sorted({cls.service for cls in classes})
+    }
 
 
 def _operations() -> Iterator[type[Operations]]:

@@ -164,6 +164,20 @@ def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool 
     return True
 
 
+def give_back(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool | None:
+    """As `hide`, by a holder who has not got on with it: what is lent of its group behind it comes back with it, and
+    the order is kept."""
+    message = _find(tx, queue, receipt)
+    given = hide(tx, queue, receipt, due_ms=due_ms, now_ms=now_ms)
+    if given and message is not None and message.group:
+        after = GROUPED.key(queue, message.group, message.id)
+        for key, lent_until_ms in list(GROUPED.scan(tx, queue, message.group, after=after)):
+            behind = MESSAGES.get(tx, queue, lent_until_ms, str(key[-1]), lock=True)
+            if behind is not None and behind.receive_count and behind.due_ms > due_ms:
+                hide(tx, queue, behind.receipt, due_ms=due_ms, now_ms=now_ms)
+    return given
+
+
 def delete(tx: Tx, queue: str, receipt: str) -> bool:
     """Forget the message lent under `receipt`. False, and nothing done, if the receipt is an older one."""
     message = _find(tx, queue, receipt)

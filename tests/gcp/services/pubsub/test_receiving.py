@@ -109,6 +109,16 @@ def test_messages_of_a_key_come_in_order_and_wait_for_the_one_before(cloud: Clou
     assert [one.message.ordering_key for one in first] == ["a", "b"]
 
 
+def test_what_stands_behind_a_message_that_is_given_back_comes_again_with_it(pubsub: PubSub) -> None:
+    reader = pubsub.subscription(topic := pubsub.topic(), enable_message_ordering=True)
+    pubsub.publish(topic, "a1", "a2", "a3", key="a")
+    received = pubsub.pull(reader)
+    nack(pubsub, reader, received[1])
+    assert pubsub.texts(reader) == []  # The first one is still out.
+    pubsub.acknowledge(reader, received[0])
+    assert pubsub.texts(reader) == ["a2", "a3"]
+
+
 def test_exactly_once_tells_of_an_acknowledgement_that_came_too_late(cloud: Cloud, pubsub: PubSub) -> None:
     reader = pubsub.subscription(topic := pubsub.topic(), enable_exactly_once_delivery=True)
     pubsub.publish(topic, "a", "b")

@@ -122,7 +122,9 @@ def extend(
             bad.append(ack_id)
             continue
         pause_ms = subscription.pause_ms(held.receive_count)
-        queues.hide(tx, subscription.id, receipt, due_ms=now_ms + seconds * 1000 + pause_ms, now_ms=now_ms)
+        due_ms = now_ms + seconds * 1000 + pause_ms
+        change = queues.hide if seconds else queues.give_back
+        change(tx, subscription.id, receipt, due_ms=due_ms, now_ms=now_ms)
     return bad
 
 
