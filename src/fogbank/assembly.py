@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     Answering = Callable[[Request], Answer]
 
 S = TypeVar("S")
+_EMULATOR_PORTS = (8080, 8085)  # Firestore's and Pub/Sub's, where `gcloud emulators` starts them.
 _USUAL_RUNTIME = "python3.12"
 
 
@@ -117,6 +118,9 @@ class Server:
             answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir, speaker=lambda: Spoken(self.google)
         )
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
+        for port in _EMULATOR_PORTS if config.emulator_ports else ():
+            if not await self.gateway.listen_also(config.host, port):
+                self.telemetry.info("a port of Google's emulators cannot be had", host=config.host, port=port)
         self.supervisor.start("logs: write behind", logs.run)
         feeding = self.house.share(Feeder)
         triggers = Triggers(
