@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
+from fogbank.kernel.tasks import Background as Background  # Of the contract: services take it from here.
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
@@ -120,14 +122,6 @@ class Signer(Protocol):
     """Who signed a request, or none. Raises `ServiceError` where the signature is not good."""
 
     def __call__(self, request: Request, /) -> Awaitable[KnownKey | None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """A loop for the supervisor: restarted with back-off if it raises, stopped in order at the end."""
-
-    name: str  # Shown by `fogbank status`: "dynamodb: expire items".
-    run: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)

@@ -15,6 +15,14 @@ _FIRST_BACK_OFF_S = 0.1
 _BACK_OFF_MAX_S = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A loop of a service's, for the supervisor."""
+
+    name: str  # Shown by `fogbank status`: "dynamodb: expire items".
+    run: Callable[[], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Task:
     name: str
