@@ -15,10 +15,12 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import fogbank.aws.links
 import fogbank.aws.services
+import fogbank.gcp.links
+import fogbank.gcp.services
 from fogbank import __version__, control
 from fogbank.aws.protocol import models
 from fogbank.aws.protocol.door import Asker, Door
@@ -31,6 +33,11 @@ from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
+from fogbank.gcp.protocol.door import Door as GoogleDoor
+from fogbank.gcp.protocol.grpc import Spoken
+from fogbank.gcp.protocol.rest import Rest
+from fogbank.gcp.service import House as GoogleHouse
+from fogbank.gcp.service import Service as GoogleService
 from fogbank.kernel.clock import Clock
 from fogbank.kernel.errors import StartError, unusable
 from fogbank.kernel.gateway import Gateway, Limits, Routes
@@ -53,6 +60,7 @@ if TYPE_CHECKING:
 
     Answering = Callable[[Request], Answer]
 
+S = TypeVar("S")
 _USUAL_RUNTIME = "python3.12"
 
 
@@ -97,11 +105,16 @@ class Server:
         )  # fmt: skip
         self.services = [cls(self.house) for cls in _operations()]
         self.door.attach(self.services)
-        routes = [*control.routes(self), *(route for service in self.services for route in service.routes())]
+        self._make_google(self.house.blobs)
+        services: list[Operations | GoogleService] = [*self.services, *self.google_services]
+        routes = [*control.routes(self), *(route for service in services for route in service.routes())]
+        routes += Rest(self.google).routes()
         answer: Answering = Routes(routes, self.door.answer).answer
         if self.telemetry.debugging:
             answer = _telling(answer, self.telemetry)
-        self.gateway = Gateway(answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir)
+        self.gateway = Gateway(
+            answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir, speaker=lambda: Spoken(self.google)
+        )
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
         self.supervisor.start("logs: write behind", logs.run)
         feeding = self.house.share(Feeder)
@@ -110,9 +123,18 @@ class Server:
             feeding.is_debugged, feeding.deliver,
         )  # fmt: skip
         self.supervisor.start("triggers", triggers.run)
-        for service in self.services:
+        for service in services:
             for background in service.backgrounds():
                 self.supervisor.start(background.name, background.run)
+
+    def _make_google(self, blobs: Blobs) -> None:
+        self.google = GoogleDoor(self.clock, self.ids, self.telemetry, self.store)
+        house = GoogleHouse(
+            self.config, self.store, self.clock, self.ids, self.signals, blobs, self.engine, self.telemetry,
+            self.google.ask, lambda: self.url, _named_links("gcp", fogbank.gcp.links),
+        )  # fmt: skip
+        self.google_services = [cls(house) for cls in _found(fogbank.gcp.services, GoogleService)]
+        self.google.attach(self.google_services)
 
     def make_ready(self) -> None:
         """Start behind everything else what the first function will need, so that it need not wait for it."""
@@ -181,18 +203,26 @@ def served() -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _operations() -> Iterator[type[Operations]]:
-    """Every class of operations of every service, in the order of the folders."""
-    for service in _modules(fogbank.aws.services):
+    return _found(fogbank.aws.services, Operations)
+
+
+def _found(services: ModuleType, base: type[S]) -> Iterator[type[S]]:
+    """Every class of operations of every service of a skin, in the order of the folders."""
+    for service in _modules(services):
         if importlib.util.find_spec(f"{service}.operations") is None:
             continue
         for module in _modules_below(f"{service}.operations"):
             for value in vars(module).values():
-                if isinstance(value, type) and issubclass(value, Operations) and value.__module__ == module.__name__:
+                if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
                     yield value
 
 
 def _links() -> dict[str, Any]:
-    return {f"aws.{name.rpartition('.')[2]}": importlib.import_module(name) for name in _modules(fogbank.aws.links)}
+    return _named_links("aws", fogbank.aws.links)
+
+
+def _named_links(skin: str, links: ModuleType) -> dict[str, Any]:
+    return {f"{skin}.{name.rpartition('.')[2]}": importlib.import_module(name) for name in _modules(links)}
 
 
 def _resource_types() -> dict[str, Any]:

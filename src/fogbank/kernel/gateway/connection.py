@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import httptools
 
@@ -53,7 +53,7 @@ class Host(Protocol):
     limits: Limits
     heads: Heads
     run_dir: Path
-    connections: set[Connection]
+    connections: set[Any]  # Those that are handed over among them.
     stopping: bool
 
     @property
@@ -67,7 +67,9 @@ _Job: TypeAlias = "tuple[Request, Awaitable[Response], bool]"
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, gateway: Host) -> None:
+    def __init__(self, gateway: Host, hand_over: Callable[[asyncio.Transport, bytes], None] | None = None) -> None:
+        """`hand_over` takes a transport on which HTTP/2 is spoken, and its first bytes."""
+        self._over = hand_over
         self._gateway, self._limits, self._heads = gateway, gateway.limits, gateway.heads
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
         if self._first:
             self._first = False
             if data.startswith(_HTTP2_PREFACE[: len(data)]) and len(data) >= 4:
-                self._refuse(_Refused(505, "HTTP/2 is not spoken here"))
+                self._hand_over_connection(data)
                 return
             self._deadline_s = self._loop.time() + self._limits.header_timeout_s
         self._whole = None
@@ -143,6 +145,15 @@ class Connection(asyncio.Protocol):
             self._refuse(refused, sending=True)
         except httptools.HttpParserError as error:
             self._refuse(_Refused(400, f"the request is not HTTP/1.1: {error}"))
+
+    def _hand_over_connection(self, data: bytes) -> None:
+        """To whoever speaks HTTP/2 here, with prior knowledge: no request of HTTP/1.1 begins so."""
+        if self._over is None:
+            self._refuse(_Refused(505, "HTTP/2 is not spoken here"))
+            return
+        self._closing = True  # For this one there is nothing more to come.
+        self._gateway.connections.discard(self)
+        self._over(self._transport, data)
 
     # -- the parser's callbacks -------------------------------------------------------------------------------------
 

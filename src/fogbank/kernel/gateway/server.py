@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.kernel.errors import PortInUseError, StartError
 from fogbank.kernel.gateway.connection import Connection
+from fogbank.kernel.gateway.handing_over import HandedOver
 from fogbank.kernel.gateway.heads import Heads
 from fogbank.kernel.gateway.messages import Request, Response
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fogbank.kernel.gateway.handing_over import Connected, Speaker
     from fogbank.kernel.gateway.limits import Limits
     from fogbank.kernel.gateway.messages import Answer
     from fogbank.kernel.ids import Ids
@@ -28,11 +30,13 @@ _BACKLOG = 1024
 class Gateway:
     def __init__(
         self, answer: Callable[[Request], Answer], limits: Limits, telemetry: Telemetry, ids: Ids,
-        *, run_dir: Path,
+        *, run_dir: Path, speaker: Callable[[], Speaker] | None = None,
     ) -> None:  # fmt: skip
+        """`speaker` makes what speaks HTTP/2 on one connection; without one that is refused."""
         self.answer, self.limits, self.run_dir = answer, limits, run_dir
         self.heads = Heads()
-        self.connections: set[Connection] = set()
+        self.connections: set[Connected] = set()
+        self._speaker = speaker
         self.stopping = False
         self._telemetry, self._ids = telemetry, ids
         self._server: asyncio.Server | None = None
@@ -42,12 +46,19 @@ class Gateway:
         """Listen; the answer is the port, for where 0 was asked. Raises `StartError`."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=_BACKLOG)
+            self._server = await loop.create_server(self._connection, host, port, backlog=_BACKLOG)
         except OSError as error:
             kind = PortInUseError if error.errno == errno.EADDRINUSE else StartError
             raise kind(_why_not(error, host, port)) from error
         self._look_for_late_ones()
         return int(self._server.sockets[0].getsockname()[1])
+
+    def _connection(self) -> Connection:
+        return Connection(self, self._hand_over if self._speaker else None)
+
+    def _hand_over(self, transport: asyncio.Transport, first: bytes) -> None:
+        assert self._speaker is not None
+        HandedOver(self, self._speaker(), transport).data_received(first)
 
     async def close(self) -> None:
         """Take no more, finish what is under way for a while, then end what is left."""
@@ -81,6 +92,10 @@ class Gateway:
         )  # fmt: skip
         body = f"internal error; look for trace {request.trace_id} in fogbank's log\n".encode()
         return Response(500, [("content-type", "text/plain")], body)
+
+    def unreadable(self, error: Exception) -> None:
+        """What a peer sent on a connection that was handed over: its own fault, as far as one can tell."""
+        self._telemetry.debug("a connection could not be read", error=repr(error))
 
     def new_id(self) -> str:
         return self._ids.new()
