@@ -35,6 +35,10 @@ class DatabaseRow:
 DATABASES: Final = Records(DatabaseRow, "firestore", "database")  # By project and id.
 
 
+def forgot(tx: Tx, uid: str, until_us: int) -> None:
+    tx.put(("firestore", "forgotten", uid), until_us.to_bytes(8))
+
+
 class Documents:
     """The documents of one database, in one transaction of the store."""
 
@@ -72,6 +76,10 @@ class Documents:
     def read_us(self, now_us: int) -> int:
         """The time of a read of what is there now."""
         return max(now_us, self.last_commit_us())
+
+    def forgotten_us(self) -> int:
+        """What was before that moment cannot be told any more."""
+        return int.from_bytes(self.tx.get(("firestore", "forgotten", self.uid)) or b"")
 
     # One document ----------------------------------------------------------------------------------------------------
 

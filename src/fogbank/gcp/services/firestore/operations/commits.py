@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import RpcError, Service
-from fogbank.gcp.services.firestore import messages, names, transactions
+from fogbank.gcp.services.firestore import messages, names, transactions, upkeep
 from fogbank.gcp.services.firestore.refusals import invalid
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit, document_name
+from fogbank.kernel.tasks import Background
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -23,6 +24,9 @@ _rpc = Package("google.rpc")
 
 class CommitOperations(Service):
     service = "google.firestore.v1.Firestore"
+
+    def backgrounds(self) -> Iterable[Background]:
+        return (Background("firestore: forget what is past", lambda: upkeep.keep_forgetting(self.house)),)
 
     def begin_transaction(self, tx: Tx, call: Call, request: Any) -> Any:
         documents = _documents(tx, call, names.database(request.database))
