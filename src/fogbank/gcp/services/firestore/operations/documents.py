@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.gcp.service import Service
+from fogbank.gcp.service import Later, RpcError, Service
 from fogbank.gcp.services.firestore import fieldpaths, fields, listing, messages, names, reading
 from fogbank.gcp.services.firestore.refusals import document_not_found, invalid
 from fogbank.gcp.services.firestore.state import Documents
@@ -28,10 +28,14 @@ class DocumentOperations(Service):
     def get_document(self, tx: Tx, call: Call, request: Any) -> Any:
         database, path = names.document(request.name)
         mask = _mask(request)
-        [found] = reading.begin(tx, call, database, request).get([path])
-        if found is None:
-            raise document_not_found(request.name)
-        return masked(found, mask)
+        read = reading.begin(tx, call, database, request)
+        [found] = read.get([path])
+        if found is not None:
+            return masked(found, mask)
+        missing = document_not_found(request.name)
+        if not read.transaction:
+            raise missing
+        return Later(lambda: _refuse(missing))  # That it is missing has been read: the transaction remembers it.
 
     def batch_get_documents(self, tx: Tx, call: Call, request: Any) -> Iterator[Any]:
         database = names.database(request.database)
@@ -101,6 +105,10 @@ class DocumentOperations(Service):
         commit.keep()
         now = commit.now(path)
         return None if now is None else masked(now, mask)
+
+
+async def _refuse(error: RpcError) -> None:
+    raise error
 
 
 Mask = list[fieldpaths.FieldPath] | None
