@@ -26,8 +26,8 @@ _RESERVED: Final = re.compile(r"__.*__", re.DOTALL)
 _SECONDS: Final = range(-62_135_596_800, 253_402_300_800)  # Of the years 1 to 9999.
 
 
-def check_document(path: Path, fields: Any) -> None:
-    """Raises `RpcError`. What is more exact than the service keeps it (nanoseconds) is cut, in place."""
+def check_document(path: Path, fields: Any) -> int:
+    """The size in bytes. Raises `RpcError`. What is more exact than the service keeps it (nanoseconds) is cut, in place."""
     size = name_size(path) + _DOCUMENT_OVERHEAD
     for name, value in fields.items():
         size += _check_name(name, f"field name {name} is reserved") + _Check(name).measure(value, 1)
@@ -36,6 +36,7 @@ def check_document(path: Path, fields: Any) -> None:
             f'Document "{"/".join(path)}" cannot be written because its size ({size:,} bytes) exceeds the maximum '
             f"allowed size of {DOCUMENT_BYTES_MAX:,} bytes."
         )
+    return size
 
 
 def check_value(value: Any) -> None:
