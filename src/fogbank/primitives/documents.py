@@ -148,9 +148,9 @@ def next_table(tx: Tx, first: str, last: str) -> str | None:
     return None
 
 
-def scan_tables(tx: Tx, first: str, last: str) -> Iterator[tuple[str, DocumentKey, bytes]]:
+def scan_tables(tx: Tx, first: str, last: str, *, limit: int | None = None) -> Iterator[tuple[str, DocumentKey, bytes]]:
     """All documents of all tables with `first <= name < last`: in the order of the names, then of the keys."""
-    for key, body in tx.scan(("doc", first), ("doc", last)):
+    for key, body in tx.scan(("doc", first), ("doc", last), limit=limit):
         yield str(key[1]), key[2:], body  # type: ignore[misc]  # No END is ever stored.
 
 

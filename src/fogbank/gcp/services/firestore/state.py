@@ -28,8 +28,10 @@ RETENTION_US: Final = 3600 * 1_000_000  # "Read data at a past time": within the
 
 @dataclass(frozen=True, slots=True)
 class DatabaseRow:
-    uid: str
+    uid: str  # Of its incarnation.
     created_us: int
+    location: str = ""
+    deleted: bool = False  # A new one of this name goes on with its incarnation, and after its times.
 
 
 DATABASES: Final = Records(DatabaseRow, "firestore", "database")  # By project and id.
@@ -56,8 +58,8 @@ class Documents:
     def open_or_create(cls, tx: Tx, database: names.Database, *, uid: str, now_us: int) -> Documents:
         """Every database is there from its first write on."""
         row = DATABASES.get_shared(tx, database.project, database.id)
-        if row is None:
-            row = DatabaseRow(uid, now_us)
+        if row is None or row.deleted:
+            row = DatabaseRow(uid if row is None else row.uid, now_us)
             DATABASES.put(tx, database.project, database.id, row=row)
         return cls(tx, database, row.uid)
 
@@ -148,10 +150,10 @@ class Documents:
         for _, path in self.tx.scan((*within, prefix), last, reverse=reverse):
             yield tuple(path.decode().split("/"))
 
-    def scan_below(self, parent: Path) -> Iterator[tuple[Path, bytes]]:
+    def scan_below(self, parent: Path, *, limit: int | None = None) -> Iterator[tuple[Path, bytes]]:
         """All documents below `parent`, in no order."""
         first, last = self._below(parent)
-        for table, (document_id,), row in documents.scan_tables(self.tx, first, last):
+        for table, (document_id,), row in documents.scan_tables(self.tx, first, last, limit=limit):
             yield (*self.collection_of(table), names.shown(document_id)), row
 
     def collection_ids(self, parent: Path) -> list[str]:

@@ -27,7 +27,7 @@ _SECONDS: Final = range(-62_135_596_800, 253_402_300_800)  # Of the years 1 to 9
 
 
 def check_document(path: Path, fields: Any) -> int:
-    """The size in bytes. Raises `RpcError`. What is more exact than the service keeps it (nanoseconds) is cut, in place."""
+    """The size in bytes. Raises `RpcError`. What is more exact than the service keeps it (nanoseconds) is cut there."""
     size = name_size(path) + _DOCUMENT_OVERHEAD
     for name, value in fields.items():
         size += _check_name(name, f"field name {name} is reserved") + _Check(name).measure(value, 1)

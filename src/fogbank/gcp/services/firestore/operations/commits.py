@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.protocol.descriptors import Package
-from fogbank.gcp.service import RpcError, Service
+from fogbank.gcp.service import Code, RpcError, Service
 from fogbank.gcp.services.firestore import messages, names, transactions, upkeep
 from fogbank.gcp.services.firestore.refusals import invalid
 from fogbank.gcp.services.firestore.state import Documents
@@ -70,8 +70,9 @@ class CommitOperations(Service):
         async for request in requests:
             if database is None:
                 database = names.database(request.database)
-                stream_id = request.stream_id or call.new_id()
-                acknowledged = int.from_bytes(request.stream_token[:8])
+                stream_id = call.new_id()
+                if request.stream_id:
+                    raise RpcError(Code.UNIMPLEMENTED, "A write stream cannot be resumed (stream_id).")
                 if request.writes:
                     raise invalid("The first request of a write stream must not contain writes.")
                 yield messages.WriteResponse(stream_id=stream_id, stream_token=acknowledged.to_bytes(8))
