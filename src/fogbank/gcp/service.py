@@ -14,7 +14,7 @@ Requests and answers are messages of `protocol.descriptors`. Errors are raised a
 given up, or whose deadline is over, is cancelled: `asyncio.CancelledError` where it waits.
 
 Classes stand in `gcp/services/<folder>/operations.py`, or in several files of `operations/` once there are several
-nouns. They are found there, not registered.
+nouns; several classes may share a service. They are found there, not registered.
 """
 
 from __future__ import annotations

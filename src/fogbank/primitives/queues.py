@@ -66,14 +66,16 @@ def send(tx: Tx, queue: str, message: Message) -> None:
 def receive(
     tx: Tx, queue: str, *, limit: int, now_ms: int, lend_ms: int,
     dead: Callable[[Message], bool] | None = None, on_dead: Callable[[Tx, Message], None] | None = None,
+    pause_ms: Callable[[int], int] | None = None,
 ) -> list[Message]:  # fmt: skip
-    """Lend up to `limit` messages that are due, longest due first, until `now_ms + lend_ms`.
+    """Lend up to `limit` messages that are due, longest due first, until `now_ms + lend_ms`; or for longer, by the
+    pause that a message is to have after its so many-th lending if that has ended by itself.
 
     One that is `dead` (it has been lent too often) is taken out and handed to `on_dead` instead.
     """
     lent: list[Message] = []
     while True:
-        taken_out = _lend_due(tx, queue, lent, limit, now_ms, lend_ms, dead, on_dead)
+        taken_out = _lend_due(tx, queue, lent, limit, now_ms, lend_ms, dead, on_dead, pause_ms)
         if not taken_out or len(lent) == limit:  # Else what stood first was expired or dead, and there may be more.
             return lent
 
@@ -86,6 +88,7 @@ def take_out(tx: Tx, queue: str, *, limit: int, now_ms: int, then: Callable[[Tx,
 def _lend_due(
     tx: Tx, queue: str, lent: list[Message], limit: int, now_ms: int, lend_ms: int,
     dead: Callable[[Message], bool] | None, on_dead: Callable[[Tx, Message], None] | None,
+    pause_ms: Callable[[int], int] | None = None,
 ) -> int:  # fmt: skip
     """Add to `lent`, up to `limit`; how many were taken out of the queue instead."""
     taken_out = 0
@@ -109,7 +112,8 @@ def _lend_due(
                 if on_dead is not None:
                     on_dead(tx, message)
             else:
-                lent.append(_lend(tx, queue, message, now_ms, lend_ms))
+                pause = pause_ms(message.receive_count + 1) if pause_ms else 0
+                lent.append(_lend(tx, queue, message, now_ms, lend_ms + pause))
     return taken_out
 
 
@@ -176,6 +180,16 @@ def release(tx: Tx, queue: str, now_ms: int) -> None:
         _forget(tx, queue, message)
         _place(tx, queue, replace(message, due_ms=now_ms, moved=False))
     tx.emit(DUE, (queue,))
+
+
+def contents(tx: Tx, queue: str) -> list[Message]:
+    """All that is in it, lent or not."""
+    return [message for _, message in MESSAGES.scan(tx, queue)]
+
+
+def take(tx: Tx, queue: str, message: Message) -> None:
+    """Forget a message of `contents`, whoever holds it."""
+    _forget(tx, queue, message)
 
 
 def _in_flight(tx: Tx, queue: str, now_ms: int) -> Iterator[Message]:

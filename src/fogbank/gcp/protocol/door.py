@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from collections import defaultdict
 from contextlib import aclosing
 from dataclasses import dataclass
 from inspect import isasyncgenfunction, iscoroutinefunction
@@ -40,21 +39,20 @@ class Served:
 class Door:
     def __init__(self, clock: Clock, ids: Ids, telemetry: Telemetry, store: Store) -> None:
         self._clock, self._ids, self._telemetry, self._store = clock, ids, telemetry, store
-        self._services: defaultdict[str, list[Service]] = defaultdict(list)
+        self._services: dict[str, list[Service]] = {}  # Each by its classes, of which every noun may have one.
         self._served: dict[str, Served] = {}  # By "/google.pubsub.v1.Publisher/Publish", once it was asked for.
 
     def attach(self, services: Sequence[Service]) -> None:
         """Make these services' methods answer."""
         for service in services:
-            self._services[service.service].append(service)
+            self._services.setdefault(service.service, []).append(service)
 
     def serves(self, method: Method) -> bool:
-        return self._method(method.service, method.name) is not None
+        return self._written(method.service, method.name) is not None
 
-    def _method(self, service: str, name: str) -> Callable[..., Any] | None:
-        """Of whichever of the service's classes has it."""
-        found = (getattr(each, descriptors.method_name(name), None) for each in self._services.get(service, ()))
-        return next((run for run in found if run is not None), None)
+    def _written(self, service_name: str, rpc: str) -> Callable[..., Any] | None:
+        name = descriptors.method_name(rpc)
+        return next((getattr(one, name) for one in self._services.get(service_name, ()) if hasattr(one, name)), None)
 
     def find(self, path: str) -> Served:
         """By "/google.pubsub.v1.Publisher/Publish". What nobody has written is refused by name."""
@@ -71,7 +69,7 @@ class Door:
             raise RpcError(Code.UNIMPLEMENTED, f"unknown service {service_name[:256]}") from None
         if method is None:
             raise RpcError(Code.UNIMPLEMENTED, f"unknown method {name[:256]} for service {service_name}")
-        run = self._method(service_name, name)
+        run = self._written(service_name, name)
         if run is None:
             raise RpcError(Code.UNIMPLEMENTED, f"fogbank does not serve {service_name}.{name}.")
         generates = isasyncgenfunction(run)

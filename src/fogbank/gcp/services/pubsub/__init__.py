@@ -1,0 +1,1 @@
+"""Pub/Sub: topics, and subscriptions that lend their messages until these are acknowledged."""

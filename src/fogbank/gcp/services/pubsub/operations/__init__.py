@@ -1,0 +1,1 @@
+"""Pub/Sub's rpcs, by noun."""

@@ -1,0 +1,75 @@
+"""Subscriptions: made, set, listed, deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from fogbank.gcp.protocol.descriptors import message
+from fogbank.gcp.protocol.paging import page
+from fogbank.gcp.service import Call, Service
+from fogbank.gcp.services.pubsub import names, settings, state
+from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SUBSCRIPTIONS, Subscription
+from fogbank.primitives import queues, topics
+
+if TYPE_CHECKING:
+    from fogbank.kernel.store import Tx
+
+_PAGE_MAX = 1000
+
+
+class Subscriptions(Service):
+    service = "google.pubsub.v1.Subscriber"
+
+    def create_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
+        at = names.read_new(request.name, "subscriptions")
+        topic = state.topic(tx, request.topic)
+        if SUBSCRIPTIONS.get(tx, at.project, at.id, lock=True) is not None:
+            raise names.taken(at)
+        told = settings.new_subscription(request)
+        if topic.keeps_ms:
+            told.topic_message_retention_duration.CopyFrom(topic.settings.message_retention_duration)
+        row = Subscription(call.new_id(), told.name, topic.id, told.SerializeToString())
+        state.put_subscription(tx, row)
+        OF_TOPIC.put(tx, topic.id, row.name, row=row.name)
+        return told
+
+    def get_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
+        return state.subscription(tx, request.subscription).settings
+
+    def update_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
+        row = state.subscription(tx, request.subscription.name)
+        return self._set(tx, row, settings.changed_subscription(row.settings, request))
+
+    def modify_push_config(self, tx: Tx, call: Call, request: Any) -> Any:
+        row = state.subscription(tx, request.subscription)
+        self._set(tx, row, settings.with_push(row.settings, request.push_config))
+        return message("google.protobuf.Empty")()
+
+    def list_subscriptions(self, tx: Tx, call: Call, request: Any) -> Any:
+        project = names.read_project(request.project)
+        rows, token = page(
+            tx, SUBSCRIPTIONS, project, size=request.page_size, token=request.page_token, largest=_PAGE_MAX
+        )
+        return PUBSUB.ListSubscriptionsResponse(subscriptions=[row.settings for _, row in rows], next_page_token=token)
+
+    def delete_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
+        row = state.subscription(tx, request.subscription)
+        at = names.read(row.name, "subscriptions")
+        SUBSCRIPTIONS.delete(tx, at.project, at.id)
+        OF_TOPIC.delete(tx, row.topic_id, row.name)
+        queues.drop(tx, row.id)
+        topics.drop(tx, row.id)
+        tx.emit(queues.DUE, (row.id,))  # Whoever waits for its messages learns of it.
+        tx.emit(state.CHANGED)
+        return message("google.protobuf.Empty")()
+
+    def _set(self, tx: Tx, row: Subscription, told: Any) -> Any:
+        changed = replace(row, told=told.SerializeToString())
+        state.put_subscription(tx, changed)
+        if changed.retention_ms != row.retention_ms:
+            keeps_ms = changed.retention_ms
+            queues.rewrite(tx, row.id, lambda one: replace(one, expires_ms=one.sent_ms + keeps_ms))
+        tx.emit(queues.DUE, (row.id,))
+        return told
