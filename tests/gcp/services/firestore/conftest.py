@@ -10,21 +10,14 @@ from google.cloud import firestore
 from google.protobuf import json_format
 
 from fogbank.gcp.protocol.descriptors import methods
-from tests.support.cloud import Cloud
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from tests.support.cloud import Cloud
 
 DATABASE = "projects/p/databases/(default)"
 ROOT = f"{DATABASE}/documents"
-
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    running = Cloud(tmp_path / "data", sandbox="off")
-    yield running
-    running.stop()
 
 
 def client(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, database: str = "(default)") -> Any:
@@ -44,7 +37,11 @@ def rpc(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
 
 def asker(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
     """Gives the answer as JSON, or (code, message) of the refusal."""
-    channel = grpc.insecure_channel(cloud.url.removeprefix("http://"))
+    return asker_of(cloud.url.removeprefix("http://"))
+
+
+def asker_of(address: str) -> Callable[[str, dict[str, Any]], Any]:
+    channel = grpc.insecure_channel(address)
 
     def call(name: str, body: dict[str, Any]) -> Any:
         method = methods("google.firestore.v1.Firestore")[name]
@@ -56,7 +53,7 @@ def asker(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
         )
         request = json_format.ParseDict(body, method.request())
         try:
-            answer = ask(request, timeout=30)
+            answer = ask(request, timeout=30, metadata=[("authorization", "Bearer owner")])
             if method.gives_stream:
                 return [json_format.MessageToDict(each) for each in answer]
             return json_format.MessageToDict(answer)

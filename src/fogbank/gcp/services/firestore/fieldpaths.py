@@ -18,6 +18,7 @@ NAME: Final[FieldPath] = ("__name__",)  # Stands for the document's own name in 
 _SIMPLE: Final = re.compile(r"[a-zA-Z_][a-zA-Z_0-9]*")
 _QUOTED: Final = re.compile(r"`((?:[^`\\]|\\.)+)`", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_KNOWN_LENGTH_MAX: Final = 256
 _TO_ESCAPE: Final = re.compile(r"[`\\]")
 _SYNTAX: Final = (
     "Unquoted property paths must match regex ([a-zA-Z_][a-zA-Z_0-9]*), "
@@ -25,9 +26,12 @@ _SYNTAX: Final = (
 )
 
 
-@lru_cache(4096)
 def parse(text: str) -> FieldPath:
     """Raises `RpcError`."""
+    return _known(text) if len(text) <= _KNOWN_LENGTH_MAX else _parse(text)
+
+
+def _parse(text: str) -> FieldPath:
     if not text:
         raise invalid("Invalid empty property path string.")
     names: list[str] = []
@@ -45,6 +49,9 @@ def parse(text: str) -> FieldPath:
         if text[at] != ".":
             raise invalid(f'Invalid property path "{text}". {_SYNTAX}')
         at += 1
+
+
+_known: Final = lru_cache(4096)(_parse)  # An app asks for the same few again and again.
 
 
 def show(path: FieldPath) -> str:

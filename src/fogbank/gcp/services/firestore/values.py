@@ -27,10 +27,8 @@ _SECONDS: Final = range(-62_135_596_800, 253_402_300_800)  # Of the years 1 to 9
 
 
 def check_document(path: Path, fields: Any) -> int:
-    """The size in bytes. Raises `RpcError`. What is more exact than the service keeps it (nanoseconds) is cut there."""
-    size = name_size(path) + _DOCUMENT_OVERHEAD
-    for name, value in fields.items():
-        size += _check_name(name, f"field name {name} is reserved") + _Check(name).measure(value, 1)
+    """The size in bytes. Raises `RpcError`."""
+    size = name_size(path) + _DOCUMENT_OVERHEAD + check_fields(fields)
     if size > DOCUMENT_BYTES_MAX:
         raise invalid(
             f'Document "{"/".join(path)}" cannot be written because its size ({size:,} bytes) exceeds the maximum '
@@ -39,9 +37,26 @@ def check_document(path: Path, fields: Any) -> int:
     return size
 
 
+def check_fields(fields: Any) -> int:
+    """Their size. What is more exact than the service keeps it (nanoseconds) is cut, in place. Raises `RpcError`."""
+    size = 0
+    for name, value in fields.items():
+        size += _check_name(name, f"field name {name} is reserved") + _Check(name).measure(value, 1)
+    return size
+
+
 def check_value(value: Any) -> None:
     """Of a filter, a cursor or a transform."""
     _Check("").measure(value, 0)
+
+
+def check_array(array: Any) -> None:
+    """The same of an `ArrayValue`."""
+    check = _Check("")
+    for member in array.values:
+        if member.WhichOneof("value_type") == "array_value":
+            raise invalid("Cannot convert an array value in an array value.")
+        check.measure(member, 1)
 
 
 def name_size(path: Path) -> int:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from fogbank.gcp.services.firestore import fieldpaths, fields, messages, names, transforms, values
-from fogbank.gcp.services.firestore.refusals import (
-    already_exists,
-    invalid,
-    no_document_to_update,
-    other_version,
-)
+from fogbank.gcp.services.firestore import changes, fields, messages, transforms, values
+from fogbank.gcp.services.firestore.refusals import already_exists, no_document_to_update, other_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fogbank.gcp.services.firestore.changes import Change
+    from fogbank.gcp.services.firestore.fieldpaths import FieldPath
     from fogbank.gcp.services.firestore.names import Path
     from fogbank.gcp.services.firestore.state import Documents
+
+
+def write_all(documents: Documents, writes: Iterable[Any], *, now_us: int) -> tuple[list[Any], int]:
+    """(the `WriteResult`s, the time of the commit in microseconds). Raises `RpcError`."""
+    read = [changes.read(documents.database, write) for write in writes]
+    commit = Commit(documents, now_us=now_us)
+    results = [commit.apply(change) for change in read]
+    commit.keep()
+    return results, commit.at_us
 
 
 @dataclass(slots=True)
@@ -29,7 +35,7 @@ class _Staged:
 
 
 class Commit:
-    """`write` each, then `keep`. A refused write has changed nothing."""
+    """`apply` each change, then `keep`. One that is refused has changed nothing."""
 
     def __init__(self, documents: Documents, *, now_us: int) -> None:
         self._documents, self._now_us = documents, now_us
@@ -37,13 +43,21 @@ class Commit:
         self._time = messages.timestamp(self.at_us)
         self._staged: dict[Path, _Staged] = {}
 
-    def write(self, write: Any) -> Any:
+    def apply(self, change: Change) -> Any:
         """The `WriteResult`. Raises `RpcError`."""
-        kind = write.WhichOneof("operation")
-        work = _OPERATIONS.get(kind)
-        if work is None:
-            raise invalid("empty write operation" if kind is None else f"A write of kind {kind} is not supported.")
-        return work(self, write)
+        staged = self._stage(change.path)
+        _check(change, staged.now)
+        if change.deletes:
+            staged.now = None
+            return messages.WriteResult()
+        new = self._new(change, staged.now)
+        results = transforms.apply(new, change.transforms, now_us=self._now_us)
+        if change.mask is not None or results:  # Else it is what was checked already.
+            values.check_document(change.path, new.fields)
+        if staged.now is None or not _same_fields(staged.now, new):
+            staged.now = new
+        # "If the write did not actually change the document, this will be the previous update_time."
+        return messages.WriteResult(update_time=staged.now.update_time, transform_results=results)
 
     def keep(self) -> None:
         for path, staged in self._staged.items():
@@ -53,52 +67,6 @@ class Commit:
     def now(self, path: Path) -> Any:
         return self._stage(path).now
 
-    def update(self, write: Any) -> Any:
-        path = self._path(write.update.name)
-        staged = self._stage(path)
-        self._check(write, staged.now)
-        new = self._new(path, staged.now)
-        if write.HasField("update_mask"):
-            if staged.now is not None:
-                new.MergeFrom(messages.Document(fields=staged.now.fields))
-            _merge(write.update.fields, map(fieldpaths.parse, write.update_mask.field_paths), new.fields)
-        else:
-            new.MergeFrom(messages.Document(fields=write.update.fields))
-        results = transforms.apply(new, write.update_transforms, now_us=self._now_us)
-        return self._finish(path, staged, new, results)
-
-    def transform(self, write: Any) -> Any:
-        path = self._path(write.transform.document)
-        staged = self._stage(path)
-        self._check(write, staged.now)
-        if not write.transform.field_transforms:
-            raise invalid("The list of FieldTransform must not be empty.")
-        new = self._new(path, staged.now)
-        if staged.now is not None:
-            new.MergeFrom(messages.Document(fields=staged.now.fields))
-        results = transforms.apply(new, write.transform.field_transforms, now_us=self._now_us)
-        return self._finish(path, staged, new, results)
-
-    def delete(self, write: Any) -> Any:
-        path = self._path(write.delete)
-        if write.HasField("update_mask"):
-            raise invalid("a delete must not specify a document mask.")
-        if write.update_transforms:
-            raise invalid("a delete must not specify a update transform.")
-        staged = self._stage(path)
-        self._check(write, staged.now)
-        staged.now = None
-        return messages.WriteResult()
-
-    def _path(self, name: str) -> Path:
-        database, path = names.document(name)
-        if database != self._documents.database:
-            raise invalid(
-                f'Document name "{name}" does not belong to the database "{self._documents.database.name}" '
-                "of the request."
-            )
-        return path
-
     def _stage(self, path: Path) -> _Staged:
         staged = self._staged.get(path)
         if staged is None:
@@ -106,49 +74,28 @@ class Commit:
             staged = self._staged[path] = _Staged(there, there)
         return staged
 
-    def _new(self, path: Path, now: Any) -> Any:
+    def _new(self, change: Change, now: Any) -> Any:
         created = self._time if now is None else now.create_time
-        return messages.Document(
-            name=self._documents.database.document(path), create_time=created, update_time=self._time
-        )
-
-    def _finish(self, path: Path, staged: _Staged, new: Any, results: list[Any]) -> Any:
-        values.check_document(path, new.fields)
-        if staged.now is None or not _same_fields(staged.now, new):
-            staged.now = new
-        # "If the write did not actually change the document, this will be the previous update_time."
-        return messages.WriteResult(update_time=staged.now.update_time, transform_results=results)
-
-    def _check(self, write: Any, now: Any) -> None:
-        """ "Precondition": of the document as the writes before this one leave it."""
-        condition = write.current_document
-        kind = condition.WhichOneof("condition_type")
-        if kind == "exists" and condition.exists != (now is not None):
-            name = document_name(write)
-            raise no_document_to_update(name) if now is None else already_exists(name)
-        if kind == "update_time":
-            stored_us = 0 if now is None else messages.microseconds(now.update_time)
-            required_us = messages.microseconds(condition.update_time)
-            if stored_us != required_us:
-                raise other_version(stored_us, required_us)
+        stays = change.fields if change.mask is None else () if now is None else now.fields
+        new = messages.Document(name=change.name, fields=stays, create_time=created, update_time=self._time)
+        if change.mask and change.fields is not None:
+            _merge(change.fields, change.mask, new.fields)
+        return new
 
 
-_OPERATIONS: Final = {"update": Commit.update, "delete": Commit.delete, "transform": Commit.transform}
+def _check(change: Change, now: Any) -> None:
+    """ "Precondition": of the document as the writes before this one leave it."""
+    if change.must_exist is not None and change.must_exist != (now is not None):
+        raise no_document_to_update(change.name) if now is None else already_exists(change.name)
+    if change.must_be_of_us is not None:
+        stored_us = 0 if now is None else messages.microseconds(now.update_time)
+        if stored_us != change.must_be_of_us:
+            raise other_version(stored_us, change.must_be_of_us)
 
 
-def document_name(write: Any) -> str:
-    """The name of the document that it is of."""
-    kind = write.WhichOneof("operation")
-    if kind == "update":
-        return str(write.update.name)
-    return str(write.delete if kind == "delete" else write.transform.document)
-
-
-def _merge(source: Any, mask: Iterable[fieldpaths.FieldPath], target: Any) -> None:
+def _merge(source: Any, mask: Iterable[FieldPath], target: Any) -> None:
     """ "Fields referenced in the mask, but not present in the input document, are deleted"."""
     for path in mask:
-        if path == fieldpaths.NAME:
-            continue
         value = fields.get(source, path)
         if value is None:
             fields.delete(target, path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Code, RpcError, Service
 from fogbank.gcp.services.firestore import messages, names, state
+from fogbank.gcp.services.firestore.changes import Change
 from fogbank.gcp.services.firestore.refusals import invalid
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit
@@ -92,7 +93,7 @@ def _delete_some(tx: Tx, database: Database, now_us: int) -> bool:
     if paths:
         commit = Commit(documents, now_us=now_us)
         for path in paths:
-            commit.write(messages.Write(delete=database.document(path)))
+            commit.apply(Change(path, database.document(path), deletes=True))
         commit.keep()
     return len(paths) == _AT_ONCE
 

@@ -124,11 +124,23 @@ def _read_one(aggregation: Any) -> Aggregate:
     return Sum(field) if kind == "sum" else Average(field)
 
 
+def check_selected(aggregates: dict[str, Aggregate], selected: tuple[FieldPath, ...] | None) -> None:
+    """Raises `RpcError`."""
+    for aggregate in aggregates.values():
+        if selected is not None and aggregate.field is not None:
+            if aggregate.field in selected:
+                raise invalid("Cannot apply property masks when aggregation fields are present.")
+            shown = fieldpaths.show(aggregate.field)
+            raise invalid(f"The aggregation property {shown} is not present in the base query's property mask.")
+
+
+def fields_needed(aggregates: dict[str, Aggregate]) -> set[FieldPath]:
+    """Only documents that have every field that is added up count at all, towards a limit too."""
+    return {each.field for each in aggregates.values() if each.field is not None}
+
+
 def add_up(aggregates: dict[str, Aggregate], views: Iterable[View]) -> dict[str, Any]:
-    """Only documents that have every field that is added up count."""
-    needed = {each.field for each in aggregates.values() if each.field is not None}
     for view in views:
-        if all(fields.get(view.document.fields, field) is not None for field in needed):
-            for aggregate in aggregates.values():
-                aggregate.add(view)
+        for aggregate in aggregates.values():
+            aggregate.add(view)
     return {alias: aggregate.value() for alias, aggregate in aggregates.items()}

@@ -87,6 +87,15 @@ def comparisons(tree: Filter) -> Iterator[Comparison]:
             yield from comparisons(part)
 
 
+def unequal_fields(tree: Filter) -> set[FieldPath]:
+    """By which the answers are sorted although nobody says so. What nothing can match asks for no order."""
+    return {leaf.field for leaf in comparisons(tree) if leaf.op in INEQUALITIES and not _matches_nothing(leaf)}
+
+
+def _matches_nothing(leaf: Comparison) -> bool:
+    return not leaf.operands if leaf.op in RANGES else ordering.NULL in leaf.operands
+
+
 # Whether a value matches ---------------------------------------------------------------------------------------------
 
 
@@ -147,7 +156,7 @@ def _read_composite(message: Any) -> Filter:
         raise invalid("Unsupported CompositeFilter operator.")
     if not parts:
         raise invalid("Composite filter must have at least one sub-filter.")
-    return parts[0] if len(parts) == 1 else Either(parts)
+    return Either(parts)
 
 
 def _read_unary(message: Any) -> Comparison:

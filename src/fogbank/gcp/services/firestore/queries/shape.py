@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.firestore.queries.view import View
 
 _DESCENDING: Final = 2
+_BEHIND_THE_KEY: Final = "order by clause cannot contain more fields after the key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +131,19 @@ def _read_orders(clauses: Any, tree: Filter) -> tuple[Order, ...]:
     orders: list[Order] = []
     for clause in clauses:
         field = fieldpaths.parse(clause.field.field_path)
+        if orders and orders[-1].field == fieldpaths.NAME:
+            raise invalid(_BEHIND_THE_KEY)
         if any(order.field == field for order in orders):
             raise invalid(f"order by clause cannot contain duplicate fields {fieldpaths.show(field)}")
         orders.append(Order(field, clause.direction == _DESCENDING))
     descending = bool(orders) and orders[-1].descending
-    unequal = {leaf.field for leaf in filters.comparisons(tree) if leaf.op in filters.INEQUALITIES}
-    for field in (*sorted(unequal - {fieldpaths.NAME}, key=_by_bytes), fieldpaths.NAME):
-        if all(order.field != field for order in orders):
-            orders.append(Order(field, descending))
-    return tuple(orders)
+    known = {order.field for order in orders}
+    implied = sorted(filters.unequal_fields(tree) - known - {fieldpaths.NAME}, key=_by_bytes)
+    if implied and fieldpaths.NAME in known:
+        raise invalid(_BEHIND_THE_KEY)
+    if fieldpaths.NAME not in known:
+        implied.append(fieldpaths.NAME)
+    return (*orders, *(Order(field, descending) for field in implied))
 
 
 def _by_bytes(field: FieldPath) -> tuple[bytes, ...]:
