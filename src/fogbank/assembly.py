@@ -33,6 +33,7 @@ from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
+from fogbank.gcp.protocol import descriptors
 from fogbank.gcp.protocol.door import Door as GoogleDoor
 from fogbank.gcp.protocol.grpc import Spoken
 from fogbank.gcp.protocol.rest import Rest
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     Answering = Callable[[Request], Answer]
 
 S = TypeVar("S")
+_EMULATOR_PORTS = (8080, 8085)  # Firestore's and Pub/Sub's, where `gcloud emulators` starts them.
 _USUAL_RUNTIME = "python3.12"
 
 
@@ -116,6 +118,9 @@ class Server:
             answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir, speaker=lambda: Spoken(self.google)
         )
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
+        for port in _EMULATOR_PORTS if config.emulator_ports else ():
+            if not await self.gateway.listen_also(config.host, port):
+                self.telemetry.info("a port of Google's emulators cannot be had", host=config.host, port=port)
         self.supervisor.start("logs: write behind", logs.run)
         feeding = self.house.share(Feeder)
         triggers = Triggers(
@@ -200,6 +205,19 @@ def served() -> tuple[dict[str, list[str]], list[str]]:
         for service, names in sorted(methods.items())
     }
     return operations, sorted(_resource_types())
+
+
+def google_served() -> dict[str, list[str]]:
+    """The rpcs that are written, by service."""
+    classes = list(_found(fogbank.gcp.services, GoogleService))
+    return {
+        service: [
+            name
+            for name in descriptors.methods(service)
+            if any(cls.service == service and hasattr(cls, descriptors.method_name(name)) for cls in classes)
+        ]
+        for service in sorted({cls.service for cls in classes})
+    }
 
 
 def _operations() -> Iterator[type[Operations]]:

@@ -13,7 +13,7 @@ from fogbank.cli.main import app
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 COMMON = {"--port", "--host", "--data", "--ephemeral", "--durability", "--store-url", "--verify-signatures", "--region",
-          "--log-level", "--json"}  # fmt: skip
+          "--emulator-ports", "--log-level", "--json"}  # fmt: skip
 
 
 def commands() -> typing.Iterator[tuple[str, typing.Any]]:

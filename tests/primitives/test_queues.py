@@ -50,13 +50,17 @@ class AQueue(StoreMachine):
         self.do(queues.send, message)
         self.due_ms[message.id], self.group[message.id] = message.due_ms, group
 
-    @rule(limit=st.integers(1, 10), lend_ms=st.integers(1, 50))
-    def receive(self, limit: int, lend_ms: int) -> None:
+    @rule(limit=st.integers(1, 10), lend_ms=st.integers(1, 50), pause_ms=st.integers(0, 9), few=st.integers(1, 10))
+    def receive(self, limit: int, lend_ms: int, pause_ms: int, few: int) -> None:
         free = {m for m, at_ms in self.due_ms.items() if at_ms <= self.now_ms and not self.blocked(m)}
-        lent = self.do(queues.receive, limit=limit, now_ms=self.now_ms, lend_ms=lend_ms)
+        lent = self.do(
+            queues.receive, limit=limit, now_ms=self.now_ms, lend_ms=lend_ms, pause_ms=lambda lending: pause_ms,
+            enough=lambda so_far: len(so_far) >= few,
+        )  # fmt: skip
+        lend_ms += pause_ms
         ids = [message.id for message in lent]
         assert set(ids) <= free
-        assert len(ids) == min(limit, len(free))
+        assert len(ids) == min(limit, few, len(free))
         for group in ("a", "b"):
             assert [m for m in ids if self.group[m] == group] == sorted(m for m in ids if self.group[m] == group)
         for message in lent:
@@ -84,6 +88,18 @@ class AQueue(StoreMachine):
         assert self.do(queues.hide, receipt, due_ms=self.now_ms + more_ms, now_ms=self.now_ms) is in_flight
         if in_flight:
             self.due_ms[message_id] = self.now_ms + more_ms
+
+    @precondition(lambda self: self.receipts)
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        message_id, receipt = self.any_receipt(data)
+        in_flight = self.due_ms[message_id] > self.now_ms
+        assert self.do(queues.give_back, receipt, due_ms=self.now_ms, now_ms=self.now_ms) is in_flight
+        if in_flight:
+            group = self.group[message_id]
+            behind = [m for m in self.receipts if group and m > message_id and self.group[m] == group]
+            for back in (message_id, *behind):
+                self.due_ms[back] = min(self.due_ms[back], self.now_ms)
 
     @precondition(lambda self: self.receipts)
     @rule(data=st.data())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from google.cloud import pubsub_v1
+from google.pubsub_v1 import PublisherClient as Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ class PubSub:
     def publish(self, topic: str, *texts: str, key: str = "", **attributes: str) -> list[str]:
         """In one request, without the client's own batches."""
         messages = [{"data": text.encode(), "ordering_key": key, "attributes": attributes} for text in texts]
-        answer = self.publisher.api.publish(request={"topic": topic, "messages": messages})
+        answer = Publisher.publish(self.publisher, request={"topic": topic, "messages": messages})
         return list(answer.message_ids)
 
     def pull(self, subscription: str, most: int = 100) -> list[Any]:

@@ -36,6 +36,7 @@ def start(
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
+    emulator_ports: options.EmulatorPorts = False,
     log_level: options.LogLevel = "info",
     sandbox: options.Sandbox = "auto",
     detach: Annotated[bool, typer.Option("--detach", envvar="FOGBANK_DETACH", help="Run in the background.")] = False,
@@ -47,7 +48,8 @@ def start(
         raise Problem(f"fogbank is running on {data.absolute()} already (process {already.pid}): {already.url}")
     config = Config(
         data_dir=data, host=host, port=port, region=region or options.REGION, ephemeral=ephemeral,
-        durability=durability, store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
+        durability=durability, store_url=store_url, verify_signatures=verify_signatures, emulator_ports=emulator_ports,
+        log_level=log_level,
         sandbox=sandbox,
     )  # fmt: skip
     if detach:

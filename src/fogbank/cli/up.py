@@ -46,6 +46,7 @@ def up(
     durability: options.Durability = "process",
     store_url: options.StoreUrl = "",
     verify_signatures: options.VerifySignatures = False,
+    emulator_ports: options.EmulatorPorts = False,
     log_level: options.LogLevel = "info",
     sandbox: options.Sandbox = "auto",
     stack: Annotated[
@@ -73,7 +74,8 @@ def up(
         typer.echo(f"note: the cloud of {data} runs already, at {server.url}; --port is for one that starts", err=True)
     config = Config(
         data_dir=data, host=host, port=port, region=region, ephemeral=ephemeral, durability=durability,
-        store_url=store_url, verify_signatures=verify_signatures, log_level=log_level,
+        store_url=store_url, verify_signatures=verify_signatures, emulator_ports=emulator_ports,
+        log_level=log_level,
         sandbox=sandbox,
     )  # fmt: skip
     progress = Progress(quiet=json)

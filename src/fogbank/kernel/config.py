@@ -18,6 +18,7 @@ class Config:
     durability: str = "process"  # "process": survives kill -9; "power": an fsync per commit.
     store_url: str = ""  # postgresql://…: the state is kept there, and other nodes may share it.
     verify_signatures: bool = False  # Off, any key pair is welcome.
+    emulator_ports: bool = False  # Listen where Google's emulators do as well, as far as those ports are free.
     sandbox: Literal["auto", "require", "off"] = "auto"  # "require": no function runs without.
     log_level: str = "info"  # "error", "info", or "debug": a line for every hop of every request.
     cache_dir: Path = field(default_factory=lambda: Path("~/.cache/fogbank").expanduser())  # Shared by all projects.

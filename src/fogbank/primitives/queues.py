@@ -66,18 +66,19 @@ def send(tx: Tx, queue: str, message: Message) -> None:
 def receive(
     tx: Tx, queue: str, *, limit: int, now_ms: int, lend_ms: int,
     dead: Callable[[Message], bool] | None = None, on_dead: Callable[[Tx, Message], None] | None = None,
-    pause_ms: Callable[[int], int] | None = None,
+    pause_ms: Callable[[int], int] | None = None, enough: Callable[[list[Message]], bool] | None = None,
 ) -> list[Message]:  # fmt: skip
     """Lend up to `limit` messages that are due, longest due first, until `now_ms + lend_ms`; or for longer, by the
     pause that a message is to have after its so many-th lending if that has ended by itself.
 
-    One that is `dead` (it has been lent too often) is taken out and handed to `on_dead` instead.
+    No more are lent once those that are make `enough`. One that is `dead` (it has been lent too often) is taken out and
+    handed to `on_dead` instead.
     """
     lent: list[Message] = []
     while True:
-        taken_out = _lend_due(tx, queue, lent, limit, now_ms, lend_ms, dead, on_dead, pause_ms)
-        if not taken_out or len(lent) == limit:  # Else what stood first was expired or dead, and there may be more.
-            return lent
+        taken_out = _lend_due(tx, queue, lent, limit, now_ms, lend_ms, dead, on_dead, pause_ms, enough)
+        if not taken_out or len(lent) == limit or (enough is not None and enough(lent)):
+            return lent  # Else what stood first was expired or dead, and there may be more.
 
 
 def take_out(tx: Tx, queue: str, *, limit: int, now_ms: int, then: Callable[[Tx, Message], None]) -> int:
@@ -88,20 +89,20 @@ def take_out(tx: Tx, queue: str, *, limit: int, now_ms: int, then: Callable[[Tx,
 def _lend_due(
     tx: Tx, queue: str, lent: list[Message], limit: int, now_ms: int, lend_ms: int,
     dead: Callable[[Message], bool] | None, on_dead: Callable[[Tx, Message], None] | None,
-    pause_ms: Callable[[int], int] | None = None,
+    pause_ms: Callable[[int], int] | None = None, enough: Callable[[list[Message]], bool] | None = None,
 ) -> int:  # fmt: skip
     """Add to `lent`, up to `limit`; how many were taken out of the queue instead."""
     taken_out = 0
     groups: set[str] = set()
     for found in _due(tx, queue, now_ms, limit):
-        if len(lent) == limit:
+        if len(lent) == limit or (enough is not None and enough(lent)):
             break
         if found.group in groups:
             continue
         if found.group:
             groups.add(found.group)
         for message in _next_of_group(tx, queue, found.group, now_ms) if found.group else (found,):
-            if len(lent) == limit:
+            if len(lent) == limit or (enough is not None and enough(lent)):
                 break
             if 0 < message.expires_ms <= now_ms:
                 _forget(tx, queue, message)
@@ -161,6 +162,20 @@ def hide(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool 
     MOVED.put(tx, queue, message.id, row=due_ms)
     tx.emit(DUE, (queue,))
     return True
+
+
+def give_back(tx: Tx, queue: str, receipt: str, *, due_ms: int, now_ms: int) -> bool | None:
+    """As `hide`, by a holder who has not got on with it: what is lent of its group behind it comes back with it, and
+    the order is kept."""
+    message = _find(tx, queue, receipt)
+    given = hide(tx, queue, receipt, due_ms=due_ms, now_ms=now_ms)
+    if given and message is not None and message.group:
+        after = GROUPED.key(queue, message.group, message.id)
+        for key, lent_until_ms in list(GROUPED.scan(tx, queue, message.group, after=after)):
+            behind = MESSAGES.get(tx, queue, lent_until_ms, str(key[-1]), lock=True)
+            if behind is not None and behind.receive_count and behind.due_ms > due_ms:
+                hide(tx, queue, behind.receipt, due_ms=due_ms, now_ms=now_ms)
+    return given
 
 
 def delete(tx: Tx, queue: str, receipt: str) -> bool:

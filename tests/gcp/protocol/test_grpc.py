@@ -170,6 +170,19 @@ def test_both_protocols_are_spoken_on_one_port(skin: Any) -> None:
     assert running.call(PUBLISHER, "GetTopic")(PUBSUB.GetTopicRequest(topic="a")).name == "a"
 
 
+def test_a_second_port_speaks_the_same_and_one_that_is_taken_is_told(skin: Any) -> None:
+    running = skin(Publisher)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    listened = asyncio.run_coroutine_threadsafe(running.gateway.listen_also("127.0.0.1", port), running.loop)
+    assert listened.result(20)
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+    assert running.call(PUBLISHER, "GetTopic", channel=channel)(PUBSUB.GetTopicRequest(topic="a")).name == "a"
+    again = asyncio.run_coroutine_threadsafe(running.gateway.listen_also("127.0.0.1", port), running.loop)
+    assert not again.result(20)
+
+
 def test_bytes_that_are_no_http2_cost_only_their_connection(skin: Any) -> None:
     running = skin(Publisher)
     with socket.create_connection(("127.0.0.1", running.port)) as raw:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fogbank.functions.runtimes.redirection import node_options
 
 _UNWANTED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -19,8 +21,15 @@ def redirected(url: str, region: str, current: dict[str, str]) -> dict[str, str]
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
+        **google_emulators(url),
         "NODE_OPTIONS": node_options(current.get("NODE_OPTIONS", "")),
     }
+
+
+def google_emulators(url: str) -> dict[str, str]:
+    """The variables by which Google's own clients ask another address, without TLS and without credentials."""
+    host = urlsplit(url).netloc
+    return {"PUBSUB_EMULATOR_HOST": host, "FIRESTORE_EMULATOR_HOST": host}
 
 
 def removed(current: dict[str, str]) -> list[str]:

@@ -46,6 +46,13 @@ VerifySignatures = Annotated[
         help="Let only requests in that are signed with a key this cloud issued, or with test/test.",
     ),
 ]  # fmt: skip
+EmulatorPorts = Annotated[
+    bool,
+    typer.Option(
+        "--emulator-ports", envvar="FOGBANK_EMULATOR_PORTS",
+        help="Listen on the ports of Google's emulators as well (Firestore 8080, Pub/Sub 8085), where they are free.",
+    ),
+]  # fmt: skip
 Sandbox = Annotated[
     Literal["auto", "require", "off"],
     typer.Option(

@@ -146,4 +146,5 @@ def _arguments(config: Config) -> list[str]:
     given = ["--port", str(config.port), "--host", config.host, "--region", config.region]
     given += ["--durability", config.durability, "--log-level", config.log_level, "--sandbox", config.sandbox]
     given += ["--verify-signatures"] if config.verify_signatures else []
+    given += ["--emulator-ports"] if config.emulator_ports else []
     return [*given, "--ephemeral"] if config.ephemeral else given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, TypeVar
 
 from fogbank.gcp.service import Code, RpcError
@@ -34,6 +34,6 @@ def _encoded(name: str) -> str:
 
 def _decoded(token: str) -> str:
     try:
-        return urlsafe_b64decode(token).decode()
+        return b64decode(token, b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise RpcError(Code.INVALID_ARGUMENT, f"Invalid page token given (page_token={token[:256]}).") from None

@@ -40,6 +40,7 @@ class Gateway:
         self.stopping = False
         self._telemetry, self._ids = telemetry, ids
         self._server: asyncio.Server | None = None
+        self._others: list[asyncio.Server] = []
         self._looking: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -53,6 +54,15 @@ class Gateway:
         self._look_for_late_ones()
         return int(self._server.sockets[0].getsockname()[1])
 
+    async def listen_also(self, host: str, port: int) -> bool:
+        """On a second port, after `start`; False, and nothing done, where it cannot be had."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._others.append(await loop.create_server(self._connection, host, port, backlog=_BACKLOG))
+        except OSError:
+            return False
+        return True
+
     def _connection(self) -> Connection:
         return Connection(self, self._hand_over if self._speaker else None)
 
@@ -65,8 +75,9 @@ class Gateway:
         self.stopping = True
         if self._looking is not None:
             self._looking.cancel()
-        if self._server is not None:
-            self._server.close()
+        for server in (self._server, *self._others):
+            if server is not None:
+                server.close()
         for connection in list(self.connections):
             connection.close_when_idle()
         deadline = time.monotonic() + self.limits.stop_timeout_s

@@ -15,9 +15,11 @@ import orjson
 from fogbank.aws.deliveries import Again, Deliveries
 from fogbank.aws.protocol import lineage
 from fogbank.aws.service import ServiceError
-from fogbank.aws.services.sns import delivery_policy, endpoints, envelope, state, subscription_attributes
+from fogbank.aws.services.sns import delivery_policy, envelope, state, subscription_attributes
+from fogbank.aws.services.sns.endpoints import SENDER
 from fogbank.aws.services.sns.lanes import LANE_WIDTH, Busy, Lanes
 from fogbank.aws.services.sns.status_logs import Outcome, StatusLogs
+from fogbank.kernel.posting import Unreachable
 from fogbank.kernel.telemetry import amzn_trace, current_lineage, current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
@@ -201,8 +203,8 @@ class Courier:
         try:
             async with self._lanes.of(notes["endpoint"]):
                 with self._house.clock.aside:
-                    status = await endpoints.post(notes["endpoint"], headers, body, here=self._house.endpoint())
-        except endpoints.Unreachable as error:
+                    status = await SENDER.post(notes["endpoint"], headers, body, here=self._house.endpoint())
+        except Unreachable as error:
             raise Failed(str(error), 0) from error
         if not 200 <= status < 300:
             raise Failed(f"the endpoint answered with status {status}", status)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +48,13 @@ def ready(subscription: Subscription) -> None:
 
 
 def lend(
-    tx: Tx, name: str, *, limit: int, lease_ms: int, now_ms: int, new_id: Callable[[], str]
-) -> tuple[Subscription, list[Lent]]:
-    """Up to `limit` messages for `lease_ms` (0: as long as the subscription says). What has been tried too often goes
-    to the dead-letter topic instead, as long as there is one."""
+    tx: Tx, name: str, *, limit: int, lease_ms: int, now_ms: int, new_id: Callable[[], str],
+    bytes_max: int | None = None,
+) -> tuple[Subscription, list[Lent]]:  # fmt: skip
+    """Up to `limit` messages for `lease_ms` (0: as long as the subscription says), until they have `bytes_max`.
+
+    What has been tried too often goes to the dead-letter topic instead, as long as there is one.
+    """
     subscription = state.subscription(tx, name)
     ready(subscription)
     settings = subscription.settings
@@ -59,13 +62,18 @@ def lend(
     dead = _dead_letters(tx, subscription, policy, now_ms, new_id) if policy is not None else (None, None)
     messages = queues.receive(
         tx, subscription.id, limit=limit, now_ms=now_ms, lend_ms=lease_ms or settings.ack_deadline_seconds * 1000,
-        dead=dead[0], on_dead=dead[1], pause_ms=subscription.pause_ms if settings.HasField("retry_policy") else None,
+        enough=None if bytes_max is None else lambda lent: sum(_size(one) for one in lent) >= bytes_max,
+        dead=dead[0], on_dead=dead[1],
+        pause_ms=subscription.pause_ms if settings.HasField("retry_policy") else None,
     )  # fmt: skip
     attempts = policy is not None
     return subscription, [
-        Lent(_ack_id(one.receipt), one, len(one.notes["message"]), one.receive_count if attempts else 0)
-        for one in messages
+        Lent(_ack_id(one.receipt), one, _size(one), one.receive_count if attempts else 0) for one in messages
     ]
+
+
+def _size(message: Message) -> int:
+    return len(message.notes["message"])
 
 
 def _dead_letters(
@@ -114,7 +122,9 @@ def extend(
             bad.append(ack_id)
             continue
         pause_ms = subscription.pause_ms(held.receive_count)
-        queues.hide(tx, subscription.id, receipt, due_ms=now_ms + seconds * 1000 + pause_ms, now_ms=now_ms)
+        due_ms = now_ms + seconds * 1000 + pause_ms
+        change = queues.hide if seconds else queues.give_back
+        change(tx, subscription.id, receipt, due_ms=due_ms, now_ms=now_ms)
     return bad
 
 
@@ -135,7 +145,7 @@ def _receipts(ack_ids: Sequence[str]) -> list[tuple[str, str]]:
     found = []
     for ack_id in ack_ids:
         try:
-            receipt = urlsafe_b64decode(ack_id).decode()
+            receipt = b64decode(ack_id, b"-_", validate=True).decode()
         except (binascii.Error, UnicodeDecodeError, ValueError):
             receipt = ""
         if not _RECEIPT.fullmatch(receipt):

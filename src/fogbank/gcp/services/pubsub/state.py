@@ -14,6 +14,7 @@ import msgspec
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.services.pubsub import names
 from fogbank.kernel.store.records import Records
+from fogbank.primitives import queues
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -145,3 +146,10 @@ def subscriptions_of(tx: Tx, topic_id: str) -> list[Subscription]:
 
 def snapshots_of(tx: Tx, topic_id: str) -> list[Snapshot]:
     return [snapshot(tx, name) for name in SNAPSHOTS_OF_TOPIC.all(tx, topic_id)]
+
+
+def forget_snapshot(tx: Tx, row: Snapshot) -> None:
+    at = names.read(row.name, "snapshots")
+    SNAPSHOTS.delete(tx, at.project, at.id)
+    SNAPSHOTS_OF_TOPIC.delete(tx, row.topic_id, row.name)
+    queues.drop(tx, row.id)

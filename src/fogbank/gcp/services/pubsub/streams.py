@@ -38,7 +38,12 @@ class Stream:
         """How many more may be sent. What has come to its deadline is not its subscriber's any more."""
         for ack_id in [ack_id for ack_id, one in self.out.items() if one.until_ms <= now_ms]:
             self.settle(ack_id)
-        return max(0, self._messages_max - len(self.out)) if self._bytes < self._bytes_max else 0
+        return max(0, self._messages_max - len(self.out)) if self.bytes_left > 0 else 0
+
+    @property
+    def bytes_left(self) -> int:
+        """What makes it none is sent whole: a message may be larger than the limit."""
+        return self._bytes_max - self._bytes
 
     def next_over_ms(self) -> int | None:
         return min((one.until_ms for one in self.out.values()), default=None)

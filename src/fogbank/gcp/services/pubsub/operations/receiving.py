@@ -146,10 +146,17 @@ class Receiving(Service):
         """What goes out now, and when to look again if nobody wakes us."""
         now_ms = self.house.clock.now_ms()
         room = min(stream.room(now_ms), _BATCH_MAX)
+        bytes_max = min(stream.bytes_left, _BATCH_BYTES)
 
         def work(tx: Tx) -> tuple[Subscription, list[Lent], int | None]:
             subscription, lent = lending.lend(
-                tx, stream.subscription, limit=room, lease_ms=stream.lease_ms, now_ms=now_ms, new_id=call.new_id
+                tx,
+                stream.subscription,
+                limit=room,
+                lease_ms=stream.lease_ms,
+                now_ms=now_ms,
+                new_id=call.new_id,
+                bytes_max=bytes_max,
             )
             next_ms = queues.next_due_ms(tx, subscription.id, after_ms=now_ms) if room else stream.next_over_ms()
             return subscription, lent, next_ms

@@ -80,7 +80,7 @@ class Snapshots(Service):
         return told
 
     def delete_snapshot(self, tx: Tx, call: Call, request: Any) -> Any:
-        forget(tx, _alive(tx, request.snapshot, call.now_ms))
+        state.forget_snapshot(tx, _alive(tx, request.snapshot, call.now_ms))
         return message("google.protobuf.Empty")()
 
     def seek(self, tx: Tx, call: Call, request: Any) -> Any:
@@ -94,13 +94,6 @@ class Snapshots(Service):
         else:
             raise invalid("The SeekRequest must have a time or a snapshot.")
         return PUBSUB.SeekResponse()
-
-
-def forget(tx: Tx, row: Snapshot) -> None:
-    at = names.read(row.name, "snapshots")
-    SNAPSHOTS.delete(tx, at.project, at.id)
-    SNAPSHOTS_OF_TOPIC.delete(tx, row.topic_id, row.name)
-    queues.drop(tx, row.id)
 
 
 def _alive(tx: Tx, name: str, now_ms: int) -> Snapshot:

@@ -10,10 +10,15 @@ from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Call, Service
 from fogbank.gcp.services.pubsub import names, settings, state
+from fogbank.gcp.services.pubsub.expiring import Expiring
+from fogbank.gcp.services.pubsub.pushing import Pushing
 from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SUBSCRIPTIONS, Subscription
+from fogbank.kernel.tasks import Background
 from fogbank.primitives import queues, topics
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fogbank.kernel.store import Tx
 
 _PAGE_MAX = 1000
@@ -21,6 +26,10 @@ _PAGE_MAX = 1000
 
 class Subscriptions(Service):
     service = "google.pubsub.v1.Subscriber"
+
+    def backgrounds(self) -> Iterable[Background]:
+        yield Background("pubsub: push", Pushing(self.house).run)
+        yield Background("pubsub: expire messages", Expiring(self.house).run)
 
     def create_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
         at = names.read_new(request.name, "subscriptions")

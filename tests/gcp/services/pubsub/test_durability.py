@@ -1,0 +1,57 @@
+"""What Pub/Sub has acknowledged survives a restart, and kill -9 of the real server."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.command import Fogbank
+from tests.support.google import PubSub
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.cloud import Cloud
+
+
+def test_leases_and_messages_outlive_a_restart(cloud: Cloud, pubsub: PubSub) -> None:
+    topic = pubsub.topic()
+    reader = pubsub.subscription(topic, ack_deadline_seconds=30)
+    pubsub.publish(topic, "lent", "waiting")
+    (lent,) = pubsub.pull(reader, 1)
+    cloud.restart()
+    again = PubSub(cloud.server.port)
+    assert again.texts(reader) == ["waiting"]
+    again.acknowledge(reader, lent)
+    cloud.advance(seconds=31)
+    assert again.texts(reader) == ["waiting"]
+    again.close()
+
+
+@pytest.mark.faults
+def test_what_was_published_survives_kill_9(tmp_path: Path) -> None:
+    program = Fogbank(tmp_path)
+    program.run("start", "--detach")
+    try:
+        published: list[str] = []
+        topic = reader = ""
+        for kill in range(3):
+            status = program.json("status")
+            client = PubSub(urlsplit(status["url"]).port or 0)
+            if not topic:
+                topic = client.topic()
+                reader = client.subscription(topic)
+            for number in range(20):
+                published += client.publish(topic, f"{kill}-{number}")
+            os.kill(status["pid"], signal.SIGKILL)
+            client.close()
+            program.run("start", "--detach")
+        client = PubSub(urlsplit(program.url).port or 0)
+        assert [one.message.message_id for one in client.pull(reader)] == published
+        client.close()
+    finally:
+        program.stop()
