@@ -220,6 +220,17 @@ def test_pages(rpc: Any) -> None:
         assert rpc("ListDocuments", {**listing, **more}) == ("INVALID_ARGUMENT", message)
 
 
+def test_a_refusal_is_short_however_long_what_it_quotes(rpc: Any) -> None:
+    code, message = rpc("GetDocument", {"name": "x" * 100_000})
+    assert (code, len(message) < 2100) == ("INVALID_ARGUMENT", True)
+
+
+def test_a_request_may_be_eleven_mebibytes_large(rpc: Any) -> None:
+    large = {"update": {"name": f"{ROOT}/c/a", "fields": {"f": {"stringValue": "x" * 1_000_000}}}}
+    code, message = rpc("Commit", {"database": DATABASE, "writes": [large] * 12})
+    assert (code, message) == ("INVALID_ARGUMENT", "Request payload size exceeds the limit: 11534336 bytes.")
+
+
 def test_what_is_left_out_is_refused_by_name(rpc: Any) -> None:
     asked = {"parent": ROOT, "structuredQuery": {"from": [{"collectionId": "c"}]}, "explainOptions": {}}
     assert rpc("RunQuery", asked) == ("UNIMPLEMENTED", "Query Explain (explain_options) is not served.")

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fogbank.gcp.service import Code, RpcError
+
+_MESSAGE_MAX: Final = 2000  # It travels in a header, and what it quotes may be of any length.
+
+
+def _refusal(code: Code, message: str) -> RpcError:
+    return RpcError(code, message if len(message) <= _MESSAGE_MAX else f"{message[:_MESSAGE_MAX]}…")
+
+
+def not_served(what: str) -> RpcError:
+    return _refusal(Code.UNIMPLEMENTED, f"{what} is not served.")
 
 
 def invalid(message: str) -> RpcError:
-    return RpcError(Code.INVALID_ARGUMENT, message)
+    return _refusal(Code.INVALID_ARGUMENT, message)
 
 
 def document_not_found(name: str) -> RpcError:
-    return RpcError(Code.NOT_FOUND, f'Document "{name}" not found.')
+    return _refusal(Code.NOT_FOUND, f'Document "{name}" not found.')
 
 
 def no_document_to_update(name: str) -> RpcError:
-    return RpcError(Code.NOT_FOUND, f"No document to update: {name}")
+    return _refusal(Code.NOT_FOUND, f"No document to update: {name}")
 
 
 def already_exists(name: str) -> RpcError:
-    return RpcError(Code.ALREADY_EXISTS, f"Document already exists: {name}")
+    return _refusal(Code.ALREADY_EXISTS, f"Document already exists: {name}")
 
 
 def other_version(stored_us: int, required_us: int) -> RpcError:
-    return RpcError(
+    return _refusal(
         Code.FAILED_PRECONDITION,
         f"the stored version ({stored_us}) does not match the required base version ({required_us})",
     )
 
 
 def read_time_too_old() -> RpcError:
-    return RpcError(Code.FAILED_PRECONDITION, "The requested 'read_time' is too old.")
+    return _refusal(Code.FAILED_PRECONDITION, "The requested 'read_time' is too old.")
 
 
 def read_time_in_the_future() -> RpcError:
@@ -45,7 +57,7 @@ def transaction_gone() -> RpcError:
 
 
 def contention() -> RpcError:
-    return RpcError(
+    return _refusal(
         Code.ABORTED,
         "Aborted due to cross-transaction contention. This occurs when multiple transactions attempt to access the "
         "same data, requiring Firestore to abort at least one in order to enforce serializability.",

@@ -158,7 +158,7 @@ def _any_result_changed(documents: Documents, queries: list[Query], read_us: int
     return False
 
 
-def expired(tx: Tx, *, now_ms: int, limit: int = 100) -> list[tuple[str, bytes]]:
+def expired(tx: Tx, *, now_ms: int, limit: int) -> list[tuple[str, bytes]]:
     """(the database's incarnation, id) of transactions that nobody will end."""
     found: list[tuple[str, bytes]] = []
     for key, row in ROWS.scan(tx):

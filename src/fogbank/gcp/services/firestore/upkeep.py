@@ -21,7 +21,8 @@ async def keep_forgetting(house: House) -> None:
         for uid in uids:
             while await house.store.transact(_forget_versions, uid, house.clock.now_ms()) == _AT_ONCE:
                 pass
-        await house.store.transact(_forget_transactions, house.clock.now_ms())
+        while await house.store.transact(_forget_transactions, house.clock.now_ms()):
+            pass
         await house.clock.sleep(EVERY_MS)
 
 
@@ -37,6 +38,9 @@ def _forget_versions(tx: Tx, uid: str, now_ms: int) -> int:
     return forgotten
 
 
-def _forget_transactions(tx: Tx, now_ms: int) -> None:
-    for uid, transaction_id in transactions.expired(tx, now_ms=now_ms):
+def _forget_transactions(tx: Tx, now_ms: int) -> bool:
+    """Whether there may be more."""
+    found = transactions.expired(tx, now_ms=now_ms, limit=_AT_ONCE)
+    for uid, transaction_id in found:
         transactions.forget(tx, uid, transaction_id)
+    return len(found) == _AT_ONCE

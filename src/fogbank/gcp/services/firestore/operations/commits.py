@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.protocol.descriptors import Package
-from fogbank.gcp.service import Code, RpcError, Service
+from fogbank.gcp.service import RpcError, Service
 from fogbank.gcp.services.firestore import changes, messages, names, transactions, upkeep
-from fogbank.gcp.services.firestore.refusals import invalid
+from fogbank.gcp.services.firestore.refusals import invalid, not_served
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit, write_all
 from fogbank.kernel.tasks import Background
@@ -75,7 +75,7 @@ class CommitOperations(Service):
                 database = names.database(request.database)
                 stream_id = call.new_id()
                 if request.stream_id:
-                    raise RpcError(Code.UNIMPLEMENTED, "A write stream cannot be resumed (stream_id).")
+                    raise not_served("Resuming a write stream (stream_id)")
                 if request.writes:
                     raise invalid("The first request of a write stream must not contain writes.")
                 yield messages.WriteResponse(stream_id=stream_id, stream_token=acknowledged.to_bytes(8))

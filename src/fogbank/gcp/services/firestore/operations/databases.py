@@ -10,7 +10,7 @@ from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Code, RpcError, Service
 from fogbank.gcp.services.firestore import messages, names, state
 from fogbank.gcp.services.firestore.changes import Change
-from fogbank.gcp.services.firestore.refusals import invalid
+from fogbank.gcp.services.firestore.refusals import invalid, not_served
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit
 from fogbank.kernel.gateway.messages import Response, Route
@@ -45,7 +45,7 @@ class DatabaseOperations(Service):
                 f'Invalid database id "{database.id}": it must be "(default)" or 4-63 characters of [a-z0-9-].'
             )
         if request.database.type == _admin.Database.DatabaseType.Value("DATASTORE_MODE"):
-            raise RpcError(Code.UNIMPLEMENTED, "Databases in Datastore mode are not served.")
+            raise not_served("A database in Datastore mode")
         if _find(tx, database) is not None:
             raise RpcError(Code.ALREADY_EXISTS, f"Database already exists: {database.name}")
         now_us = call.now_ms * 1000

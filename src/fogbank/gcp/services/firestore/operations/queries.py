@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fogbank.gcp.service import Code, RpcError, Service
+from fogbank.gcp.service import Service
 from fogbank.gcp.services.firestore import messages, names, partitions, reading
 from fogbank.gcp.services.firestore.queries import aggregate, run, shape
-from fogbank.gcp.services.firestore.refusals import invalid
+from fogbank.gcp.services.firestore.refusals import invalid, not_served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,8 @@ class QueryOperations(Service):
             raise invalid("only structured queries are supported")
         _refuse_explain(request)
         query = shape.read(parent, asked.structured_query)
+        if query.nearest is not None:
+            raise not_served("An aggregation of what is nearest (find_nearest)")
         aggregates = aggregate.read(asked.aggregations)
         aggregate.check_selected(aggregates, query.fields)
         read = reading.begin(tx, call, database, request)
@@ -69,4 +71,4 @@ class QueryOperations(Service):
 
 def _refuse_explain(request: Any) -> None:
     if request.HasField("explain_options"):
-        raise RpcError(Code.UNIMPLEMENTED, "Query Explain (explain_options) is not served.")
+        raise not_served("Query Explain (explain_options)")
