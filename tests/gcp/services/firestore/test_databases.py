@@ -14,6 +14,7 @@ from google.cloud.firestore_admin_v1.types import CreateDatabaseRequest, Databas
 
 from fogbank.gcp.protocol.descriptors import methods
 from fogbank.gcp.services.firestore import messages
+from fogbank.kernel.store import within
 from tests.gcp.services.firestore.conftest import DATABASE, ROOT, client
 
 if TYPE_CHECKING:
@@ -79,3 +80,28 @@ def test_a_write_stream_acknowledges_each_commit(cloud: Cloud, db: Any) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         list(call(iter([messages.WriteRequest(database=DATABASE, writes=[write])])))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_what_nobody_can_ask_for_any_more_is_forgotten(cloud: Cloud, db: Any) -> None:
+    for number in range(3):
+        db.document("c/a").set({"n": number})
+    db.document("c/b").set({})
+    db.document("c/b").delete()
+    transaction = db.transaction()
+    transaction._begin()
+    db.document("c/a").get(transaction=transaction)
+
+    def count(tx: Any) -> list[int]:
+        families = [
+            ("doc-past",),
+            ("doc-log",),
+            ("doc",),
+            ("firestore", "transaction"),
+            ("firestore", "transaction-read"),
+        ]
+        return [tx.count(*within(*family)) for family in families]
+
+    assert cloud.run(cloud.server.store.transact(count)) == [5, 5, 1, 1, 1]
+    cloud.advance(seconds=3600 + 120)
+    assert cloud.run(cloud.server.store.transact(count)) == [0, 0, 1, 0, 0]
+    assert db.document("c/a").get().get("n") == 2

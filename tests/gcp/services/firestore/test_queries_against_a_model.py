@@ -24,11 +24,15 @@ SCALARS = st.sampled_from(
     [("null", 0), ("boolean", True), ("number", 0), ("number", -0.0), ("number", 1), ("number", 1.0), ("number", 2),
      ("number", math.nan), ("string", ""), ("string", "x"), ("string", "x" * 1600), ("string", "x" * 1599 + "y")]
 )  # fmt: skip
+OFTEN = st.one_of(st.sampled_from([("number", 1), ("number", 1.0), ("number", 2)]), SCALARS)  # Equals are what is hard.
 ARRAYS = st.tuples(st.just("array"), st.lists(SCALARS, max_size=2))
 FIELDS = st.fixed_dictionaries(
-    {}, optional={"a": SCALARS, "b": SCALARS, "c": ARRAYS, "m": st.just(("map", {"x": ("number", 1)}))}
+    {}, optional={"a": OFTEN, "b": OFTEN, "c": ARRAYS, "m": st.just(("map", {"x": ("number", 1)}))}
 )
-DOCUMENTS = st.dictionaries(st.sampled_from("pqrstuv"), FIELDS, max_size=7)
+DOCUMENTS = st.one_of(
+    st.dictionaries(st.sampled_from("pqrstuv"), FIELDS, max_size=7),
+    st.fixed_dictionaries({name: st.fixed_dictionaries({"a": OFTEN, "b": OFTEN}) for name in "pqrstuv"}),
+)
 EQUALITIES, RANGES = ("EQUAL",), ("LESS_THAN", "LESS_THAN_OR_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL")
 COMPARISONS = st.one_of(
     st.tuples(st.sampled_from("ab"), st.sampled_from(EQUALITIES + RANGES), SCALARS),
