@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from fogbank.kernel.store import END
+from fogbank.kernel.store import END, within
 from fogbank.primitives import documents
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ def changes(tx: Tx, history: str, *, after: int, until: int | None = None) -> It
     last = ("doc-log", history, END) if until is None else ("doc-log", history, until + 1)
     for key, _ in tx.scan(("doc-log", history, after + 1), last):
         yield Changed(int(key[2]), str(key[3]), key[4:])  # type: ignore[arg-type]  # As `keep` writes them.
+
+
+def oldest(tx: Tx, history: str) -> int | None:
+    """When the first change was that is still remembered."""
+    for key, _ in tx.scan(*within("doc-log", history), limit=1):
+        return int(key[2])  # type: ignore[arg-type]  # As `keep` writes them.
+    return None
 
 
 def forget(tx: Tx, history: str, *, until: int, limit: int = 500) -> int:

@@ -225,11 +225,21 @@ def test_one_who_comes_too_late_begins_anew(cloud: Cloud, db: Any, listener: Any
     assert stream.until_moment() == ["ADD", "RESET", ("Change", "a", [1], []), "CURRENT"]
 
 
-def test_an_idle_listener_is_told_the_time_now_and_then(cloud: Cloud, listener: Any) -> None:
+def test_a_listener_whose_targets_stay_as_they_are_is_told_a_new_token_now_and_then(
+    cloud: Cloud, db: Any, listener: Any
+) -> None:
     stream = listener()
     stream.add(1)
     stream.until_moment()
+    token = stream.token
+    db.document("other/a").set({})
+    assert stream.until_moment() == []
+    assert stream.token > token
+    db.document("other/a").set({"n": 1})  # Too soon.
+    db.document("c/a").set({})
+    assert stream.until_moment() == [("Change", "a", [1], [])]
     cloud.advance(seconds=31)
+    db.document("other/a").set({"n": 2})
     assert stream.until_moment() == []
 
 

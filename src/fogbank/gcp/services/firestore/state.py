@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
     from fogbank.primitives.documents import Span
 
+AGING: Final = "firestore.aging"  # Emitted when something was written that is to be forgotten some day.
 RETENTION_US: Final = 3600 * 1_000_000  # "Read data at a past time": within the past hour.
 
 
@@ -112,6 +113,7 @@ class Documents:
         table, key = self.table(path[:-1]), (names.sortable(path[-1]),)
         before = None if was is None else documents.get(self.tx, table, key)
         versions.keep(self.tx, self.uid, table, key, before, at=at_us)
+        self.tx.emit(AGING)
         there = documents.NOWHERE if was is None else place(was)
         if now is None:
             documents.delete(self.tx, table, key, there)

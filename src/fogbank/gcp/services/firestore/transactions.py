@@ -26,7 +26,7 @@ from fogbank.kernel.store import within
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from fogbank.gcp.services.firestore.names import Path
     from fogbank.gcp.services.firestore.queries.shape import Query
@@ -68,6 +68,7 @@ def begin(documents: Documents, options: Any, *, new_id: str, now_ms: int) -> by
     elif mode == "read_write" and options.read_write.retry_transaction:
         _check_id(options.read_write.retry_transaction)  # Nothing is locked: no older one has a right of way.
     ROWS.put(documents.tx, documents.uid, transaction_id, row=Row(now_ms, now_ms, mode == "read_only", read_us))
+    documents.tx.emit(state.AGING)
     return transaction_id
 
 
@@ -156,6 +157,10 @@ def _any_result_changed(documents: Documents, queries: list[Query], read_us: int
             if any(query.matches(view) for query in asked for view in views):
                 return True
     return False
+
+
+def expiries(tx: Tx) -> Iterator[int]:
+    return (row.expires_ms() for row in ROWS.all(tx))
 
 
 def expired(tx: Tx, *, now_ms: int, limit: int) -> list[tuple[str, bytes]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.signals import Watch
     from fogbank.kernel.store import Tx
 
-HEARTBEAT_MS: Final = 30_000  # An idle listener is told of the time now and then, so that its token stays young.
+TOKEN_AGE_MS: Final = 30_000  # Of changes that are none of its targets' a listener is told a new token so often.
 _rpc = Package("google.rpc")
 
 
@@ -75,20 +75,21 @@ class _Stream:
 
     async def answers(self) -> AsyncIterator[Any]:
         clock = self._house.clock
-        beat_ms = clock.now_ms() + HEARTBEAT_MS
+        stale_ms = 0
         while True:
             while self.inbox:
                 async for answer in self._take(self.inbox.popleft()):
                     yield answer
+            known_us = self._at_us
             told = [answer async for answer in self._catch_up()]
-            if told or clock.now_ms() >= beat_ms:
+            if told or (self._targets and self._at_us > known_us and clock.now_ms() >= stale_ms):
                 for answer in told:
                     yield answer
                 yield _moment(self._at_us, clock.now_ms())
-                beat_ms = clock.now_ms() + HEARTBEAT_MS
+                stale_ms = clock.now_ms() + TOKEN_AGE_MS
             if self._ended and not self.inbox:
                 return
-            await self._watch.wait(beat_ms)
+            await self._watch.wait()
 
     async def _take(self, request: Any) -> AsyncIterator[Any]:
         kind = request.WhichOneof("target_change")
