@@ -75,6 +75,19 @@ def test_what_was_missing_when_it_was_read_must_be_missing_still(db: Any, rpc: A
     assert commit(rpc, transaction, set_("c/b", 1))[0] == "ABORTED"
 
 
+def test_a_clock_that_goes_behind_hides_no_change(cloud: Any, db: Any, rpc: Any) -> None:
+    """As another node's may: what is committed after a read is later than it all the same."""
+    db.document("c/a").set({"n": 1})
+    cloud.clock.offset_ms += 60_000
+    db.document("other/a").set({"n": 1})
+    cloud.clock.offset_ms += 10_000
+    transaction = begin(rpc)
+    get(rpc, transaction, "c/a")
+    cloud.clock.offset_ms -= 30_000
+    db.document("c/a").set({"n": 2})
+    assert commit(rpc, transaction, set_("c/b", 1))[0] == "ABORTED"
+
+
 @pytest.mark.parametrize("change", ["enters", "leaves", "changes inside"])
 def test_a_query_that_would_find_something_else_aborts_the_commit(db: Any, rpc: Any, change: str) -> None:
     db.document("c/a").set({"n": 1})

@@ -61,4 +61,5 @@ def begin(tx: Tx, call: Call, database: Database, request: Any) -> Reading:
 
 def _of_transaction(documents: Documents, transaction: bytes, begun: bytes, call: Call) -> Reading:
     row = transactions.use(documents, transaction, now_ms=call.now_ms)
-    return Reading(documents, row.read_us, row.read_us, transaction, begun, tracked=not row.read_only)
+    told_us = max(row.read_us or 0, row.began_ms * 1000)
+    return Reading(documents, row.read_us, told_us, transaction, begun, tracked=not row.read_only)

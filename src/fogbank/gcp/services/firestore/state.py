@@ -66,8 +66,9 @@ class Documents:
 
     # Time ------------------------------------------------------------------------------------------------------------
 
-    def last_commit_us(self, *, lock: bool = False) -> int:
-        return int.from_bytes(self.tx.get(("firestore", "time", self.uid), lock=lock) or b"")
+    def last_commit_us(self) -> int:
+        """The moment of what is there now: every commit to come is later, whatever the clock of its node says."""
+        return int.from_bytes(self.tx.get(("firestore", "time", self.uid)) or b"")
 
     def next_commit_us(self, now_us: int) -> int:
         """Later than every commit before it and every read that was answered. Who commits at the same moment on another
@@ -77,7 +78,7 @@ class Documents:
         return at_us
 
     def read_us(self, now_us: int) -> int:
-        """The time of a read of what is there now."""
+        """What a reader of what is there now is told about the time."""
         return max(now_us, self.last_commit_us())
 
     def forgotten_us(self) -> int:

@@ -45,7 +45,7 @@ class Row:
     began_ms: int
     used_ms: int
     read_only: bool = False
-    read_us: int = 0  # The moment of all its reads; 0: it has not read yet.
+    read_us: int | None = None  # The moment of all its reads: a commit's. None: it has not read yet.
 
     def expires_ms(self) -> int:
         return min(self.began_ms + LIFE_MS, self.used_ms + IDLE_MS)
@@ -59,10 +59,10 @@ def begin(documents: Documents, options: Any, *, new_id: str, now_ms: int) -> by
     """The new transaction's id. Raises `RpcError`."""
     transaction_id = _MARK + UUID(new_id).bytes
     mode = options.WhichOneof("mode")
-    read_us = 0
+    read_us: int | None = None
     if mode == "read_only":
         selected = options.read_only
-        read_us = documents.read_us(now_ms * 1000)
+        read_us = documents.last_commit_us()
         if selected.WhichOneof("consistency_selector"):
             read_us = check_read_time(documents, selected.read_time, now_ms=now_ms)
     elif mode == "read_write" and options.read_write.retry_transaction:
@@ -98,7 +98,8 @@ def _find(documents: Documents, transaction_id: bytes, *, now_ms: int) -> Row:
 def use(documents: Documents, transaction_id: bytes, *, now_ms: int) -> Row:
     """It reads now. Raises `RpcError`."""
     row = _find(documents, transaction_id, now_ms=now_ms)
-    used = replace(row, used_ms=now_ms, read_us=row.read_us or documents.read_us(now_ms * 1000))
+    read_us = documents.last_commit_us() if row.read_us is None else row.read_us
+    used = replace(row, used_ms=now_ms, read_us=read_us)
     if used != row:
         ROWS.put(documents.tx, documents.uid, transaction_id, row=used)
     return used
@@ -119,7 +120,7 @@ def finish(documents: Documents, transaction_id: bytes, *, writes: bool, now_ms:
     row = _find(documents, transaction_id, now_ms=now_ms)
     if row.read_only and writes:
         raise invalid("Cannot modify entities in a read-only transaction.")
-    if not row.read_only and row.read_us and _changed(documents, transaction_id, row.read_us):
+    if not row.read_only and row.read_us is not None and _changed(documents, transaction_id, row.read_us):
         raise contention()
     forget(documents.tx, documents.uid, transaction_id)
 

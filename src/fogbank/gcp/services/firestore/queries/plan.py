@@ -84,7 +84,7 @@ def _by_equality(
     narrow = equal or [leaf for leaf in conjunction if leaf.op is Op.ARRAY_CONTAINS]
     for leaf in conjunction:
         if leaf.field == fieldpaths.NAME and leaf.op is Op.EQUAL:
-            return _by_name(documents, collection, (leaf,), reverse=False), Sorted.FULLY
+            return _by_name(documents, collection, leaf), Sorted.FULLY
     if not narrow:
         return None
     fixed = {leaf.field for leaf in equal}
@@ -148,14 +148,11 @@ class _Bounds:
             self.high = min(self.high, value)
 
 
-def _by_name(documents: Documents, collection: Path, conjunction: Conjunction, *, reverse: bool) -> Rows:
-    [leaf] = conjunction
-    prefix = _prefix(documents, collection)
+def _by_name(documents: Documents, collection: Path, leaf: Comparison) -> Rows:
     for operand in leaf.operands:
-        found = ordering.element_after(prefix, operand)
-        if found is not None and ordering.reference(documents.database, collection)[:-1] == prefix:
-            span = Span((found,), (found, END))
-            yield from documents.scan(collection, span, reverse=reverse)
+        found = ordering.element_after(_prefix(documents, collection), operand)
+        if found is not None:
+            yield from documents.scan(collection, Span((found,), (found, END)))
 
 
 def _in_bounds_of_names(documents: Documents, collection: Path, bounds: _Bounds, *, reverse: bool) -> Rows:
