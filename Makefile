@@ -22,7 +22,7 @@ run: setup ## run the example app on the embedded store; Ctrl-C ends it
 
 test: setup ## run all tests
 	$(BIN)/python -m pytest
-	FOGBANK_TEST_STORE=postgresql $(BIN)/python -m pytest tests/aws  # The same promises on the other database.
+	FOGBANK_TEST_STORE=postgresql $(BIN)/python -m pytest tests/aws tests/gcp  # The same promises on the other database.
 
 check: setup ## style, types and import rules
 	$(BIN)/ruff check .

@@ -35,7 +35,6 @@ from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.triggers import Triggers
 from fogbank.gcp.protocol import descriptors
 from fogbank.gcp.protocol.door import Door as GoogleDoor
-from fogbank.gcp.protocol.grpc import Spoken
 from fogbank.gcp.protocol.rest import Rest
 from fogbank.gcp.service import House as GoogleHouse
 from fogbank.gcp.service import Service as GoogleService
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
 
     from fogbank.aws.service import Ask
     from fogbank.kernel.config import Config
+    from fogbank.kernel.gateway.handing_over import Speaker
     from fogbank.kernel.gateway.messages import Answer, Request, Response
 
     Answering = Callable[[Request], Answer]
@@ -115,7 +115,7 @@ class Server:
         if self.telemetry.debugging:
             answer = _telling(answer, self.telemetry)
         self.gateway = Gateway(
-            answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir, speaker=lambda: Spoken(self.google)
+            answer, Limits(), self.telemetry, self.ids, run_dir=config.run_dir, speaker=self._speak_http2
         )
         self.port = self.door.port = await self.gateway.start(config.host, config.port)
         for port in _EMULATOR_PORTS if config.emulator_ports else ():
@@ -140,6 +140,11 @@ class Server:
         )  # fmt: skip
         self.google_services = [cls(house) for cls in _found(fogbank.gcp.services, GoogleService)]
         self.google.attach(self.google_services)
+
+    def _speak_http2(self) -> Speaker:
+        """Loaded with the first connection that needs it: most servers see none."""
+        spoken: Speaker = importlib.import_module("fogbank.gcp.protocol.grpc").Spoken(self.google)
+        return spoken
 
     def make_ready(self) -> None:
         """Start behind everything else what the first function will need, so that it need not wait for it."""

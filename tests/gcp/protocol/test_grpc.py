@@ -63,7 +63,9 @@ class Firestore(Service):
     service = "google.firestore.v1.Firestore"
 
     def run_query(self, tx: Any, call: Any, request: Any) -> Any:
-        return [FIRESTORE.RunQueryResponse(skipped_results=number) for number in range(3)]
+        for number in range(3):
+            assert tx.get(("nothing", number)) is None  # The transaction is there as long as it is asked.
+            yield FIRESTORE.RunQueryResponse(skipped_results=number)
 
 
 ENDED = threading.Event()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.service import Service
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
-    from fogbank.kernel.store import Store
+    from fogbank.kernel.store import Store, Tx
     from fogbank.kernel.telemetry import Telemetry
 
 
@@ -83,6 +83,7 @@ class Door:
 
     async def answer(self, served: Served, call: Call, request: Message | AsyncIterator[Message]) -> Any:
         """Of a method that gives one answer. Raises `RpcError`, and nothing else that is not a cancellation."""
+        self._tell(served, call)
         try:
             return await self._run(served, call, request)
         except Exception as error:
@@ -92,16 +93,26 @@ class Door:
         self, served: Served, call: Call, request: Message | AsyncIterator[Message]
     ) -> AsyncGenerator[Any, None]:
         """Of a method that gives a stream. Raises as `answer` does."""
+        self._tell(served, call)
         try:
             if served.generates:
                 async with aclosing(served.run(call, request)) as messages:
                     async for message in messages:
                         yield message
                 return
-            for message in await self._run(served, call, request):
+            made = (
+                self._run(served, call, request)
+                if served.waits
+                else self._store.transact(_whole, served, call, request)
+            )
+            for message in await made:
                 yield message
         except Exception as error:
             raise self._told(served, call, error) from error
+
+    def _tell(self, served: Served, call: Call) -> None:
+        if self._telemetry.debugging:
+            self._telemetry.debug("rpc", of=served.method.path, request=call.request_id, inside=call.inside)
 
     async def _run(self, served: Served, call: Call, request: Any) -> Any:
         if served.waits:
@@ -127,3 +138,8 @@ class Door:
             stack="".join(traceback.format_exception(error)),
         )  # fmt: skip
         return RpcError(Code.INTERNAL, f"Internal error; look for trace {call.trace_id} in fogbank's log.")
+
+
+def _whole(tx: Tx, served: Served, call: Call, request: Any) -> list[Any]:
+    """All answers of a stream, while the transaction is there to make them."""
+    return list(served.run(tx, call, request))

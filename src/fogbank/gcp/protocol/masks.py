@@ -18,7 +18,8 @@ def apply(paths: Iterable[str], source: Message, target: Message) -> None:
         there: Any = target
         given: Any = source
         for part in outer:
-            if there.DESCRIPTOR.fields_by_name[part].message_type is None:
+            field = there.DESCRIPTOR.fields_by_name[part]
+            if field.message_type is None or field.is_repeated:  # A map's entries have no paths of their own.
                 raise KeyError(path)
             there, given = getattr(there, part), getattr(given, part)
         _set(there, given, name)

@@ -92,6 +92,8 @@ def test_what_is_wrong_with_a_pull_or_an_acknowledgement_is_told(pubsub: PubSub)
         pubsub.acknowledge(reader)
     with pytest.raises(exceptions.InvalidArgument, match=r"invalid ack ID to the service \(ack_id=made-up\)"):
         pubsub.subscriber.acknowledge(request={"subscription": reader, "ack_ids": ["made-up"]})
+    with pytest.raises(exceptions.InvalidArgument, match="exceeds the limit: 524288 bytes"):
+        pubsub.subscriber.acknowledge(request={"subscription": reader, "ack_ids": ["x" * 600_000]})
     with pytest.raises(exceptions.InvalidArgument, match="ack_deadline_seconds=601"):
         request = {"subscription": reader, "ack_ids": ["x"], "ack_deadline_seconds": 601}
         pubsub.subscriber.modify_ack_deadline(request=request)

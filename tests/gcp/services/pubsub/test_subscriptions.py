@@ -43,6 +43,8 @@ def test_a_subscription_needs_its_topic_and_a_name_of_its_own(pubsub: PubSub) ->
         {"message_retention_duration": duration_pb2.Duration(seconds=599)},
         {"dead_letter_policy": {"dead_letter_topic": "projects/p/topics/dead", "max_delivery_attempts": 4}},
         {"dead_letter_policy": {"dead_letter_topic": "dead"}},
+        {"expiration_policy": {"ttl": duration_pb2.Duration(seconds=86_399)}},
+        {"message_retention_duration": duration_pb2.Duration(seconds=3600, nanos=-5)},
         {"retry_policy": {"minimum_backoff": duration_pb2.Duration(seconds=601)}},
         {"push_config": {"push_endpoint": "nowhere"}},
     ],
@@ -76,6 +78,8 @@ def test_an_update_changes_what_its_mask_names_and_nothing_else(pubsub: PubSub) 
         update("filter", "labels")
     with pytest.raises(exceptions.InvalidArgument, match="non-empty paths list"):
         update()
+    with pytest.raises(exceptions.InvalidArgument, match="no field of the Subscription"):
+        update("labels.team")
     found = pubsub.subscriber.get_subscription(request={"subscription": reader})
     assert (dict(found.labels), found.filter) == ({"team": "a"}, "attributes:a")
 

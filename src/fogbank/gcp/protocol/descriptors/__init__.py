@@ -119,6 +119,17 @@ def _method(service: str, described: MethodDescriptor) -> Method:
     )
 
 
+# What APIs mix in stands in their service configurations, which are not published with the protos: they have IAM's
+# reading method at GET, beside the POST that its own proto tells.
+_MIXED_IN = {
+    "google.iam.v1.IAMPolicy.GetIamPolicy": [
+        Binding("GET", f"/{version}/{{resource=**}}:getIamPolicy", "", "") for version in ("v1", "v2")
+    ],
+    "google.iam.v1.IAMPolicy.SetIamPolicy": [Binding("POST", "/v2/{resource=**}:setIamPolicy", "*", "")],
+    "google.iam.v1.IAMPolicy.TestIamPermissions": [Binding("POST", "/v2/{resource=**}:testIamPermissions", "*", "")],
+}
+
+
 def _bindings(described: MethodDescriptor) -> list[Binding]:
     # Read again as a message of our pool: in the process-wide one nobody may know the extension.
     options: Any = message("google.protobuf.MethodOptions").FromString(described.GetOptions().SerializeToString())
@@ -126,7 +137,8 @@ def _bindings(described: MethodDescriptor) -> list[Binding]:
     if not options.HasExtension(extension):
         return []
     rule = options.Extensions[extension]
-    return [_binding(one) for one in (rule, *rule.additional_bindings)]
+    told = [_binding(one) for one in (rule, *rule.additional_bindings)]
+    return told + _MIXED_IN.get(described.full_name, [])
 
 
 def _binding(rule: Any) -> Binding:

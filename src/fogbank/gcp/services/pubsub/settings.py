@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fogbank.gcp.protocol import masks
+from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.service import Code, RpcError
 from fogbank.gcp.services.pubsub import filters, names
 from fogbank.gcp.services.pubsub.state import PUBSUB
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 # google/pubsub/v1/pubsub.proto says each of these beside its field.
 _RETENTION_MS = (10 * _MINUTE_MS, 31 * _DAY_MS)
+_RETENTION = ("message retention duration", "10 minutes and 31 days")
+_EXPIRY_MS = (_DAY_MS, 3_653 * _DAY_MS)  # "The minimum allowed value … is 1 day."
 _ACK_DEADLINE_S = (10, 600)
 _USUAL_ACK_DEADLINE_S = 10
 _USUAL_RETENTION_S = 7 * 86_400
@@ -109,7 +112,7 @@ def _check_topic(topic: Any) -> None:
     _refuse(topic, _TOPIC_REFUSED)
     _check_labels(topic.labels)
     if topic.HasField("message_retention_duration"):
-        _check_retention(topic.message_retention_duration)
+        _check_duration(topic.message_retention_duration, _RETENTION_MS, *_RETENTION)
 
 
 def _complete(subscription: Any) -> None:
@@ -124,9 +127,11 @@ def _complete(subscription: Any) -> None:
         )
     if not subscription.HasField("message_retention_duration"):
         subscription.message_retention_duration.seconds = _USUAL_RETENTION_S
-    _check_retention(subscription.message_retention_duration)
+    _check_duration(subscription.message_retention_duration, _RETENTION_MS, *_RETENTION)
     if not subscription.HasField("expiration_policy"):
         subscription.expiration_policy.ttl.seconds = _USUAL_EXPIRY_S
+    if subscription.expiration_policy.HasField("ttl"):
+        _check_duration(subscription.expiration_policy.ttl, _EXPIRY_MS, "expiration policy", "1 day and 10 years")
     _complete_push(subscription)
     _complete_retries(subscription)
 
@@ -161,15 +166,14 @@ def _complete_retries(subscription: Any) -> None:
         for name, usual in zip(("minimum_backoff", "maximum_backoff"), _USUAL_BACKOFF_S, strict=True):
             if not retries.HasField(name):
                 getattr(retries, name).seconds = usual
-            if not 0 <= getattr(retries, name).ToMilliseconds() <= 600_000:
-                raise invalid(f"Invalid retry policy given: {name} must be between 0 and 600 seconds.")
-        if retries.minimum_backoff.ToMilliseconds() > retries.maximum_backoff.ToMilliseconds():
+            _check_duration(getattr(retries, name), (0, 600_000), f"{name} of the retry policy", "0 and 600 seconds")
+        if milliseconds(retries.minimum_backoff) > milliseconds(retries.maximum_backoff):
             raise invalid("Invalid retry policy given: minimum_backoff is longer than maximum_backoff.")
 
 
-def _check_retention(duration: Any) -> None:
-    if not _RETENTION_MS[0] <= duration.ToMilliseconds() <= _RETENTION_MS[1]:
-        raise invalid("Invalid message retention duration given: it must be between 10 minutes and 31 days.")
+def _check_duration(duration: Any, bounds_ms: tuple[int, int], name: str, bounds: str) -> None:
+    if not bounds_ms[0] <= milliseconds(duration) <= bounds_ms[1] or not 0 <= duration.nanos < 1_000_000_000:
+        raise invalid(f"Invalid {name} given: it must be between {bounds}.")
 
 
 def _check_labels(labels: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from fogbank.gcp.protocol.descriptors import Package
+from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.services.pubsub import names
 from fogbank.kernel.store.records import Records
 from fogbank.primitives import queues
@@ -35,7 +36,7 @@ class Topic(msgspec.Struct, frozen=True):
     @property
     def keeps_ms(self) -> int:
         """How long what is published can be had again by seeking; 0: not at all, for the topic's part."""
-        return int(self.settings.message_retention_duration.ToMilliseconds())
+        return milliseconds(self.settings.message_retention_duration)
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -51,14 +52,14 @@ class Subscription(msgspec.Struct, frozen=True):
 
     @property
     def retention_ms(self) -> int:
-        return int(self.settings.message_retention_duration.ToMilliseconds())
+        return milliseconds(self.settings.message_retention_duration)
 
     def pause_ms(self, lending: int) -> int:
         """How long a message waits after its so many-th lending has come to nothing ("Retry requests")."""
         if not self.settings.HasField("retry_policy"):
             return 0
         policy = self.settings.retry_policy
-        least, most = policy.minimum_backoff.ToMilliseconds(), policy.maximum_backoff.ToMilliseconds()
+        least, most = milliseconds(policy.minimum_backoff), milliseconds(policy.maximum_backoff)
         return int(min(most, least * 2 ** min(lending - 1, 20)))
 
 
@@ -75,7 +76,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def expires_ms(self) -> int:
-        return int(self.settings.expire_time.ToMilliseconds())
+        return milliseconds(self.settings.expire_time)
 
 
 TOPICS = Records(Topic, "pubsub", "topic")  # (project, id)

@@ -26,6 +26,7 @@ _PULL_WAIT_MS = 30_000  # "…the system may wait (for a bounded amount of time)
 _BATCH_MAX = 100  # Of what goes out on a stream at once.
 _BATCH_BYTES = 4 * 1024 * 1024
 _DEADLINE_MAX_S = 600
+_ACKS_MAX = 512 * 1024  # "Acknowledge … requests": 512 KB ("Pub/Sub quotas and limits").
 _BAD_ACKS = (
     "Some acknowledgement ids in the request were invalid. This could be because the acknowledgement ids have expired "
     "or the acknowledgement ids were malformed."
@@ -74,13 +75,13 @@ class Receiving(Service):
                 await watch.wait(min(until_ms, next_ms or until_ms))
 
     async def acknowledge(self, call: Call, request: Any) -> Any:
-        _some(request.ack_ids)
+        _check(request)
         bad = await self._acknowledge(request.subscription, list(request.ack_ids))
         _tell_bad(bad)
         return message("google.protobuf.Empty")()
 
     async def modify_ack_deadline(self, call: Call, request: Any) -> Any:
-        _some(request.ack_ids)
+        _check(request)
         _check_deadline(request.ack_deadline_seconds)
         bad = await self._extend(request.subscription, [(one, request.ack_deadline_seconds) for one in request.ack_ids])
         _tell_bad(bad)
@@ -178,6 +179,7 @@ class Receiving(Service):
             await self._take(stream, request)
 
     async def _take(self, stream: Stream, request: Any) -> None:
+        _check_size(request)
         if len(request.modify_deadline_ack_ids) != len(request.modify_deadline_seconds):
             raise invalid(
                 "A StreamingPullRequest must have as many modify_deadline_ack_ids as modify_deadline_seconds."
@@ -218,9 +220,15 @@ def _pulled(lent: list[Lent]) -> Any:
     return PUBSUB.PullResponse(received_messages=[one.received() for one in lent])
 
 
-def _some(ack_ids: Any) -> None:
-    if not ack_ids:
+def _check(request: Any) -> None:
+    _check_size(request)
+    if not request.ack_ids:
         raise invalid("You have not specified an ack ID in the request.")
+
+
+def _check_size(request: Any) -> None:
+    if request.ByteSize() > _ACKS_MAX:
+        raise invalid(f"Request payload size exceeds the limit: {_ACKS_MAX} bytes.")
 
 
 def _check_deadline(seconds: int) -> None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fogbank.gcp.protocol import masks
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
+from fogbank.gcp.protocol.times import is_moment, milliseconds
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.pubsub import lending, names, publishing, state
 from fogbank.gcp.services.pubsub.settings import invalid
@@ -75,6 +76,8 @@ class Snapshots(Service):
                 )
         told = row.settings
         masks.apply(paths, request.snapshot, told)
+        if not is_moment(told.expire_time):
+            raise invalid("Invalid expire_time given: it is no moment.")
         at = names.read(row.name, "snapshots")
         SNAPSHOTS.put(tx, at.project, at.id, row=replace(row, told=told.SerializeToString()))
         return told
@@ -90,7 +93,8 @@ class Snapshots(Service):
         if target == "snapshot":
             _seek_snapshot(tx, subscription, _alive(tx, request.snapshot, call.now_ms), call.now_ms)
         elif target == "time":
-            _seek_time(tx, subscription, request.time.ToMilliseconds(), call.now_ms)
+            since_ms = max(milliseconds(request.time), 0)
+            _seek_time(tx, subscription, since_ms, call.now_ms)
         else:
             raise invalid("The SeekRequest must have a time or a snapshot.")
         return PUBSUB.SeekResponse()

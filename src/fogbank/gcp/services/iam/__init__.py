@@ -1,0 +1,1 @@
+"""IAM policies of other services' resources: kept and given back, and not enforced."""
