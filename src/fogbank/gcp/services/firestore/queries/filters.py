@@ -38,7 +38,7 @@ class Op(Enum):
     IS_NOT_NULL = 105
 
 
-_UNARY_OFFSET: Final = 100
+_UNARY: Final = {2: Op.IS_NAN, 3: Op.IS_NULL, 4: Op.IS_NOT_NAN, 5: Op.IS_NOT_NULL}  # By the wire's number.
 RANGES: Final = frozenset((Op.LESS_THAN, Op.LESS_THAN_OR_EQUAL, Op.GREATER_THAN, Op.GREATER_THAN_OR_EQUAL))
 _NEGATIVES: Final = frozenset((Op.NOT_EQUAL, Op.NOT_IN, Op.IS_NOT_NAN, Op.IS_NOT_NULL))
 INEQUALITIES: Final = RANGES | _NEGATIVES
@@ -161,11 +161,11 @@ def _read_composite(message: Any) -> Filter:
 
 def _read_unary(message: Any) -> Comparison:
     field = fieldpaths.parse(message.field.field_path)
-    if not message.op:
+    if message.op not in _UNARY:
         raise invalid("Unknown UnaryFilter operator.")
     if field == fieldpaths.NAME:
         raise invalid("__key__ filter value must be a Key")
-    return Comparison(field, Op(message.op + _UNARY_OFFSET), ())
+    return Comparison(field, _UNARY[message.op], ())
 
 
 def _read_comparison(message: Any) -> Comparison:
