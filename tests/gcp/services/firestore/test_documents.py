@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
+from google.api_core.datetime_helpers import DatetimeWithNanoseconds
 from google.cloud import firestore
 from google.cloud.firestore_v1.vector import Vector
 
@@ -65,6 +66,29 @@ def test_a_precondition_on_the_update_time_holds_only_for_that_version(db: Any) 
             change(db.write_option(last_update_time=first))
     ref.delete(option=db.write_option(last_update_time=ref.get().update_time))
     assert not ref.get().exists
+
+
+def test_a_precondition_on_a_time_to_come_is_invalid(db: Any) -> None:
+    written = db.document("c/a").set({}).update_time
+    later = DatetimeWithNanoseconds.from_rfc3339("2100-01-01T00:00:00Z").timestamp_pb()
+    with pytest.raises(exceptions.InvalidArgument, match="greater than the stored version"):
+        db.document("c/a").delete(option=db.write_option(last_update_time=later))
+    assert db.document("c/a").get().update_time == written
+
+
+def test_lists_show_what_there_was_at_a_time(db: Any) -> None:
+    db.document("c/a").set({})
+    db.document("c/ghost/below/x").set({})
+    before = db.document("gone/a").set({}).update_time
+    db.document("c/new").set({})
+    db.document("c/other/below/x").set({})
+    db.document("c/ghost/more/x").set({})
+    db.document("gone/a").delete()
+    at = {"read_time": before}
+    assert [ref.id for ref in db.collection("c").list_documents(**at)] == ["a", "ghost"]
+    assert [each.id for each in db.collections(**at)] == ["c", "gone"]
+    assert [each.id for each in db.collections()] == ["c"]
+    assert [each.id for each in db.document("c/ghost").collections(**at)] == ["below"]
 
 
 def test_an_update_mask_merges_into_maps_and_takes_away_what_it_names(db: Any) -> None:

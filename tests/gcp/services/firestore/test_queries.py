@@ -88,7 +88,8 @@ def test_counts_sums_and_averages(towns: Any) -> None:
     assert first(towns.count(alias="all").sum("people", alias="sum").avg("people", alias="avg")) == {
         "all": 5, "sum": 86, "avg": 21.5,
     }  # fmt: skip
-    assert first(towns.limit(2).sum("people")) == {"field_1": 46}
+    assert first(towns.limit(2).sum("people")) == {"field_1": 9}  # The first by what is added up: null and 9.
+    assert first(towns.order_by("people", direction="DESCENDING").limit(2).sum("people")) == {"field_1": 58}
 
 
 def test_the_average_of_nothing_is_null_and_a_document_without_the_field_is_not_counted(rpc: Any, towns: Any) -> None:

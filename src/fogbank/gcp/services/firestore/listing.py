@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.firestore.names import Path
     from fogbank.gcp.services.firestore.queries.shape import Query
     from fogbank.gcp.services.firestore.reading import Reading
-    from fogbank.gcp.services.firestore.state import Documents
 
 PAGE: Final = 20  # Where the caller names no size.
 PAGE_MAX: Final = 300
@@ -69,15 +68,17 @@ def _query(request: Any) -> Any:
 def _missing(read: Reading, query: Query) -> Iterator[tuple[bytes, Any]]:
     """Documents that are not there, below which there are others; in the order of their names."""
     database, collection = read.documents.database, (*query.parent, query.collection_id)
-    paths = [(*collection, each) for each in read.documents.ids_with_children(collection)]
+    paths = [(*collection, each) for each in read.documents.ids_with_children(collection, read.at_us)]
     for key, path in sorted((ordering.reference(database, path), path) for path in paths):
         if query.within(key) and read.documents.raw(path, read.at_us) is None:
             yield key, messages.Document(name=database.document(path))
 
 
-def collection_ids(documents: Documents, parent: Path, request: Any) -> tuple[list[str], str]:
+def collection_ids(read: Reading, parent: Path, request: Any) -> tuple[list[str], str]:
     size, behind = _page_size(request, most=PAGE_MAX), _read_token(request.page_token)
-    there = [each for each in documents.collection_ids(parent) if behind is None or each.encode() > behind]
+    there = [
+        each for each in read.documents.collection_ids(parent, read.at_us) if behind is None or each.encode() > behind
+    ]
     return there[:size], _token(there[size - 1].encode()) if len(there) > size else ""
 
 

@@ -40,6 +40,10 @@ def other_version(stored_us: int, required_us: int) -> RpcError:
     )
 
 
+def version_to_come(name: str) -> RpcError:
+    return invalid(f"Invalid base version, it is greater than the stored version: {name}")
+
+
 def read_time_too_old() -> RpcError:
     return _refusal(Code.FAILED_PRECONDITION, "The requested 'read_time' is too old.")
 

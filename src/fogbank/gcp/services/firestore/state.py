@@ -8,6 +8,7 @@ time of its commit in microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.services.firestore import messages, names, ordering
@@ -159,13 +160,27 @@ class Documents:
         for table, (document_id,), row in documents.scan_tables(self.tx, first, last, limit=limit):
             yield (*self.collection_of(table), names.shown(document_id)), row
 
-    def collection_ids(self, parent: Path) -> list[str]:
+    def collection_ids(self, parent: Path, at_us: int | None = None) -> list[str]:
         """Of the collections below `parent` that hold documents, or have documents below theirs."""
-        return sorted(self._children(parent), key=str.encode)
+        return sorted(self._children_at(parent, at_us), key=str.encode)
 
-    def ids_with_children(self, collection: Path) -> set[str]:
+    def ids_with_children(self, collection: Path, at_us: int | None = None) -> set[str]:
         """Of the documents, there or not, below which there are others."""
-        return self._children(collection)
+        return self._children_at(collection, at_us)
+
+    def _children_at(self, path: Path, at_us: int | None) -> set[str]:
+        found = self._children(path)
+        if at_us is None:
+            return found
+        depth = len(path)
+        changed = {each for _, each in self.changed(after_us=at_us) if each[:depth] == path and len(each) > depth + 1}
+        before = {each[depth] for each in changed if self.raw(each, at_us) is not None}
+        return before | {child for child in found - before if self._has_other((*path, child), changed)}
+
+    def _has_other(self, path: Path, changed: set[Path]) -> bool:
+        """Whether there is a document below that was there all the time."""
+        own = self.scan(path, documents.Span()) if len(path) % 2 else ()
+        return any(found not in changed for found, _ in chain(own, self.scan_below(path)))
 
     def _children(self, path: Path) -> set[str]:
         """The next element of all paths of collections that begin with this one."""

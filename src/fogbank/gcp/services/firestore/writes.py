@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.services.firestore import changes, fields, messages, transforms, values
-from fogbank.gcp.services.firestore.refusals import already_exists, no_document_to_update, other_version
+from fogbank.gcp.services.firestore.refusals import (
+    already_exists,
+    no_document_to_update,
+    other_version,
+    version_to_come,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,6 +94,8 @@ def _check(change: Change, now: Any) -> None:
         raise no_document_to_update(change.name) if now is None else already_exists(change.name)
     if change.must_be_of_us is not None:
         stored_us = 0 if now is None else messages.microseconds(now.update_time)
+        if now is not None and stored_us < change.must_be_of_us:
+            raise version_to_come(change.name)
         if stored_us != change.must_be_of_us:
             raise other_version(stored_us, change.must_be_of_us)
 

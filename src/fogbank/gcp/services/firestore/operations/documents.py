@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.service import Later, RpcError, Service
 from fogbank.gcp.services.firestore import changes, fieldpaths, fields, listing, messages, names, reading
-from fogbank.gcp.services.firestore.refusals import document_not_found, invalid, not_served
+from fogbank.gcp.services.firestore.refusals import document_not_found, invalid
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit
 
@@ -57,18 +57,14 @@ class DocumentOperations(Service):
     def list_documents(self, tx: Tx, call: Call, request: Any) -> Any:
         database, parent = names.parent(request.parent)
         mask = _mask(request)
-        if request.show_missing and request.WhichOneof("consistency_selector") == "read_time":
-            raise not_served("ListDocuments of missing ones (show_missing) at a past time (read_time)")
         read = reading.begin(tx, call, database, request)
         found, token = listing.documents(read, parent, request)
         return messages.ListDocumentsResponse(documents=[masked(each, mask) for each in found], next_page_token=token)
 
     def list_collection_ids(self, tx: Tx, call: Call, request: Any) -> Any:
         database, parent = names.parent(request.parent)
-        if request.WhichOneof("consistency_selector"):
-            raise not_served("ListCollectionIds at a past time (read_time)")
-        documents = Documents.open(tx, database)
-        found, token = listing.collection_ids(documents, parent, request)
+        read = reading.begin(tx, call, database, request)
+        found, token = listing.collection_ids(read, parent, request)
         return messages.ListCollectionIdsResponse(collection_ids=found, next_page_token=token)
 
     def create_document(self, tx: Tx, call: Call, request: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fogbank.gcp.services.firestore import fieldpaths, fields, messages
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fogbank.gcp.services.firestore.fieldpaths import FieldPath
+    from fogbank.gcp.services.firestore.queries.shape import Query
     from fogbank.gcp.services.firestore.queries.view import View
 
 AGGREGATIONS_MAX: Final = 5
@@ -134,9 +136,21 @@ def check_selected(aggregates: dict[str, Aggregate], selected: tuple[FieldPath, 
             raise invalid(f"The aggregation property {shown} is not present in the base query's property mask.")
 
 
-def fields_needed(aggregates: dict[str, Aggregate]) -> set[FieldPath]:
-    """Only documents that have every field that is added up count at all, towards a limit too."""
-    return {each.field for each in aggregates.values() if each.field is not None}
+def sorted_for(aggregates: dict[str, Aggregate], query: Query) -> Query:
+    """What is added up is also sorted by, as on the service, whose sums are read off an index: only documents that have
+    every such field count at all, and a limit takes the first by these. Raises `RpcError`."""
+    known = {order.field for order in query.orders}
+    added = sorted({each.field for each in aggregates.values() if each.field is not None} - known)
+    if not added:
+        return query
+    *before, by_name = query.orders
+    if query.sorted_by_name:
+        shown = ", ".join(map(fieldpaths.show, added))
+        raise invalid(
+            f"This query requires an index that has fields [{shown}] after __name__ and Firestore does not currently "
+            "support such an index. Please try the query again with additional ordering on those fields."
+        )
+    return replace(query, orders=(*before, *(replace(by_name, field=field) for field in added), by_name))
 
 
 def add_up(aggregates: dict[str, Aggregate], views: Iterable[View]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Query:
     filter: Filter
     conjunctions: tuple[Conjunction, ...]
     orders: tuple[Order, ...]  # The last is by name: no two documents are equal.
+    sorted_by_name: bool  # As the caller said, not only in the end.
     start: Cursor | None
     end: Cursor | None
     offset: int
@@ -104,6 +105,7 @@ def read(parent: Path, query: Any) -> Query:
         filter=tree,
         conjunctions=tuple(filters.disjunctions(tree)),
         orders=orders,
+        sorted_by_name=len(orders) == explicit,
         start=_read_cursor(query.start_at, orders[:explicit]) if query.HasField("start_at") else None,
         end=_read_cursor(query.end_at, orders[:explicit]) if query.HasField("end_at") else None,
         offset=query.offset,
