@@ -42,17 +42,15 @@ class DocumentOperations(Service):
         paths = list(dict.fromkeys(_within(database, name) for name in request.documents))  # "Duplicates are elided".
         mask = _mask(request)
         read = reading.begin(tx, call, database, request)
-        answers: list[Any] = []
+        there = dict(zip(paths, read.get(paths), strict=True))
         if read.begun:
-            answers.append(messages.BatchGetDocumentsResponse(transaction=read.begun))
-        for path, found in zip(paths, read.get(paths), strict=True):
-            answer = messages.BatchGetDocumentsResponse(read_time=read.time)
+            yield messages.BatchGetDocumentsResponse(transaction=read.begun)
+        for found in there.values():
+            if found is not None:
+                yield messages.BatchGetDocumentsResponse(found=masked(found, mask), read_time=read.time)
+        for path, found in there.items():  # What is missing the service tells last.
             if found is None:
-                answer.missing = database.document(path)
-            else:
-                answer.found.CopyFrom(masked(found, mask))
-            answers.append(answer)
-        return iter(answers)
+                yield messages.BatchGetDocumentsResponse(missing=database.document(path), read_time=read.time)
 
     def list_documents(self, tx: Tx, call: Call, request: Any) -> Any:
         database, parent = names.parent(request.parent)
