@@ -54,6 +54,7 @@ class Place:
 
     entries: Mapping[str, DocumentKey]
     due_ms: int = 0
+    many: frozenset[tuple[str, DocumentKey]] = frozenset()  # In indexes in which it may stand several times.
 
 
 NOWHERE: Final = Place(_NOTHING)
@@ -84,6 +85,10 @@ def _move(tx: Tx, table: str, key: DocumentKey, was: Place, now: Place) -> None:
     for index, entry in after.items():
         if before.get(index) != entry:
             tx.put(("doc-index", table, index, *entry, *key), b"")
+    for index, entry in was.many - now.many:
+        tx.delete(("doc-index", table, index, *entry, *key))
+    for index, entry in now.many - was.many:
+        tx.put(("doc-index", table, index, *entry, *key), b"")
     if was.due_ms != now.due_ms:
         expire(tx, table, key, was_ms=was.due_ms, due_ms=now.due_ms)
 
@@ -130,6 +135,23 @@ def count_index(tx: Tx, table: str, index: str) -> int:
 def enter(tx: Tx, table: str, index: str, entry: DocumentKey, key: DocumentKey) -> None:
     """Put an existing document into an index that is being built."""
     tx.put(("doc-index", table, index, *entry, *key), b"")
+
+
+# Tables whose names tell where they belong (collections below documents) ----------------------------------------------
+
+
+def next_table(tx: Tx, first: str, last: str) -> str | None:
+    """The name of the first table that has documents, `first <= name < last`: the way from one to the next is a read
+    each, however many documents lie between them."""
+    for key, _ in tx.scan(("doc", first), ("doc", last), limit=1):
+        return str(key[1])
+    return None
+
+
+def scan_tables(tx: Tx, first: str, last: str, *, limit: int | None = None) -> Iterator[tuple[str, DocumentKey, bytes]]:
+    """All documents of all tables with `first <= name < last`: in the order of the names, then of the keys."""
+    for key, body in tx.scan(("doc", first), ("doc", last), limit=limit):
+        yield str(key[1]), key[2:], body  # type: ignore[misc]  # No END is ever stored.
 
 
 # Expiry --------------------------------------------------------------------------------------------------------------

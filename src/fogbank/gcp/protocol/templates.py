@@ -8,6 +8,9 @@ from urllib.parse import unquote
 
 _VARIABLE = re.compile(r"\{([^}=]+)(?:=([^}]*))?\}")
 _ENCODED_SLASH = re.compile("(%2[fF])")
+_PAIR = "(?:/[^/]+/[^/]+)"
+# Firestore's paths go in pairs, of a collection and an id. Its templates cannot say so, and two would match one path.
+_IN_PAIRS = {"documents/*/**": f"documents{_PAIR}+", "documents/**": f"documents{_PAIR}*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ def compiled(template: str) -> Template:
 
 def _segments(text: str) -> str:
     """`*` is one segment, `**` any number of them ("Path template syntax" in google/api/http.proto)."""
-    parts = re.split(r"(\*\*|\*)", text)
-    return "".join({"*": "[^/]+", "**": ".*"}.get(part, re.escape(part)) for part in parts)
+    parts = re.split(r"(documents/\*/\*\*|documents/\*\*|\*\*|\*)", text)
+    known = {"*": "[^/]+", "**": ".*"} | _IN_PAIRS
+    return "".join(known.get(part, re.escape(part)) for part in parts)
 
 
 def _decoded(text: str, spans: bool) -> str:  # noqa: FBT001

@@ -1,0 +1,1 @@
+"""The rpcs of Firestore, a file for each noun."""

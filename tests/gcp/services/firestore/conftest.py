@@ -1,0 +1,63 @@
+"""`db`: the published client, at a whole server on a virtual clock; `rpc`: any request, as JSON, valid or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.cloud import firestore
+from google.protobuf import json_format
+
+from fogbank.gcp.protocol.descriptors import methods
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.cloud import Cloud
+
+DATABASE = "projects/p/databases/(default)"
+ROOT = f"{DATABASE}/documents"
+
+
+def client(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, database: str = "(default)") -> Any:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", cloud.url.removeprefix("http://"))
+    return firestore.Client(project="p", database=database)
+
+
+@pytest.fixture
+def db(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
+    return client(cloud, monkeypatch)
+
+
+@pytest.fixture
+def rpc(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
+    return asker(cloud)
+
+
+def asker(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
+    """Gives the answer as JSON, or (code, message) of the refusal."""
+    return asker_of(cloud.url.removeprefix("http://"))
+
+
+def asker_of(address: str) -> Callable[[str, dict[str, Any]], Any]:
+    channel = grpc.insecure_channel(address)
+
+    def call(name: str, body: dict[str, Any]) -> Any:
+        method = methods("google.firestore.v1.Firestore")[name]
+        kind = channel.unary_stream if method.gives_stream else channel.unary_unary
+        ask = kind(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+        request = json_format.ParseDict(body, method.request())
+        try:
+            answer = ask(request, timeout=30, metadata=[("authorization", "Bearer owner")])
+            if method.gives_stream:
+                return [json_format.MessageToDict(each) for each in answer]
+            return json_format.MessageToDict(answer)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+
+    return call
