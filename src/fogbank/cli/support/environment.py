@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from fogbank.functions.runtimes.redirection import node_options
 
+_PROJECT = "fogbank"
 _UNWANTED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
@@ -22,6 +23,8 @@ def redirected(url: str, region: str, current: dict[str, str]) -> dict[str, str]
         "AWS_EC2_METADATA_DISABLED": "true",
         "SAM_CLI_TELEMETRY": "0",
         **google_emulators(url),
+        # Clients that are told none each take another one for an emulator; Firestore's is not even a possible name.
+        "GOOGLE_CLOUD_PROJECT": current.get("GOOGLE_CLOUD_PROJECT") or _PROJECT,
         "NODE_OPTIONS": node_options(current.get("NODE_OPTIONS", "")),
     }
 
