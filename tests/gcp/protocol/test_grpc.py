@@ -15,6 +15,7 @@ import pytest
 
 from fogbank.gcp.protocol.descriptors import Package, message
 from fogbank.gcp.service import Code, RpcError, Service
+from fogbank.kernel.gateway import Limits
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -210,6 +211,34 @@ def test_an_open_stream_is_told_that_the_server_stops(skin: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         next(answers)
     assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # And empty settings.
+
+
+def test_a_connection_on_which_nothing_happens_is_ended_and_one_with_a_call_is_not(skin: Any) -> None:
+    running = skin(Subscriber, limits=Limits(idle_timeout_s=0.2))
+    answers = running.call(SUBSCRIBER, "StreamingPull")(
+        _kept_open(iter([PUBSUB.StreamingPullRequest(subscription="one")]))
+    )
+    next(answers)
+    with socket.create_connection(("127.0.0.1", running.port)) as idle:
+        idle.settimeout(20)
+        idle.sendall(PREFACE)
+        while idle.recv(65536):
+            pass
+    assert len(running.gateway.connections) == 1 and answers.is_active()
+
+
+def test_connections_are_counted_whatever_is_spoken_on_them(skin: Any) -> None:
+    running = skin(Publisher, limits=Limits(connections=1))
+    with socket.create_connection(("127.0.0.1", running.port)) as first:
+        first.settimeout(20)
+        first.sendall(PREFACE)
+        first.recv(65536)
+        with socket.create_connection(("127.0.0.1", running.port)) as second:
+            second.settimeout(20)
+            assert b" 503 " in second.recv(65536)
 
 
 def test_a_connection_that_is_gone_is_counted_no_more(skin: Any) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 ROUNDS = 60
 NAMES = [
     "projects/fog-project/topics/news", "projects/fog-project/subscriptions/reader", "projects/fog-project",
-    "projects/fog-project/snapshots/shot", "projects//topics/", "projects/p/topics/a%2F", "_deleted-topic_", "", "/",
+    "projects/fog-project/snapshots/shot", "projects/fog-project/schemas/order",
+    "projects//topics/", "projects/p/topics/a%2F", "_deleted-topic_", "", "/",
 ]  # fmt: skip
 TEXTS = [
     *NAMES,
@@ -30,9 +31,12 @@ TEXTS = [
     "\x00",
     "é" * 300,
 ]
+KINDS = {0: "Topic", 1: "Subscription", 3: "Snapshot", 4: "Schema"}
 RIGHT: dict[str, Any] = {
     "topic": NAMES[0], "subscription": NAMES[1], "project": NAMES[2], "snapshot": NAMES[3], "data": b"x",
     "paths": "labels",
+    "parent": NAMES[2], "schema_id": "order", "type": 2, "encoding": 1,
+    "definition": '{"type": "record", "name": "A", "fields": []}', "message": b"{}",
     "page_size": 10, "page_token": "", "max_messages": 10, "ack_deadline_seconds": 10, "filter": "", "nanos": 0,
     "ack_ids": "MDFhMzE4NWMtNTAwMC03MDA1LTgyODktYzYzZThiYTJkYTEyOjE6MTgwMDAwMDAxMDAwMA==", "return_immediately": True,
 }  # fmt: skip
@@ -69,8 +73,7 @@ def plain(field: FieldDescriptor, chance: random.Random) -> Any:
         if field.name in RIGHT:
             return RIGHT[field.name]
         if field.name == "name":
-            kind = {"Topic": 0, "Subscription": 1, "CreateSnapshotRequest": 3}.get(field.containing_type.name, 3)
-            return NAMES[kind]
+            return next((NAMES[at] for at, word in KINDS.items() if word in field.containing_type.name), "")
     if field.type == FieldDescriptor.TYPE_STRING:
         return chance.choice(TEXTS)
     if field.type == FieldDescriptor.TYPE_BYTES:
@@ -83,7 +86,9 @@ def plain(field: FieldDescriptor, chance: random.Random) -> Any:
     return chance.choice([number for number in NUMBERS if -(1 << bits) <= number < 1 << bits])
 
 
-@pytest.mark.parametrize("service", ["google.pubsub.v1.Publisher", "google.pubsub.v1.Subscriber"])
+@pytest.mark.parametrize(
+    "service", ["google.pubsub.v1.Publisher", "google.pubsub.v1.Subscriber", "google.pubsub.v1.SchemaService"]
+)
 def test_no_request_is_an_internal_error(cloud: Cloud, pubsub: PubSub, service: str) -> None:
     channel = grpc.insecure_channel(f"127.0.0.1:{cloud.server.port}")
     chance, answered = random.Random(service), set()

@@ -114,5 +114,3 @@ def test_what_is_beyond_the_limits_is_refused_whole(pubsub: PubSub, messages: li
 def test_what_is_not_served_is_refused_by_name(pubsub: PubSub) -> None:
     with pytest.raises(exceptions.MethodNotImplemented, match=r"Topic\.kms_key_name"):
         pubsub.topic("sealed", kms_key_name="projects/p/locations/l/keyRings/r/cryptoKeys/k")
-    with pytest.raises(exceptions.MethodNotImplemented, match=r"Topic\.schema_settings"):
-        pubsub.topic("typed", schema_settings={"schema": "projects/p/schemas/s"})

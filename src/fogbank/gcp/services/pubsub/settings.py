@@ -31,9 +31,9 @@ _ATTEMPTS = (5, 100)
 _USUAL_ATTEMPTS = 5
 _LABELS_MAX = 64
 
-_TOPIC_REFUSED = ("kms_key_name", "schema_settings", "ingestion_data_source_settings", "message_transforms")
+_TOPIC_REFUSED = ("kms_key_name", "ingestion_data_source_settings", "message_transforms")
 _SUBSCRIPTION_REFUSED = ("bigquery_config", "cloud_storage_config", "bigtable_config", "message_transforms")
-_TOPIC_MUTABLE = ("labels", "message_storage_policy", "message_retention_duration")
+_TOPIC_MUTABLE = ("labels", "message_storage_policy", "message_retention_duration", "schema_settings")
 _SUBSCRIPTION_MUTABLE = (
     "push_config", "ack_deadline_seconds", "retain_acked_messages", "message_retention_duration", "labels",
     "expiration_policy", "dead_letter_policy", "retry_policy", "enable_exactly_once_delivery",
@@ -111,6 +111,8 @@ def _changed(old: Any, given: Any, paths: Iterable[str], mutable: tuple[str, ...
 def _check_topic(topic: Any) -> None:
     _refuse(topic, _TOPIC_REFUSED)
     _check_labels(topic.labels)
+    if topic.HasField("schema_settings") and topic.schema_settings.encoding not in (1, 2):
+        raise invalid("Invalid schema settings given: the encoding must be JSON or BINARY.")
     if topic.HasField("message_retention_duration"):
         _check_duration(topic.message_retention_duration, _RETENTION_MS, *_RETENTION)
 

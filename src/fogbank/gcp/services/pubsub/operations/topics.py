@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Call, Service
-from fogbank.gcp.services.pubsub import names, publishing, settings, state
+from fogbank.gcp.services.pubsub import names, publishing, schemas, settings, state
 from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SNAPSHOTS_OF_TOPIC, TOPICS, Topic
 from fogbank.primitives import queues, topics
 
@@ -28,12 +28,14 @@ class Topics(Service):
         if TOPICS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
         topic = settings.new_topic(request)
+        _check_schema(tx, topic)
         state.put_topic(tx, Topic(call.new_id(), topic.name, topic.SerializeToString()))
         return topic
 
     def update_topic(self, tx: Tx, call: Call, request: Any) -> Any:
         old = state.topic(tx, request.topic.name)
         topic = settings.changed_topic(old.settings, request)
+        _check_schema(tx, topic)
         state.put_topic(tx, replace(old, told=topic.SerializeToString()))
         return topic
 
@@ -90,5 +92,16 @@ class Topics(Service):
     def publish(self, tx: Tx, call: Call, request: Any) -> Any:
         topic = state.topic(tx, request.topic)
         publishing.check(request)
+        if topic.settings.HasField("schema_settings"):
+            schemas.validate(tx, topic, request.messages)
         ids = publishing.publish(tx, topic, request.messages, call.now_ms, call.new_id)
         return PUBSUB.PublishResponse(message_ids=ids)
+
+
+def _check_schema(tx: Tx, topic: Any) -> None:
+    """Raises `RpcError` where a topic's schema, or a revision that it names, is not there."""
+    told = topic.schema_settings
+    if topic.HasField("schema_settings") and told.schema != schemas.DELETED:
+        schema = schemas.find(tx, told.schema)
+        schemas.revision(schema, told.first_revision_id)
+        schemas.revision(schema, told.last_revision_id)

@@ -1,0 +1,11 @@
+"""What tools are told so that they find this cloud."""
+
+from __future__ import annotations
+
+from fogbank.cli.support.environment import redirected
+
+
+def test_googles_clients_are_told_host_and_port_by_the_emulators_variables() -> None:
+    variables = redirected("http://127.0.0.1:4566", "us-east-1", {})
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert variables["PUBSUB_EMULATOR_HOST"] == variables["FIRESTORE_EMULATOR_HOST"] == "127.0.0.1:4566"
