@@ -270,6 +270,14 @@ def test_a_query_that_is_refused_is_removed_with_the_reason_and_the_others_stay(
     assert stream.until_moment() == [("Change", "a", [1], [])]
 
 
+def test_a_stream_has_a_limit_of_targets(listener: Any) -> None:
+    stream = listener()
+    for number in range(1001):
+        stream.add(number + 1, documents={"documents": []})
+    *_, last = iter(stream.next, None)
+    assert last == ("RESOURCE_EXHAUSTED", "A stream listens to 1000 targets at most.")
+
+
 def test_a_document_that_two_targets_show_is_told_once(db: Any, listener: Any) -> None:
     stream = listener()
     stream.add(1)

@@ -44,6 +44,10 @@ def version_to_come(name: str) -> RpcError:
     return invalid(f"Invalid base version, it is greater than the stored version: {name}")
 
 
+def too_many_targets(most: int) -> RpcError:
+    return _refusal(Code.RESOURCE_EXHAUSTED, f"A stream listens to {most} targets at most.")
+
+
 def read_time_too_old() -> RpcError:
     return _refusal(Code.FAILED_PRECONDITION, "The requested 'read_time' is too old.")
 

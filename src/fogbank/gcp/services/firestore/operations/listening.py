@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import RpcError, Service
 from fogbank.gcp.services.firestore import messages, names, targets
-from fogbank.gcp.services.firestore.refusals import invalid
+from fogbank.gcp.services.firestore.refusals import invalid, too_many_targets
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.primitives import versions
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 TOKEN_AGE_MS: Final = 30_000  # Of changes that are none of its targets' a listener is told a new token so often.
+TARGETS_MAX: Final = 1000  # Of one stream.
+_INBOX_MAX: Final = 100
 _rpc = Package("google.rpc")
 
 
@@ -38,7 +39,7 @@ class ListenOperations(Service):
         uid = await self.house.store.transact(_uid, database, call.new_id(), self.house.clock.now_ms() * 1000)
         with self.house.signals.watch(versions.CHANGED, (uid,)) as watch:
             stream = _Stream(self.house, database, watch)
-            stream.inbox.append(first)
+            stream.inbox.put_nowait(first)
             reader = asyncio.ensure_future(stream.read(requests))
             try:
                 async for answer in stream.answers():
@@ -59,7 +60,7 @@ class _Stream:
 
     def __init__(self, house: House, database: Database, watch: Watch) -> None:
         self._house, self._database, self._watch = house, database, watch
-        self.inbox: deque[Any] = deque()
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue(_INBOX_MAX)  # Who asks faster than he is answered waits.
         self._ended = False
         self._targets: dict[int, Target] = {}
         self._at_us = 0
@@ -67,7 +68,7 @@ class _Stream:
     async def read(self, requests: AsyncIterator[Any]) -> None:
         try:
             async for request in requests:
-                self.inbox.append(request)
+                await self.inbox.put(request)
                 self._watch.woken.set()
         finally:
             self._ended = True
@@ -77,8 +78,8 @@ class _Stream:
         clock = self._house.clock
         stale_ms = 0
         while True:
-            while self.inbox:
-                async for answer in self._take(self.inbox.popleft()):
+            while not self.inbox.empty():
+                async for answer in self._take(self.inbox.get_nowait()):
                     yield answer
             known_us = self._at_us
             told = [answer async for answer in self._catch_up()]
@@ -87,7 +88,7 @@ class _Stream:
                     yield answer
                 yield _moment(self._at_us, clock.now_ms())
                 stale_ms = clock.now_ms() + TOKEN_AGE_MS
-            if self._ended and not self.inbox:
+            if self._ended and self.inbox.empty():
                 return
             await self._watch.wait()
 
@@ -108,6 +109,8 @@ class _Stream:
         target_id = message.target_id or max(self._targets, default=0) + 1
         if target_id in self._targets:
             raise invalid(f"Target id {target_id} is already in use.")
+        if len(self._targets) >= TARGETS_MAX:
+            raise too_many_targets(TARGETS_MAX)
         yield _target_change("ADD", target_id)
         try:
             target = targets.read(self._database, message, target_id)
