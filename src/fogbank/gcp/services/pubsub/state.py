@@ -7,7 +7,7 @@ Settings are kept as the messages of the API that tell them. The messages that a
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from fogbank.primitives import queues
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
+R = TypeVar("R")
 PUBSUB = Package("google.pubsub.v1")
 
 
@@ -99,26 +100,21 @@ def _subscription(told: bytes) -> Any:
 
 def topic(tx: Tx, name: str) -> Topic:
     """Raises `RpcError`."""
-    at = names.read(name, "topics")
-    found = TOPICS.get_shared(tx, at.project, at.id)
-    if found is None:
-        raise names.missing(at)
-    return found
+    return _found(tx, TOPICS, names.read(name, "topics"))
 
 
 def subscription(tx: Tx, name: str) -> Subscription:
     """Raises `RpcError`."""
-    at = names.read(name, "subscriptions")
-    found = SUBSCRIPTIONS.get_shared(tx, at.project, at.id)
-    if found is None:
-        raise names.missing(at)
-    return found
+    return _found(tx, SUBSCRIPTIONS, names.read(name, "subscriptions"))
 
 
 def snapshot(tx: Tx, name: str) -> Snapshot:
     """Raises `RpcError`."""
-    at = names.read(name, "snapshots")
-    found = SNAPSHOTS.get(tx, at.project, at.id)
+    return _found(tx, SNAPSHOTS, names.read(name, "snapshots"))
+
+
+def _found(tx: Tx, records: Records[R], at: names.Name) -> R:
+    found = records.get_shared(tx, at.project, at.id)
     if found is None:
         raise names.missing(at)
     return found
