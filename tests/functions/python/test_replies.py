@@ -87,7 +87,8 @@ def handler(event, context):
     loaded = [n for n in sys.modules if n.startswith("fogbank")]
     return [found, loaded, [p for p in sys.path if "/fogbank/" in p or p.rstrip("/").endswith("main/src")]]
 """
-    names = ["fogbank", "orjson", "uvloop", "httptools", "msgspec", "yaml", "rich", "typer", "aws_lambda", "zygote"]
+    names = ["fogbank", "orjson", "uvloop", "httptools", "msgspec", "yaml", "rich", "typer", "aws_lambda", "zygote",
+             "forkable"]  # fmt: skip
     assert workshop.answer(workshop.function(source), names) == [[], [], []]
 
 

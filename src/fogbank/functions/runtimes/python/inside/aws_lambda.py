@@ -22,6 +22,7 @@ import time
 import traceback
 import types
 
+import forkable
 import snapshot_restore_py  # AWS's runtime brings it, so it is there without being bundled.
 
 # What a zygote has loaded. A process that a wrapper script starts has neither, and is in its cell already.
@@ -65,8 +66,7 @@ def live(order, ends, held):
     held.close(order.get("paths"))
     if order.get("debugger"):
         wait_for_debugger(order["debugger"], lambda address: _say(events, b"D", address))
-    known = _open_files()
-    draws = Draws()
+    known, draws = forkable.open_files(), forkable.Draws()
     began = time.monotonic()
     try:
         handler = find_handler(order["handler"])
@@ -78,7 +78,9 @@ def live(order, ends, held):
     init_ms = (time.monotonic() - began) * 1000
     if template is not None:
         drawn = draws.reason()
-        reason = why_no_fork(known) or ("" if order["snap_start"] else drawn) or why_no_move(order)
+        reason = forkable.why_not(known) or ("" if order["snap_start"] else drawn)
+        if not reason and order["in_cell"]:
+            reason = forkable.why_not_elsewhere()
         if reason:
             print("fogbank: no snapshot of this function is kept: %s" % reason)
             template.close()
@@ -221,7 +223,7 @@ def _folders(order):
 
 def _make_way(folders):
     """A module that the zygote has loaded, and the function has one of the same name, is the function's."""
-    names = {"aws_lambda", "cells", "filters", "kernel", "landlock", "lock", "root", "zygote"}
+    names = {"aws_lambda", "cells", "filters", "forkable", "kernel", "landlock", "lock", "root", "zygote"}
     for folder in folders:
         try:
             names.update(name.partition(".")[0] for name in os.listdir(folder))
@@ -245,65 +247,6 @@ def _redirect(fd):
     os.dup2(fd, 2)
     if fd > 2:
         os.close(fd)
-
-
-# -- may this process be forked? --
-
-
-def _open_files():
-    names = os.listdir("/proc/self/fd")
-    return {name for name in names if os.path.lexists("/proc/self/fd/" + name)}  # The listing's own is closed by now.
-
-
-def why_no_fork(known):
-    """What of this process would not survive a fork; nothing if all does."""
-    if len(os.listdir("/proc/self/task")) > 1:
-        return "its initialisation left a thread running"
-    for name in _open_files() - known:
-        try:
-            target = os.readlink("/proc/self/fd/" + name)
-            flags = int(open("/proc/self/fdinfo/" + name).read().split("flags:")[1].split()[0], 8)
-        except (OSError, IndexError, ValueError):
-            continue
-        if target.startswith("socket:"):
-            return "its initialisation left a connection open"
-        if target.startswith(("pipe:", "anon_inode:")) or flags & (os.O_WRONLY | os.O_RDWR):
-            return "its initialisation left %s open for writing" % target
-    return ""
-
-
-def why_no_move(order):
-    """What of this process would not be there in the cell of its fork; nothing if all is."""
-    if not order["in_cell"]:
-        return ""
-    if os.listdir("/tmp"):
-        return "its initialisation left files in /tmp"
-    try:
-        children = open("/proc/self/task/%d/children" % os.getpid()).read()
-    except OSError:
-        return ""
-    return "its initialisation left a process running" if children.strip() else ""
-
-
-class Draws:
-    """Has initialisation drawn randomness that two instances of the same snapshot would then share?"""
-
-    def __init__(self):
-        self._count, self._draw = 0, os.urandom
-        self._state = random.getstate()
-        os.urandom = self._counting
-        random._urandom = self._counting
-
-    def _counting(self, size):
-        self._count += 1
-        return self._draw(size)
-
-    def reason(self):
-        os.urandom = random._urandom = self._draw
-        numpy = sys.modules.get("numpy")
-        drawn = self._count or random.getstate() != self._state
-        drawn = drawn or (numpy is not None and numpy.random.get_state()[2] != 624)  # 624: seeded, nothing taken yet.
-        return "its initialisation drew random numbers" if drawn else ""
 
 
 # -- the handler --

@@ -25,7 +25,7 @@ def _ours(*names):
     return found
 
 
-aws_lambda, runtime_api = _ours("aws_lambda", "runtime_api")
+aws_lambda, runtime_api, _ = _ours("aws_lambda", "runtime_api", "forkable")
 
 
 def main():
