@@ -399,9 +399,10 @@ def can_collapse() -> bool:
 
 
 def test_what_a_zygote_has_loaded_lies_in_huge_pages(workshop):
-    """How many of them its templates leave whole is chance: where they write is where the memory happened to lie."""
+    """How many is chance: it hangs on where the memory happened to lie, and what its templates leave whole on where they
+    write."""
     if not can_collapse():
         pytest.skip("this kernel makes no huge pages on demand (Linux 6.1 does, with CONFIG_TRANSPARENT_HUGEPAGE)")
     version = workshop.function("import os\ndef handler(e, c): return os.getpid()")
     template = parent_of(workshop.answer(version))
-    assert huge_kb(parent_of(template)) >= 4096
+    assert huge_kb(parent_of(template)) >= 2048
