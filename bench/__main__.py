@@ -5,6 +5,7 @@ import signal
 import sys
 
 from bench import crowds, functions, http, start, storage
+from fogbank import compiled
 
 BENCHES = {
     "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main, "start": start.main,
@@ -14,5 +15,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # The servers that it has started are ended on the way.
     if shutil.which("wrk") is None:
         sys.exit("the bench needs wrk, which makes the load: install it with `apt-get install wrk`")
+    print(f"{compiled.made()} of {len(compiled.MODULES)} modules of the hot paths are compiled")
     for name in sys.argv[1:] or BENCHES:
         BENCHES[name]()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 import typer
 
+from fogbank import compiled
 from fogbank.cli.support import options
 from fogbank.functions.runtimes.python import interpreters
 from fogbank.functions.sandbox import places, protections
@@ -44,7 +45,8 @@ def doctor(*, data: options.Data = options.DATA, json: options.Json = False) -> 
         found.groups.close()
     runtimes = {**_pythons(), "nodejs": _node()}
     if json:
-        typer.echo(orjson.dumps({"sandbox": facts, "runtimes": runtimes}).decode())
+        ours = {"modules": len(compiled.MODULES), "compiled": compiled.made()}
+        typer.echo(orjson.dumps({"sandbox": facts, "runtimes": runtimes, "hot paths": ours}).decode())
         return
     typer.echo("What holds functions here:")
     for name, answer in facts.items():
@@ -54,6 +56,10 @@ def doctor(*, data: options.Data = options.DATA, json: options.Json = False) -> 
     typer.echo("  The network is the machine's own: functions reach what you reach.")
     typer.echo("What runs them:")
     _show_runtimes(runtimes)
+    typer.echo("What fogbank itself runs as:")
+    made, all_of_them = compiled.made(), len(compiled.MODULES)
+    told = f"{made} of {all_of_them} modules that every request runs through are machine code"
+    _tell("compiled", told, is_there=made == all_of_them)
 
 
 def _show_runtimes(runtimes: Mapping[str, str]) -> None:
