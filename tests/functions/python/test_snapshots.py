@@ -399,10 +399,10 @@ def can_collapse() -> bool:
 
 
 def test_what_a_zygote_has_loaded_lies_in_huge_pages(workshop):
-    """How many is chance: it hangs on where the memory happened to lie, and what its templates leave whole on where they
-    write."""
+    """How many is chance: it hangs on where the memory happened to lie, and what its templates leave whole on where
+    they write. Of one with the SDK the heap alone is large enough for one."""
     if not can_collapse():
         pytest.skip("this kernel makes no huge pages on demand (Linux 6.1 does, with CONFIG_TRANSPARENT_HUGEPAGE)")
-    version = workshop.function("import os\ndef handler(e, c): return os.getpid()")
+    version = workshop.function("import os\nimport boto3\ndef handler(e, c): return os.getpid()")
     template = parent_of(workshop.answer(version))
     assert huge_kb(parent_of(template)) >= 2048
