@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -292,6 +293,7 @@ class PythonRuntime:
         else:
             instance.cell = await self._inner(version, family)
         instance.forked = True
+        instance.born_s = time.perf_counter()  # Until now it has waited: for the first one's initialisation, say.
         family.template.order(instance, own, {**fds, **instance.ends()})
 
     async def _inner(self, version: Version, family: _Family) -> Cell:

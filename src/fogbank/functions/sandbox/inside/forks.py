@@ -16,9 +16,10 @@ def fork(first):
     before `random` draws a new seed, say, and before all that the function itself has asked for."""
     global _first
     _first = first
-    pid = os.fork()
-    _first = None
-    return pid
+    try:
+        return os.fork()
+    finally:
+        _first = None
 
 
 def _begin():

@@ -70,8 +70,9 @@ class Zygote:
             return True
         if order is None:
             return False
-        ends = {**self.kept, **dict(zip(order.get("fds", ()), fds))}
-        self.kept.clear()
+        ends = dict(zip(order.get("fds", ()), fds))
+        if "first" in order:  # Others may have come before it.
+            ends, self.kept = self.kept, {}
         begin = functools.partial(self._say_born, order, ends)
         # Into a cell it forks once more (`cells.settle`): what has to be done after a fork is done then.
         pid = kernel.clone() if self.in_cells else forks.fork(begin)
@@ -104,9 +105,8 @@ class Zygote:
         signal.set_wakeup_fd(-1)
         if not self.in_cells:  # Else that is so already.
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-        os.close(self.alarm_read)
-        os.close(self.alarm_write)
-        os.close(self.control.detach())
+        for fd in (self.alarm_read, self.alarm_write, self.control.detach(), *self.kept.values()):
+            os.close(fd)
         if not self.in_cells:  # Else its keeper sees to that.
             die_with_parent()
 
