@@ -41,11 +41,12 @@ class Births:
         self.restore_s = _RESTORE_S
 
     async def spawn(
-        self, version: Version, told: Callable[[Instance], None], *, provisioned: bool, snapshot: bool = False
-    ) -> Instance:
+        self, version: Version, told: Callable[[Instance], None], *, provisioned: bool = False, snapshot: bool = False,
+        spare: bool = False,
+    ) -> Instance:  # fmt: skip
         """A process is on its way; it says `ready` when its init is done. `told` hears of the instance before there is
-        a process. `snapshot`: it is initialised to be kept. Raises what its runtime raises; then the instance has
-        ended."""
+        a process. `snapshot`: it is initialised to be kept; `spare`: no event waits for it. Raises what its runtime
+        raises; then the instance has ended."""
         dialect = self._dialects[version.dialect]
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime(self._clock.now_ms() / 1000))}/{version.log_stream_prefix}"
         stream += self._ids.new().replace("-", "")
@@ -54,7 +55,7 @@ class Births:
         read_end, write_end = os.pipe()
         log = Log(read_end, version, stream, self._log_sink, self._clock, dialect.line_filter(version))
         instance = Instance(version, log)
-        instance.is_snapshot = snapshot
+        instance.is_snapshot, instance.is_spare = snapshot, spare
         told(instance)
         try:
             await self._runtimes.of(version.runtime).spawn(version, instance, version.environment | given, write_end)

@@ -83,6 +83,7 @@ class Instance:
         self.on_debugger: Callable[[str], None] = lambda _: None  # It waits for one at this address.
         self.restored = False  # From a snapshot that was asked for.
         self.is_snapshot = False  # It is initialised for its snapshot: no event is for it where that can be kept.
+        self.is_spare = False  # It has time before its first event.
         self.kept = False  # Its process is a template now, and no longer its own.
         self.fresh = False  # Its first event is told that it was born for one.
         self.end: Callable[[], None] = self.kill_process  # Or what a runtime does that takes leave.
@@ -205,11 +206,10 @@ class Instance:
             kind, body = await self._next(timeout_s)
         if kind == b"I":
             born = orjson.loads(body)
-            self.init_ms = born["init_ms"]
+            self.init_ms = born.get("init_ms", (time.perf_counter() - self.born_s) * 1000)
             self.restored = born.get("restored", False)
             self.state = "idle"
-            if self.pid:
-                _behind_the_server(self.pid)
+            self._step_behind()
             self.on_ready()
             return None
         return body
@@ -254,6 +254,12 @@ class Instance:
         self.pid = pid
         if self.cell is not None:
             self.cell.take_in(pid)
+        self._step_behind()
+
+    def _step_behind(self) -> None:
+        """Once it is ready and known, which may come in either order."""
+        if self.pid and self.state in ("idle", "busy"):
+            _behind_the_server(self.pid)
 
     def ends(self) -> dict[str, int]:
         """The descriptors that a process needs to go where this instance lives."""

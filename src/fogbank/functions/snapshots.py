@@ -49,7 +49,7 @@ class Snapshot:
 
     async def _initialised(self, told: Callable[[Instance], None]) -> Instance:
         try:
-            instance = await self._births.spawn(self._version, told, provisioned=False, snapshot=True)
+            instance = await self._births.spawn(self._version, told, snapshot=True)
         except NoRuntimeError as error:
             raise InitFailed(births.no_runtime(str(error))) from error
         try:

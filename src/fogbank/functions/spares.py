@@ -50,7 +50,7 @@ class Spare:
     async def _bring(self) -> None:
         try:
             await asyncio.sleep(_AFTER_S)
-            instance = await self._births.spawn(self._version, lambda _: None, provisioned=False)
+            instance = await self._births.spawn(self._version, lambda _: None, spare=True)
             if await self._births.initialise(instance, _INIT_S) is None:
                 self._instance = instance
             else:

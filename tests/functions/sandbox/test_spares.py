@@ -8,23 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 from tests.functions.provided.conftest import own_log
 from tests.functions.provided.test_extensions import WATCH, heard, leave
+from tests.support.meeting import MEET, Meeting
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from fogbank.functions.model import Version
     from tests.support.workshop import Workshop
 
-SLOW = "import time\ndef handler(e, c):\n    time.sleep(e or 0)\n    return c.log_stream_name"
+SLOW = MEET + "def handler(e, c):\n    meet(e)\n    return c.log_stream_name"
 
 
 def states(workshop: Workshop) -> list[Any]:
     return sorted(one["state"] for one in workshop.engine.status())
 
 
-async def _until(true: Any) -> None:
-    for _ in range(200):
-        if true():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("not within four seconds")
+def crowd(workshop: Workshop, version: Version, count: int) -> list[Any]:
+    """Events that are all in work at once."""
+
+    async def ask() -> list[Any]:
+        return await asyncio.gather(*(workshop.ask(version, meeting.call) for _ in range(count)))
+
+    with Meeting(count) as meeting:
+        return workshop.run(ask())  # type: ignore[no-any-return]  # `run` is for anything.
 
 
 def test_one_at_a_time_needs_no_spare(cells: Workshop) -> None:
@@ -39,15 +44,12 @@ def test_one_at_a_time_needs_no_spare(cells: Workshop) -> None:
 def test_an_event_that_finds_nobody_idle_takes_the_spare_as_a_cold_start_and_another_is_made(cells: Workshop) -> None:
     version = cells.function(SLOW)
 
-    async def crowd(count: int) -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version, 0.1) for _ in range(count)))
-
-    cells.run(crowd(2))
-    cells.run(_until(lambda: states(cells) == ["idle", "idle", "spare"]))
-    outcomes = cells.run(crowd(3))
+    crowd(cells, version, 2)
+    cells.run(until(lambda: states(cells) == ["idle", "idle", "spare"]))
+    outcomes = crowd(cells, version, 3)
     assert sorted(one.cold for one in outcomes) == [False, False, True]
     assert len({one.payload for one in outcomes}) == 3, "three instances"
-    cells.run(_until(lambda: states(cells) == ["idle", "idle", "idle", "spare"]))
+    cells.run(until(lambda: states(cells) == ["idle", "idle", "idle", "spare"]))
     cells.run(cells.engine.retire(version.id))
     assert states(cells) == []
 
@@ -55,14 +57,12 @@ def test_an_event_that_finds_nobody_idle_takes_the_spare_as_a_cold_start_and_ano
 def test_a_spare_that_died_is_not_taken(cells: Workshop) -> None:
     version = cells.function(SLOW)
 
-    async def crowd(count: int) -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version, 0.1) for _ in range(count)))
-
-    cells.run(crowd(2))
-    cells.run(_until(lambda: "spare" in states(cells)))
-    cells.engine._pools[version.id].spare._instance.cell.kill()
-    cells.run(asyncio.sleep(0.1))
-    assert [one.error for one in cells.run(crowd(3))] == [None] * 3
+    crowd(cells, version, 2)
+    cells.run(until(lambda: "spare" in states(cells)))
+    spare = cells.engine._pools[version.id].spare._instance
+    spare.cell.kill()
+    cells.run(until(lambda: spare.state == "dead"))
+    assert [one.error for one in crowd(cells, version, 3)] == [None] * 3
     cells.run(cells.engine.retire(version.id))
 
 
@@ -70,13 +70,10 @@ def test_a_function_with_extensions_has_a_spare_with_its_own(cells: Workshop, ex
     """All of it is there before the event: the extensions have registered, and the initialisation is over."""
     version = cells.function(SLOW, layers=(extension("watch", WATCH),), **own_log())
 
-    async def crowd(count: int) -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version, 0.3) for _ in range(count)))
-
-    cells.run(crowd(2))
-    cells.run(_until(lambda: states(cells) == ["idle", "idle", "spare"]))
+    crowd(cells, version, 2)
+    cells.run(until(lambda: states(cells) == ["idle", "idle", "spare"]))
     before = cells.text().count("registered ")
-    outcomes = cells.run(crowd(3))
+    outcomes = crowd(cells, version, 3)
     assert sorted(one.cold for one in outcomes) == [False, False, True]
     assert len({one.payload for one in outcomes}) == 3 and before == 3
     assert len([event for event in heard(cells, version) if event["eventType"] == "INVOKE"]) == 5
@@ -87,16 +84,13 @@ def test_a_function_with_extensions_has_a_spare_with_its_own(cells: Workshop, ex
 def test_a_spare_whose_extension_ends_is_not_taken(cells: Workshop, extension: Any) -> None:
     version = cells.function(SLOW, layers=(extension("watch", WATCH),), **own_log())
 
-    async def crowd(count: int) -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version, 0.3) for _ in range(count)))
-
-    cells.run(crowd(2))
-    cells.run(_until(lambda: "spare" in states(cells)))
+    crowd(cells, version, 2)
+    cells.run(until(lambda: "spare" in states(cells)))
     spare = cells.engine._pools[version.id].spare._instance
     [watching] = spare.channel.extensions.external()
     watching.process.signal(signal.SIGKILL)
-    cells.run(_until(lambda: spare.state == "dead"))
-    assert [one.error for one in cells.run(crowd(3))] == [None] * 3
+    cells.run(until(lambda: spare.state == "dead"))
+    assert [one.error for one in crowd(cells, version, 3)] == [None] * 3
     cells.run(leave(cells, version))
 
 

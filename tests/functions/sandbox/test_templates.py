@@ -8,19 +8,28 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from fogbank.functions.instances import Instance
+from tests.support.meeting import MEET, Meeting
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     import pytest
 
+    from fogbank.functions.model import Version
     from tests.support.workshop import Workshop
 
-COUNTS = """
+COUNTS = f"""
+{MEET}
 import os, time
 MADE = time.time_ns()
 def handler(e, c):
-    time.sleep(e or 0)
+    meet(e)
     return [MADE, c.log_stream_name]
 """
+
+
+def family_of(cells: Workshop, version: Version) -> Any:
+    """What is kept of this version."""
+    return cells.engine._runtimes.of(version.runtime)._runtime._families[version.id]  # type: ignore[attr-defined]
 
 
 def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
@@ -31,21 +40,26 @@ def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
     monkeypatch.setattr(Instance, "born", lambda self, pid: (born.append(pid), known(self, pid))[1])
     version = cells.function(COUNTS)
     cells.answer(version)
+    family = family_of(cells, version)
 
     async def lose_it() -> list[Any]:
-        under_way = asyncio.ensure_future(cells.ask(version, 0.5))
-        await asyncio.sleep(0.1)
+        under_way = asyncio.ensure_future(cells.ask(version, meeting.call))
+        await until(lambda: meeting.there)
         os.kill(born[0], signal.SIGKILL)  # Who ran the initialisation, and has stayed behind.
-        await asyncio.sleep(0.1)
-        return [await cells.ask(version), await under_way, await cells.ask(version, 0.1)]
+        await until(lambda: family.template is None)
+        new = await cells.ask(version)
+        meeting.release()
+        return [new, await under_way]
 
-    new, old, _ = (outcome.value() for outcome in cells.run(lose_it()))
+    with Meeting(2) as meeting:
+        new, old = (outcome.value() for outcome in cells.run(lose_it()))
     assert new[0] != old[0], "another initialisation"
 
     async def together() -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version, 0.2) for _ in range(4)))
+        return await asyncio.gather(*(cells.ask(version, meeting.call) for _ in range(4)))
 
-    replies = [outcome.value() for outcome in cells.run(together())]
+    with Meeting(4) as meeting:
+        replies = [outcome.value() for outcome in cells.run(together())]
     assert {made for made, _ in replies} <= {new[0], old[0]} and len({stream for _, stream in replies}) == 4
     cells.run(cells.engine.retire(version.id))
 
@@ -53,9 +67,9 @@ def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
 def test_a_cell_that_dies_with_its_template_is_made_anew(cells: Workshop) -> None:
     version = cells.function(COUNTS)
     first = cells.answer(version)
-    family = cells.engine._runtimes.of("python3.11")._runtime._families[version.id]
+    family = family_of(cells, version)
     family.cell.kill()
-    cells.run(asyncio.sleep(0.2))
+    cells.run(until(lambda: family.template is None and not cells.engine._pools[version.id].all))
     again = cells.answer(version)
     assert again[0] != first[0]
     cells.run(cells.engine.retire(version.id))
@@ -67,16 +81,17 @@ def test_a_snapshot_that_was_asked_for_is_taken_in_a_cell_and_each_instance_is_r
     init = "import os, time, uuid\nMADE = str(uuid.uuid4())\n"
     init += "here = lambda: [os.readlink('/proc/self/ns/mnt'), os.getuid()]\n"
     version = cells.function(
-        init + "def handler(e, c):\n    time.sleep(0.2)\n    return [MADE, *here()]", snap_start=True
+        init + MEET + "def handler(e, c):\n    meet(e)\n    return [MADE, *here()]", snap_start=True
     )
     cells.lines.clear()
     cells.run(cells.engine.snapshot(version))
     assert "INIT_REPORT" in cells.text() and "no snapshot" not in cells.text()
 
     async def together() -> list[Any]:
-        return await asyncio.gather(*(cells.ask(version) for _ in range(3)))
+        return await asyncio.gather(*(cells.ask(version, meeting.call) for _ in range(3)))
 
-    outcomes = cells.run(together())
+    with Meeting(3) as meeting:
+        outcomes = cells.run(together())
     made, spaces, users = zip(*(outcome.value() for outcome in outcomes), strict=True)
     assert all(outcome.restored for outcome in outcomes) and len(set(made)) == 1
     assert len(set(spaces)) == 3 and set(users) == {993}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fogbank.functions.runtimes.python import debugger, interpreters
+from fogbank.functions.runtimes.python import debugger, interpreters, mentions
 from fogbank.functions.runtimes.wrapped import DEBUGGED, VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
@@ -156,12 +157,22 @@ class _Zygote:
     started: Started = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Of zygote."""
+
+    interpreter: str
+    lends_sdk: bool
+    loads_sdk: bool
+
+
 class PythonRuntime:
     def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox) -> None:
         self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
-        self._zygotes: dict[tuple[str, bool], _Zygote] = {}
-        self._starting: dict[tuple[str, bool], asyncio.Lock] = {}
+        self._zygotes: dict[_Kind, _Zygote] = {}
+        self._starting: dict[_Kind, asyncio.Lock] = {}
         self._families: dict[str, _Family] = {}
+        self._mention_sdk: dict[str, bool] = {}  # Versions, once it is known.
         self._warned: set[str] = set()
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
@@ -180,11 +191,14 @@ class PythonRuntime:
         self, version: Version, instance: Instance, environment: dict[str, str], fds: dict[str, int]
     ) -> None:  # fmt: skip
         family = self._families.setdefault(version.id, _Family())
-        zygote = await self._zygote(version, instance.log)
+        zygote = await self._zygote(version, instance.log) if family.template is None else None
         while family.founding is not None:  # Its first init is under way: a template will follow, or not.
             await asyncio.wait([family.founding])
         if family.template is not None:
-            own = {"own_environment": {name: environment[name] for name in _OF_ONE if name in environment}}
+            own = {
+                "own_environment": {name: environment[name] for name in _OF_ONE if name in environment},
+                "spare": instance.is_spare,
+            }
             try:
                 await self._fork(version, family, instance, own, fds)
                 return
@@ -194,6 +208,7 @@ class PythonRuntime:
                     raise
                 if family.template is not None:  # It has just died.
                     family.template.close()
+        zygote = zygote or await self._zygote(version, instance.log)
         settings = await self._settings(version, environment, instance.log, snapshot=instance.is_snapshot)
         if family.unsafe or instance.is_placed or version.debugged:
             await self._enter(version, instance, zygote)
@@ -278,6 +293,7 @@ class PythonRuntime:
         else:
             instance.cell = await self._inner(version, family)
         instance.forked = True
+        instance.born_s = time.perf_counter()  # Until now it has waited: for the first one's initialisation, say.
         family.template.order(instance, own, {**fds, **instance.ends()})
 
     async def _inner(self, version: Version, family: _Family) -> Cell:
@@ -353,21 +369,30 @@ class PythonRuntime:
             self._make_ahead(version, family, cell)
 
     def retire(self, version_id: str) -> None:
+        self._mention_sdk.pop(version_id, None)
         family = self._families.pop(version_id, None)
         if family is not None:
             family.close()
 
     async def _zygote(self, version: Version, log: Log) -> _Zygote:
-        """A zygote of the right interpreter, with our SDK in it unless the function brings one of its own."""
+        """A zygote of the right interpreter, with our SDK in it if the function may want it."""
         interpreter = interpreters.find(version.runtime)
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
-        key = (interpreter.path, self._lends_sdk(version, log))
-        async with self._starting.setdefault(key, asyncio.Lock()):
-            if key not in self._zygotes or self._zygotes[key].parent.closed:
-                self._zygotes[key] = await self._start(*key)
-            return self._zygotes[key]
+        lends = self._lends_sdk(version, log)
+        return await self._zygote_of(_Kind(interpreter.path, lends, lends and await self._mentions_sdk(version)))
+
+    async def _zygote_of(self, kind: _Kind) -> _Zygote:
+        async with self._starting.setdefault(kind, asyncio.Lock()):
+            if kind not in self._zygotes or self._zygotes[kind].parent.closed:
+                self._zygotes[kind] = await self._start(kind)
+            return self._zygotes[kind]
+
+    async def _mentions_sdk(self, version: Version) -> bool:
+        if version.id not in self._mention_sdk:
+            self._mention_sdk[version.id] = await asyncio.to_thread(mentions.sdk, [version.code, *version.layers])
+        return self._mention_sdk[version.id]
 
     def _lends_sdk(self, version: Version, log: Log) -> bool:
         interpreter = interpreters.find(version.runtime)
@@ -382,21 +407,22 @@ class PythonRuntime:
         return False
 
     async def warm(self, runtime: str) -> None:
-        """Have a zygote ready before the first function asks for one."""
+        """Have zygotes ready before the first function asks for one."""
         interpreter = interpreters.find(runtime)
-        key = (interpreter.path, interpreter.runs_sdk)
-        async with self._starting.setdefault(key, asyncio.Lock()):
-            if key not in self._zygotes:
-                self._zygotes[key] = await self._start(*key)
+        lends = interpreter.runs_sdk
+        for loads in (True, False) if lends else (False,):  # The one that takes longer first.
+            await self._zygote_of(_Kind(interpreter.path, lends, loads))
 
     async def ready_debugger(self) -> None:
         await asyncio.to_thread(debugger.folder, self._cache_dir)
 
-    async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
-        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else None
+    async def _start(self, kind: _Kind) -> _Zygote:
+        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if kind.lends_sdk else None
         ours, theirs = pair()
         with theirs:
-            started = await self._sandbox.start(path, zygote=theirs, folders=(_INSIDE,), runtime=layer)
+            started = await self._sandbox.start(
+                kind.interpreter, zygote=theirs, loads=kind.loads_sdk, folders=(_INSIDE,), runtime=layer
+            )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)
         return _Zygote(parent, started)

@@ -18,7 +18,9 @@ import select
 import signal
 import socket
 import struct
+import time
 
+import forks
 import kernel
 import lock
 import root
@@ -34,6 +36,7 @@ _ROOM = socket.CMSG_SPACE(_FDS_MAX * 4)
 _SOL_SOCKET, _SCM_RIGHTS, _CLOSE_ON_EXEC = map(int, (socket.SOL_SOCKET, socket.SCM_RIGHTS, socket.MSG_CMSG_CLOEXEC))
 _scan = json.JSONDecoder().scan_once
 _COULD_NOT = 127
+_LEAVE_S = 0.02  # To end takes a processor for as long as a third of a birth: that has them for itself.
 
 
 class Cell:
@@ -157,9 +160,10 @@ def mount_tmp(size_mb, flags=0):
     kernel.mount("tmp", root.TEMPORARY, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | flags, options)
 
 
-def settle(ends):
+def settle(ends, first=None):
     """Of a process that was just forked: go where it is to live, its control groups and its cell, and take those
-    descriptors out of `ends`. Returns in another process if there is a cell: an id in it comes by a fork only."""
+    descriptors out of `ends`. With a cell it returns in another process, as an id in it comes by a fork only, which has
+    called `first` before all else."""
     enter_groups(ends)
     if ENDS[0] not in ends:
         return
@@ -167,7 +171,9 @@ def settle(ends):
         fd = ends.pop(name)
         kernel.setns(fd, kind)
         os.close(fd)
-    if os.fork():
+    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # Whoever this process leaves its child to hears how that ended.
+    if forks.fork(first):
+        time.sleep(_LEAVE_S)
         os._exit(0)
 
 

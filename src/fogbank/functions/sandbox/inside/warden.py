@@ -11,6 +11,7 @@ import sys
 
 _FOLDERS = [os.path.dirname(os.path.abspath(__file__)), *sys.argv[2:]]
 sys.path[:0] = _FOLDERS
+import forks  # Before what it goes before.
 import cells
 import kernel
 import landlock
@@ -147,7 +148,7 @@ def _load_zygote():
 
 
 def _raise_zygote(settings, layer, zygote, aws_lambda):
-    zygote.main(settings["zygote"], layer, lock.Lock(settings["protections"]), aws_lambda.live)
+    zygote.main(settings["zygote"], layer, settings["loads"], lock.Lock(settings["protections"]), aws_lambda.live)
 
 
 # -- what this machine gives --

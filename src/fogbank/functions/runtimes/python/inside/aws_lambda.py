@@ -2,7 +2,8 @@
 
 Lambda Developer Guide, "Building Lambda functions with Python". Frames both ways: four bytes of length, then the body.
 To here: six fields (the event's facts), then the event. From here: one letter (I: initialised, R: reply, X: error),
-four bytes (peak memory in KB), then the reply, the error document, or for I the milliseconds that init took.
+four bytes (peak memory in KB), then the reply, the error document, or for I a document that may say how many milliseconds
+the initialisation took.
 """
 
 import fcntl
@@ -89,7 +90,8 @@ def live(order, ends, held):
     held.stay()
     if order["snap_start"]:
         after_restore()
-    serve(handler, events, init_ms, order)
+    _say_ready(events, init_ms)
+    serve(handler, events)
 
 
 def wait_for_debugger(debugger, tell):
@@ -131,6 +133,9 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
     _redirect(os.open(os.devnull, os.O_WRONLY))
     folder = os.getcwd()
 
+    # What `_wake` does cannot fail, but for the function's own hooks.
+    greeting = b"" if order["snap_start"] else _frame(b"I", b"{}", wrote=False, peak_kb=0)
+
     def give_birth(newer, ends):
         os.setsid()
         if order["in_cell"]:
@@ -140,9 +145,14 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
         _redirect(ends["log"])
         first = "first" in newer
         began = time.monotonic()
-        _wake({**order, **newer})
-        took_ms = (time.monotonic() - began) * 1000 + (init_ms if first else 0)
-        serve(handler, _Events(ends["come"], ends["go"]), took_ms, order, restored=order["snap_start"] and not first)
+        _wake(order, newer)
+        events = _Events(ends["come"], ends["go"])
+        if first or not greeting:
+            took_ms = (time.monotonic() - began) * 1000 + (init_ms if first else 0)
+            _say_ready(events, took_ms, restored=not first)
+        if newer.get("spare"):
+            _rehearse()
+        serve(handler, events)
 
     template.send(json.dumps({"initialised": init_ms}).encode())
     if order["snapshot"]:
@@ -150,7 +160,7 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
         for fd in kept.values():
             os.close(fd)
         kept = {}
-    _zygote.Zygote(template, give_birth, kept, in_cells=order["in_cell"]).serve()
+    _zygote.Zygote(template, give_birth, kept, in_cells=order["in_cell"], greeting=greeting).serve()
 
 
 def _return_to(folder, order):
@@ -160,15 +170,24 @@ def _return_to(folder, order):
         os.chdir(order["code"])
 
 
-def _wake(order):
+def _wake(order, newer):
     """What must differ between two instances that were one process a moment ago. The module random sees to itself."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
-    for name, value in order.get("own_environment", {}).items():
+    for name, value in newer.get("own_environment", {}).items():
         os.environ[name] = value
     if order["snap_start"]:
         after_restore()
+
+
+def _rehearse():
+    """An event, without the function: a process has to copy what it writes to first after its fork, and one that waits has
+    the time for it."""
+    answer(lambda event, context: event, b"{}", ["", "", "0", "", "", ""])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _frame(b"R", b"", _lines_wait(), _peak_kb())
 
 
 def before_snapshot():
@@ -223,7 +242,7 @@ def _folders(order):
 
 def _make_way(folders):
     """A module that the zygote has loaded, and the function has one of the same name, is the function's."""
-    names = {"aws_lambda", "cells", "filters", "forkable", "kernel", "landlock", "lock", "root", "zygote"}
+    names = {"aws_lambda", "cells", "filters", "forkable", "forks", "kernel", "landlock", "lock", "root", "zygote"}
     for folder in folders:
         try:
             names.update(name.partition(".")[0] for name in os.listdir(folder))
@@ -349,10 +368,13 @@ _INSTANCE_FACTS = {
 }
 
 
-def serve(handler, events, init_ms, order, restored=False):
+def _say_ready(events, init_ms, restored=False):
+    _say(events, b"I", b'{"init_ms": %f, "restored": %s}' % (init_ms, b"true" if restored else b"false"))
+
+
+def serve(handler, events):
     """Answer events until the other side closes the pipe."""
     _instance_facts.update((name, os.environ.get(variable)) for name, variable in _INSTANCE_FACTS.items())
-    _say(events, b"I", b'{"init_ms": %f, "restored": %s}' % (init_ms, b"true" if restored else b"false"))
     while True:
         frame = _read_frame(events)
         if frame is None:
@@ -528,9 +550,15 @@ class _Events:
 
 def _say(events, kind, body):
     """A frame: its kind, whether lines wait in the log's pipe, the peak of memory in KB, and the body."""
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    size = _HEAD.size - _LENGTH.size + len(body)
-    events.write(_HEAD.pack(size, kind, _lines_wait(), peak_kb) + body)
+    events.write(_frame(kind, body, _lines_wait(), _peak_kb()))
+
+
+def _frame(kind, body, wrote, peak_kb):
+    return _HEAD.pack(_HEAD.size - _LENGTH.size + len(body), kind, wrote, peak_kb) + body
+
+
+def _peak_kb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _lines_wait():

@@ -13,6 +13,7 @@ kernel tells the server who it is that sends; {"ended": wait status, "pid": …}
 
 import _signal
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -22,15 +23,22 @@ import socket
 import sys
 
 import cells
+import forks
 import kernel
+
+with forks.left_out():
+    import concurrent.futures.thread
+    import logging
 
 
 class Zygote:
-    def __init__(self, control, give_birth, kept=(), *, in_cells):
+    def __init__(self, control, give_birth, kept=(), *, in_cells, greeting=b""):
         """`kept`: descriptors by name, of the first instance, which was promised them before this was a template.
-        `in_cells`: each child goes into a cell, whose keeper tells of its end."""
+        `in_cells`: each child goes into a cell, whose keeper tells of its end. `greeting`: what each child says by its
+        pipe of replies as soon as it is there, so that its first event is on its way while it makes itself ready."""
         self.control = control
         self.give_birth = give_birth
+        self.greeting = greeting
         self.in_cells = in_cells
         self.kept = dict(kept)
         self.children = set()
@@ -62,12 +70,16 @@ class Zygote:
             return True
         if order is None:
             return False
-        ends = {**self.kept, **dict(zip(order.get("fds", ()), fds))}
-        self.kept.clear()
+        ends = dict(zip(order.get("fds", ()), fds))
+        if "first" in order:  # Others may have come before it.
+            ends, self.kept = self.kept, {}
+        begin = functools.partial(self._say_born, order, ends)
         # Into a cell it forks once more (`cells.settle`): what has to be done after a fork is done then.
-        pid = kernel.clone() if self.in_cells else os.fork()
+        pid = kernel.clone() if self.in_cells else forks.fork(begin)
         if pid == 0:
-            self._be_born(order, ends)
+            if self.in_cells:
+                cells.settle(ends, begin)
+            self._be_alone()
             self.give_birth(order, ends)
             os._exit(0)
         if not self.in_cells:
@@ -76,16 +88,25 @@ class Zygote:
             os.close(fd)
         return True
 
-    def _be_born(self, order, ends):
-        """In the child: nothing of the parent's stays open, and it does not outlive it. What is touched here each instance
-        has for itself: so no more of Python runs than must."""
+    def _say_born(self, order, ends):
+        """In the child, where it is to live. What is touched from here on each instance has for itself: so no more of
+        Python runs than must."""
+        if not self.in_cells:
+            cells.enter_groups(ends)
+        try:
+            self.control.send(b'{"born": %d}' % order["number"])
+            if self.greeting and "first" not in order:
+                os.write(ends["go"], self.greeting)
+        except OSError:  # The server has ended, or wants this one no more.
+            os._exit(0)
+
+    def _be_alone(self):
+        """In the child: nothing of the parent's stays open, and it does not outlive it."""
         signal.set_wakeup_fd(-1)
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-        os.close(self.alarm_read)
-        os.close(self.alarm_write)
-        cells.settle(ends)
-        self.control.send(b'{"born": %d}' % order["number"])
-        os.close(self.control.detach())
+        if not self.in_cells:  # Else that is so already.
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        for fd in (self.alarm_read, self.alarm_write, self.control.detach(), *self.kept.values()):
+            os.close(fd)
         if not self.in_cells:  # Else its keeper sees to that.
             die_with_parent()
 
@@ -125,7 +146,7 @@ def die_with_parent():
         os._exit(0)
 
 
-def preload(layer):
+def preload(layer, loads_sdk):
     """What most functions import. A failure costs speed only: the function will say what it misses itself."""
     import base64, calendar, collections, concurrent.futures, contextlib, copy, csv, ctypes, dataclasses
     import datetime, decimal, email.message, enum, functools, hashlib, hmac, html, http.client, http.cookies
@@ -141,6 +162,7 @@ def preload(layer):
     site.sethelper()
     if layer:
         sys.path.append(layer)
+    if loads_sdk:
         try:
             import boto3
             import botocore.auth, botocore.client, botocore.endpoint, botocore.session, botocore.signers
@@ -177,10 +199,11 @@ def read_models_ahead():
     boto3.session.Session._setup_loader = set_up_knowing
 
 
-def main(control, layer, held, live):
-    """`held`: what each instance gives up before it runs people's code; `live`: its life from then on."""
+def main(control, layer, loads_sdk, held, live):
+    """`layer`: where the SDK lies, if it is lent; `held`: what each instance gives up before it runs people's code;
+    `live`: its life from then on."""
     control = socket.socket(fileno=control)
-    preload(layer)
+    preload(layer, loads_sdk)
     gc.collect()
     gc.freeze()
     kernel.take_huge_pages()
