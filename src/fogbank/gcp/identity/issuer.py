@@ -42,13 +42,13 @@ class Issuer:
         # Signatures are looked at once for each token: that costs more than all the rest of a request.
         self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
-    async def mint(self, audience: str, email: str, *, lifetime_s: int = LIFETIME_S) -> str:
+    async def mint(self, audience: str, email: str, *, lifetime_s: int = LIFETIME_S, with_email: bool = True) -> str:
         """An identity token that says: its bearer is `email`, and means to be let in by `audience`."""
         subject = unique_id(email)
         now_s = self._now_s()
         claims = {
-            "aud": audience, "azp": subject, "email": email, "email_verified": True, "exp": now_s + lifetime_s,
-            "iat": now_s, "iss": ISSUER, "sub": subject,
+            "aud": audience, "azp": subject, **({"email": email, "email_verified": True} if with_email else {}),
+            "exp": now_s + lifetime_s, "iat": now_s, "iss": ISSUER, "sub": subject,
         }  # fmt: skip
         return await self.sign(orjson.dumps(claims))
 
@@ -85,7 +85,7 @@ class Issuer:
             claims = await (self.verify_access(token) if token.startswith(_ACCESS_PREFIX) else self.verify(token))
         except BadToken:
             return None
-        return str(claims["email"])
+        return str(claims["email"]) if "email" in claims else None
 
     async def sign(self, claims: bytes) -> str:
         key = await self.key()

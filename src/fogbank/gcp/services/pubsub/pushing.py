@@ -136,6 +136,11 @@ class _Loop:
         settings = subscription.settings
         push = settings.push_config
         headers, body = _unwrapped(subscription, lent) if push.HasField("no_wrapper") else _wrapped(subscription, lent)
+        if push.HasField("oidc_token"):
+            # "audience": "If not specified, the Push endpoint URL will be used".
+            oidc = push.oidc_token
+            token = await self._house.identity.mint(oidc.audience or push.push_endpoint, oidc.service_account_email)
+            headers["Authorization"] = f"Bearer {token}"
         sender = Sender(_AGENT, float(settings.ack_deadline_seconds))
         try:
             with self._house.clock.aside:
