@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fogbank.functions.engine import Engine
+    from fogbank.gcp.identity.issuer import Issuer
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
     from fogbank.kernel.gateway.messages import Route
@@ -119,6 +120,7 @@ class House:
     engine: Engine
     telemetry: Telemetry
     ask: Ask
+    identity: Issuer
     endpoint: Callable[[], str]  # "http://127.0.0.1:4566": where this server answers, once it does.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "gcp.pubsub_to_functions": the modules in gcp/links.
 
