@@ -7,6 +7,7 @@ among the blobs.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fogbank.functions.builds import BuildFailed, build
@@ -89,7 +90,8 @@ class Versions:
         code, layers, _ = await self.built(serving.source, function.generation, settings)
         variables, files = await secrets.read(self._house, function.at.project, settings)
         make = _first if function.generation == 1 else _second
-        return version_of(make(function, serving, settings, code, layers, variables, files))
+        version = version_of(make(function, serving, settings, code, layers, variables, files))
+        return replace(version, id=f"{version.id}-{serving.build}")  # One that is made again is another.
 
     async def built(self, source: str, generation: int, settings: Any) -> tuple[Path, tuple[Path, ...], list[str]]:
         """The folder of the source, those of what it needs, and what it needs without having said so."""
