@@ -1,4 +1,4 @@
-"""A zip from anybody: hostile until unpacked. Checked, and unpacked once, whole or not at all, into a folder of its own.
+"""A zip from anybody, hostile until unpacked: once, whole or not at all, into a folder of its own.
 
 Nothing is written outside that folder, nothing through a link, no link leads out of it, and what the zip says of its
 size is held to.

@@ -15,7 +15,7 @@ _IAM = Package("google.iam.v1")
 POLICIED = re.compile(r"projects/[^/]+")
 
 
-def resource_id(tx: Tx, name: str) -> str:
+def resource_id(_tx: Tx, _name: str) -> str:
     """Every project is there."""
     return "project"
 

@@ -54,7 +54,9 @@ def progress(tx: Tx, name: str, metadata: Message) -> None:
         _put(tx, operation, kept.at_ms)
 
 
-def finish(tx: Tx, name: str, metadata: Message, *, response: Message | None = None, error: RpcError | None = None) -> Any:
+def finish(
+    tx: Tx, name: str, metadata: Message, *, response: Message | None = None, error: RpcError | None = None
+) -> Any:
     """It is done: with a response, or with an error."""
     kept = OPERATIONS.get(tx, *_place(name))
     operation = LONGRUNNING.Operation(name=name, done=True)

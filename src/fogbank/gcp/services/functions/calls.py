@@ -25,7 +25,11 @@ def request(function: Function, data: str, execution: str, now_ms: int) -> HttpR
     """Raises `RpcError`."""
     if len(data) > _DATA_BYTES_MAX:
         raise RpcError(Code.INVALID_ARGUMENT, "The data of a call may have 10 MB at most.")
-    headers = [("Content-Type", "application/json"), ("Function-Execution-Id", execution), ("User-Agent", "Google-Cloud-Functions")]
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Function-Execution-Id", execution),
+        ("User-Agent", "Google-Cloud-Functions"),
+    ]
     body = data.encode()
     trigger = function.first.event_trigger
     if function.first.HasField("event_trigger"):

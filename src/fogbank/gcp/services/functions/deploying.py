@@ -1,4 +1,4 @@
-"""Carries out what was begun: builds, starts, triggers, and then in one transaction what was asked for is so, or is not.
+"""Carries out what was begun: builds, starts, triggers; then, in one transaction, what was asked for is so, or is not.
 
 What is to be done is written down with its operation, so a server that was killed meanwhile goes on at its next start:
 every step may be done twice.

@@ -1,4 +1,4 @@
-"""Why a deployment has failed, in the words of the service: an error for its operation, and for the function's state."""
+"""Why a deployment has failed, in the words of the service: the error of its operation, and of the function's state."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def start(function: Function, serving: Serving, document: bytes) -> RpcError:
         f"Could not create or update Cloud Run service {service}, Container Healthcheck failed. Revision '{revision}' "
         "is not ready and cannot serve traffic. The user-provided container failed to start and listen on the port "
         "defined provided by the PORT=8080 environment variable within the allocated timeout. This can happen when the "
-        "container port is misconfigured or if the timeout is too short. The health check timeout can be extended. Logs "
-        f"for this revision might contain more information.\n\nLogs URL: {logs} \nFor more troubleshooting guidance, see "
+        "container port is misconfigured or if the timeout is too short. The health check timeout can be extended. "
+        f"Logs for this revision might contain more information.\n\nLogs URL: {logs} \nFor more troubleshooting guidance, see "
         "https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
     )
     # On Google one has to go and look for it; here it is told with the error.

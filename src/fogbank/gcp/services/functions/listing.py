@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from fogbank.gcp.protocol import paging
+from fogbank.gcp.protocol import paging, regions
 from fogbank.gcp.service import Code, RpcError
-from fogbank.gcp.services.functions.names import ANYWHERE, REGIONS
+from fogbank.gcp.services.functions.names import ANYWHERE
 from fogbank.gcp.services.functions.state import FUNCTIONS, Function
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def page(
     last = paging.decoded(token) if token else ""
     limit = min(size or largest, largest)
     found: list[Function] = []
-    for region in REGIONS if location == ANYWHERE else (location,):
+    for region in regions.ALL if location == ANYWHERE else (location,):
         for _, function in FUNCTIONS.scan(tx, project, region):
             if function.name > last and accepts(function):
                 found.append(function)

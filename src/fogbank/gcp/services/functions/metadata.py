@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.functions.state import Job
 
 _VERBS = {"create": "CREATE_FUNCTION", "update": "UPDATE_FUNCTION", "delete": "DELETE_FUNCTION"}
-STAGES = ("ARTIFACT_REGISTRY", "BUILD", "SERVICE", "TRIGGER")
+STAGES = ("BUILD", "SERVICE", "TRIGGER")
 _NOT_STARTED, _IN_PROGRESS, _COMPLETE = "NOT_STARTED", "IN_PROGRESS", "COMPLETE"
 
 
@@ -52,9 +52,7 @@ def first(job: Job, *, build: str = "", version: int = 0, now_ms: int = 0) -> An
 
 _MESSAGES = {
     (name, state): f"{words} {ending}".strip()
-    for name, words in zip(
-        STAGES, ("Artifact Registry repository", "Build", "Cloud Run service", "Eventarc trigger"), strict=True
-    )
+    for name, words in zip(STAGES, ("Build", "Cloud Run service", "Eventarc trigger"), strict=True)
     for state, ending in ((_NOT_STARTED, ""), (_IN_PROGRESS, "in progress"), (_COMPLETE, "finished"))
 }
 

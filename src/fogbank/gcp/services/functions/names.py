@@ -5,18 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from fogbank.gcp.protocol import regions
 from fogbank.gcp.service import Code, RpcError
 
-# "Cloud Run functions locations".
-REGIONS = (
-    "africa-south1", "asia-east1", "asia-east2", "asia-northeast1", "asia-northeast2", "asia-northeast3",
-    "asia-south1", "asia-south2", "asia-southeast1", "asia-southeast2", "australia-southeast1", "australia-southeast2",
-    "europe-central2", "europe-north1", "europe-southwest1", "europe-west1", "europe-west2", "europe-west3",
-    "europe-west4", "europe-west6", "europe-west8", "europe-west9", "europe-west10", "europe-west12", "me-central1",
-    "me-central2", "me-west1", "northamerica-northeast1", "northamerica-northeast2", "southamerica-east1",
-    "southamerica-west1", "us-central1", "us-east1", "us-east4", "us-east5", "us-south1", "us-west1", "us-west2",
-    "us-west3", "us-west4",
-)  # fmt: skip
 ANYWHERE = "-"  # For lists: in every location.
 _ID = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
@@ -44,7 +35,7 @@ def read(name: str) -> Name:
 def read_new(name: str) -> Name:
     """Of one that is to be made."""
     found = read(name)
-    check_region(found.project, found.location)
+    check_region(found.location)
     if not _ID.fullmatch(found.id):
         raise RpcError(
             Code.INVALID_ARGUMENT,
@@ -61,12 +52,12 @@ def read_parent(name: str) -> tuple[str, str]:
         raise RpcError(Code.INVALID_ARGUMENT, f"Invalid location name: {name[:512]}")
     _check_project(parts[1])
     if parts[3] != ANYWHERE:
-        check_region(parts[1], parts[3])
+        check_region(parts[3])
     return parts[1], parts[3]
 
 
-def check_region(project: str, location: str) -> None:
-    if location not in REGIONS:
+def check_region(location: str) -> None:
+    if location not in regions.ALL:
         raise RpcError(
             Code.PERMISSION_DENIED,
             f"Permission denied on 'locations/{location[:64]}' (or it may not exist).",

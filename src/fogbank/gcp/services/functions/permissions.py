@@ -17,7 +17,9 @@ _IAM = Package("google.iam.v1")
 EVERYBODY, EVERYBODY_KNOWN = "allUsers", "allAuthenticatedUsers"
 # The predefined roles with cloudfunctions.functions.invoke, and those with run.routes.invoke.
 _FUNCTIONS = frozenset(f"roles/cloudfunctions.{role}" for role in ("invoker", "developer", "admin"))
-_RUN = frozenset(f"roles/run.{role}" for role in ("invoker", "developer", "admin", "servicesInvoker", "sourceDeveloper"))
+_RUN = frozenset(
+    f"roles/run.{role}" for role in ("invoker", "developer", "admin", "servicesInvoker", "sourceDeveloper")
+)
 _BASIC = frozenset(("roles/owner", "roles/editor"))
 
 

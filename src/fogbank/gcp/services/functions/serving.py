@@ -21,6 +21,7 @@ from fogbank.primitives.web_tokens import BadToken
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fogbank.functions.http.messages import HttpResponse
     from fogbank.gcp.service import House
     from fogbank.gcp.services.functions.state import Function
     from fogbank.kernel.store import Tx
@@ -31,10 +32,15 @@ _OF_ONE_HOP = frozenset(
      "upgrade", "content-length")
 )  # fmt: skip
 _GCLOUD = "32555940559.apps.googleusercontent.com"  # The audience of tokens that gcloud gives to people.
-_IN_FRONT = "x-serverless-authorization"  # "If you provide both … only the X-Serverless-Authorization header is checked."
+_IN_FRONT = (
+    "x-serverless-authorization"  # "If you provide both … only the X-Serverless-Authorization header is checked."
+)
 _REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 _TOKEN = re.compile(r"[Bb]earer +([\w-]+\.[\w-]+\.)[\w-]+", re.ASCII)
-_BAD_TOKEN = ("www-authenticate", 'Bearer error="invalid_token" error_description="The access token could not be verified"')
+_BAD_TOKEN = (
+    "www-authenticate",
+    'Bearer error="invalid_token" error_description="The access token could not be verified"',
+)
 
 
 class Refused(Exception):
@@ -76,7 +82,7 @@ class Serving:
             answer = await delivering.run(self._house, function, asked)
         except Undeliverable as error:
             return _page(error.status, path)
-        return Response(answer.status, answer.headers, answer.body)
+        return _handed_back(answer)
 
     async def _let_in(self, function: Function, request: Request, host: str) -> str:
         """The header whose token was checked; none where everybody is let in. Raises `Refused`."""
@@ -137,6 +143,14 @@ def _handed_on(request: Request, checked: str) -> list[tuple[str, str]]:
         (name, _TOKEN.sub(rf"Bearer \g<1>{_REMOVED}", value) if name.lower() == checked else value)
         for name, value in headers
     ]
+
+
+def _handed_back(answer: HttpResponse) -> Response:
+    """The gateway says how long a body is, where that is known."""
+    length = next((value for name, value in answer.headers if name.lower() == "content-length"), "")
+    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
+    told = int(length) if length.isdecimal() and not (isinstance(answer.body, bytes) and answer.body) else None
+    return Response(answer.status, headers, answer.body, told)
 
 
 _TITLES = {

@@ -152,7 +152,9 @@ def _check(settings: Any) -> None:
 def _check_source(build: Any, wrong: Violations) -> None:
     kind = build.source.WhichOneof("source")
     if kind in ("repo_source", "git_uri"):
-        raise RpcError(Code.UNIMPLEMENTED, f"fogbank does not build from {kind}: upload the source, or put it in a bucket.")
+        raise RpcError(
+            Code.UNIMPLEMENTED, f"fogbank does not build from {kind}: upload the source, or put it in a bucket."
+        )
     source = build.source.storage_source
     if kind is None or not source.bucket or not source.object:
         wrong.add("build_config.source", "The source of the function must be specified: a bucket and an object.")

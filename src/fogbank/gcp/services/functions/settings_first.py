@@ -91,7 +91,9 @@ def _check(settings: Any) -> None:
     )
     wrong.check_labels(settings.labels)
     if settings.WhichOneof("source_code") is None:
-        wrong.add("source_code", "Invalid source code specified: a function needs source_archive_url or source_upload_url.")
+        wrong.add(
+            "source_code", "Invalid source code specified: a function needs source_archive_url or source_upload_url."
+        )
     if settings.WhichOneof("trigger") is None:
         wrong.add("trigger", "Function must have a trigger: https_trigger or event_trigger.")
     if not 0 < milliseconds(settings.timeout) <= _TIMEOUT_S_MAX * 1000:

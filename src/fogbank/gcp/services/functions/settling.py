@@ -1,4 +1,4 @@
-"""The end of a job: the function as it is from now on, its operation told, its triggers known, all in one transaction."""
+"""The end of a job, in one transaction: the function as it is from now on, its operation told, its triggers known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the source of a function comes from: a zip that was put at an address of ours, or an object of Cloud Storage."""
+"""Where a function's source comes from: a zip that was put at an address of ours, or an object of Cloud Storage."""
 
 from __future__ import annotations
 

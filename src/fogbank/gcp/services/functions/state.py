@@ -1,8 +1,8 @@
 """What is remembered of functions: each with its settings, the version that answers, and what is to become of it.
 
 A function's settings are kept as the message of the API that it was made by: the 1st gen's as
-google.cloud.functions.v1.CloudFunction, the 2nd gen's as google.cloud.functions.v2.Function. What is true of this moment
-(state, addresses, revisions) stands beside them and is added to answers.
+google.cloud.functions.v1.CloudFunction, the 2nd gen's as google.cloud.functions.v2.Function. What is true of this
+moment (state, addresses, revisions) stands beside them and is added to answers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ async def bring(house: House, before: Function, wanted: Function, operation: str
         await delete(house, before.trigger)
         return ""
     asked = wanted.second.event_trigger
-    if before.trigger and before.told == wanted.told or (before.trigger and before.second.event_trigger == asked):
+    if before.trigger and before.second.event_trigger == asked:
         return before.trigger
     name = await _create(house, wanted, asked, operation)
     if before.trigger and before.trigger != name:

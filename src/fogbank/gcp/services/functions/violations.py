@@ -66,7 +66,9 @@ class Violations:
             if not _LABEL[1].fullmatch(value) or value != value.lower():
                 self.add("labels", f"Label value {value[:64]!r} is not valid.")
 
-    def check_secrets(self, prefix: str, variables: Iterable[Any], volumes: Iterable[Any], plain: Mapping[str, str]) -> None:
+    def check_secrets(
+        self, prefix: str, variables: Iterable[Any], volumes: Iterable[Any], plain: Mapping[str, str]
+    ) -> None:
         for variable in variables:
             if not variable.key or not _SECRET.fullmatch(variable.secret):
                 self.add(f"{prefix}secret_environment_variables", "A secret needs a key and the name of a secret.")

@@ -85,7 +85,7 @@ class FirstFunctions(Service):
 
     def generate_upload_url(self, tx: Tx, call: Call, request: Any) -> Any:
         project, location = names.read_parent(request.parent)
-        names.check_region(project, location)
+        names.check_region(location)
         bucket, name = sources.upload_to(tx, call, project, location, 1)
         return FIRST.GenerateUploadUrlResponse(upload_url=f"{self.house.endpoint()}/{bucket}/{name}")
 

@@ -1,4 +1,4 @@
-"""google.cloud.functions.v2.FunctionService: functions of the 2nd generation are made here, and those of both are shown."""
+"""google.cloud.functions.v2.FunctionService: it makes functions of the 2nd generation, and shows those of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.functions.state import Function
     from fogbank.kernel.gateway.messages import Route
     from fogbank.kernel.store import Tx
-    from fogbank.kernel.tasks import Background
 
 _PAGE_MAX = 1000
 _SOURCE = "build_config.source"
@@ -79,7 +78,7 @@ class Functions(Service):
 
     def generate_upload_url(self, tx: Tx, call: Call, request: Any) -> Any:
         project, location = names.read_parent(request.parent)
-        names.check_region(project, location)
+        names.check_region(location)
         bucket, name = sources.upload_to(tx, call, project, location, 2)
         answer = SECOND.GenerateUploadUrlResponse(upload_url=f"{self.house.endpoint()}/{bucket}/{name}")
         answer.storage_source.bucket, answer.storage_source.object = bucket, name
