@@ -33,7 +33,7 @@ def exec_(
     os.execve(
         program,
         _pointed(command, server.url),
-        environment | redirected(server.url, region or server.region, environment),
+        environment | redirected(server.url, region or server.region, environment, data),
     )
 
 

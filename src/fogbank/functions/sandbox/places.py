@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # As `inside/root.py` makes them.
 TASK: Final = "/var/task"
+WORKSPACE: Final = "/workspace"  # The same to a web application.
 LAYERS: Final = "/opt"
 RUNTIME: Final = "/var/runtime"
 DEBUGGER: Final = "/var/debugger"
@@ -54,10 +55,15 @@ def on_this_machine(version: Version) -> Places:
 
 def in_a_cell(version: Version, folder: Path) -> Places:
     """`folder`: for what several layers are together; then it links files, and is not for the event loop's thread."""
+    task = task_of(version)
     if not version.layers:
-        return Places(TASK, (), {TASK: version.code})
+        return Places(task, (), {task: version.code})
     one = version.layers[0] if len(version.layers) == 1 else _merged(version.layers, folder)
-    return Places(TASK, (LAYERS,), {TASK: version.code, LAYERS: one})
+    return Places(task, (LAYERS,), {task: version.code, LAYERS: one})
+
+
+def task_of(version: Version) -> str:
+    return WORKSPACE if version.web else TASK
 
 
 def _merged(layers: tuple[Path, ...], folder: Path) -> Path:

@@ -135,11 +135,11 @@ class Sandbox:
 
     async def start(
         self, interpreter: str, *, zygote: socket.socket | None = None, folders: tuple[Path, ...] = (),
-        runtime: Path | None = None, prefixes: tuple[str, ...] = (),
+        runtime: Path | None = None, prefixes: tuple[str, ...] = (), web: bool = False,
     ) -> Started:  # fmt: skip
         """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
         zygote, out of the modules in `folders`, with the packages in `runtime`. `prefixes`: folders that are seen where
-        they are. Raises `CellError`."""
+        they are; `web`: the packages are those of web applications. Raises `CellError`."""
         given = await self.given()
         ours, theirs = pair()
         settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}
@@ -150,7 +150,7 @@ class Sandbox:
         nursery = self._nursery.fds if self._nursery is not None else []
         settings["groups"], passed = nursery, [theirs.fileno(), *nursery]
         if zygote is not None:
-            settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or "")}
+            settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or ""), "web": web}
             passed.append(zygote.fileno())
         program = str(protections.INSIDE / "warden.py")
         command = [interpreter, "-I", "-S", "-B", program, orjson.dumps(settings).decode()]

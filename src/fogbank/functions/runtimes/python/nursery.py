@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fogbank.functions.runtimes.python import debugger, interpreters
+from fogbank.functions.runtimes.python import debugger, frameworks, interpreters
 from fogbank.functions.runtimes.wrapped import DEBUGGED, VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
@@ -150,6 +150,15 @@ class _Family:
             self.next_cell = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a zygote has loaded, and by which interpreter."""
+
+    interpreter: str
+    with_sdk: bool = False  # AWS's.
+    framework: Path | None = None  # The folder of what it has loaded for web applications.
+
+
 @dataclass(slots=True)
 class _Zygote:
     parent: Parent
@@ -159,8 +168,8 @@ class _Zygote:
 class PythonRuntime:
     def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox) -> None:
         self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
-        self._zygotes: dict[tuple[str, bool], _Zygote] = {}
-        self._starting: dict[tuple[str, bool], asyncio.Lock] = {}
+        self._zygotes: dict[_Kind, _Zygote] = {}
+        self._starting: dict[_Kind, asyncio.Lock] = {}
         self._families: dict[str, _Family] = {}
         self._warned: set[str] = set()
 
@@ -168,7 +177,9 @@ class PythonRuntime:
         """Have an instance born. `log_end` is the pipe it writes to, closed here."""
         (come, ours_to_write), (ours_to_read, go) = os.pipe(), os.pipe()
         try:
-            await self._order(version, instance, environment, {"come": come, "go": go, "log": log_end})
+            await self._order(
+                version, instance, environment, {"come": come, "go": go, "log": log_end, **instance.web_ends()}
+            )
         except BaseException:
             close_all([ours_to_read, ours_to_write])
             raise
@@ -207,6 +218,7 @@ class PythonRuntime:
         places = await self._sandbox.places(version)
         sdk = str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, log) else ""
         settings = {
+            "web": version.web,
             "handler": version.handler,
             "code": places.code,
             "layers": places.layers,
@@ -363,15 +375,20 @@ class PythonRuntime:
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
-        key = (interpreter.path, self._lends_sdk(version, log))
-        async with self._starting.setdefault(key, asyncio.Lock()):
-            if key not in self._zygotes or self._zygotes[key].parent.closed:
-                self._zygotes[key] = await self._start(*key)
-            return self._zygotes[key]
+        kind = _Kind(interpreter.path, self._lends_sdk(version, log), self._framework(version, interpreter))
+        async with self._starting.setdefault(kind, asyncio.Lock()):
+            if kind not in self._zygotes or self._zygotes[kind].parent.closed:
+                self._zygotes[kind] = await self._start(kind)
+            return self._zygotes[kind]
+
+    def _framework(self, version: Version, interpreter: interpreters.Interpreter) -> Path | None:
+        if not version.web or not version.layers:
+            return None
+        return frameworks.fitting(self._cache_dir, interpreter, version.layers[0] / "python")
 
     def _lends_sdk(self, version: Version, log: Log) -> bool:
         interpreter = interpreters.find(version.runtime)
-        if _brings_sdk(version):
+        if version.web or _brings_sdk(version):
             return False
         if interpreter.runs_sdk:
             return True
@@ -384,19 +401,23 @@ class PythonRuntime:
     async def warm(self, runtime: str) -> None:
         """Have a zygote ready before the first function asks for one."""
         interpreter = interpreters.find(runtime)
-        key = (interpreter.path, interpreter.runs_sdk)
-        async with self._starting.setdefault(key, asyncio.Lock()):
-            if key not in self._zygotes:
-                self._zygotes[key] = await self._start(*key)
+        kind = _Kind(interpreter.path, interpreter.runs_sdk)
+        async with self._starting.setdefault(kind, asyncio.Lock()):
+            if kind not in self._zygotes:
+                self._zygotes[kind] = await self._start(kind)
 
     async def ready_debugger(self) -> None:
         await asyncio.to_thread(debugger.folder, self._cache_dir)
 
-    async def _start(self, path: str, with_sdk: bool) -> _Zygote:  # noqa: FBT001
-        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if with_sdk else None
+    async def _start(self, kind: _Kind) -> _Zygote:
+        layer = kind.framework
+        if kind.with_sdk:
+            layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir)
         ours, theirs = pair()
         with theirs:
-            started = await self._sandbox.start(path, zygote=theirs, folders=(_INSIDE,), runtime=layer)
+            started = await self._sandbox.start(
+                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, web=kind.framework is not None
+            )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)
         return _Zygote(parent, started)

@@ -140,14 +140,16 @@ def _load_zygote():
     """Not by the warden: each keeper is a fork of it, and as small as it is."""
     sys.path[:0] = _FOLDERS
     import zygote
+    import web
     import aws_lambda
 
     del sys.path[: len(_FOLDERS)]
-    return zygote, aws_lambda
+    return zygote, aws_lambda, web
 
 
-def _raise_zygote(settings, layer, zygote, aws_lambda):
-    zygote.main(settings["zygote"], layer, lock.Lock(settings["protections"]), aws_lambda.live)
+def _raise_zygote(settings, layer, zygote, aws_lambda, web):
+    load = web.preload if settings.get("web") and layer else None
+    zygote.main(settings["zygote"], layer, lock.Lock(settings["protections"]), aws_lambda.live, load)
 
 
 # -- what this machine gives --

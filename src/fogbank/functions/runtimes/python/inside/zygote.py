@@ -177,10 +177,13 @@ def read_models_ahead():
     boto3.session.Session._setup_loader = set_up_knowing
 
 
-def main(control, layer, held, live):
-    """`held`: what each instance gives up before it runs people's code; `live`: its life from then on."""
+def main(control, layer, held, live, load):
+    """`held`: what each instance gives up before it runs people's code; `live`: its life from then on; `load`: what its
+    instances need beside what most do."""
     control = socket.socket(fileno=control)
-    preload(layer)
+    preload("" if load else layer)
+    if load:
+        load(layer)
     gc.collect()
     gc.freeze()
     kernel.take_huge_pages()
