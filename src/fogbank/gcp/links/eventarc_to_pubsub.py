@@ -21,12 +21,20 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 MODE: Final = "__GCP_CloudEventsMode"  # Stands in the query of an endpoint to which messages go as CloudEvents.
-_RETENTION_S: Final = 86_400
+RETENTION_S: Final = 86_400
 _BACKOFF_S: Final = (10, 600)
 
 
 def open_transport(
-    tx: Tx, transport: Any, *, topic: str, subscription: str, endpoint: str, seconds: int, new_id: Callable[[], str]
+    tx: Tx,
+    transport: Any,
+    *,
+    topic: str,
+    subscription: str,
+    endpoint: str,
+    seconds: int,
+    new_id: Callable[[], str],
+    retention_s: int = RETENTION_S,
 ) -> None:
     """Make the topic, unless the transport names one that is there, and the subscription; the transport then names
     both. Raises `RpcError`."""
@@ -36,7 +44,7 @@ def open_transport(
         transport.topic = topic
         to = _new_topic(tx, topic, new_id)
     transport.subscription = subscription
-    told = settings.new_subscription(_asked(subscription, transport.topic, endpoint, seconds))
+    told = settings.new_subscription(_asked(subscription, transport.topic, endpoint, seconds, retention_s))
     state.put_subscription(tx, Subscription(new_id(), subscription, to.id, told.SerializeToString()))
     OF_TOPIC.put(tx, to.id, subscription, row=subscription)
 
@@ -52,10 +60,10 @@ def _new_topic(tx: Tx, name: str, new_id: Callable[[], str]) -> Topic:
     return row
 
 
-def _asked(name: str, topic: str, endpoint: str, seconds: int) -> Any:
+def _asked(name: str, topic: str, endpoint: str, seconds: int, retention_s: int) -> Any:
     asked = PUBSUB.Subscription(name=name, topic=topic, ack_deadline_seconds=seconds)
     asked.push_config.push_endpoint = _marked(endpoint)
-    asked.message_retention_duration.seconds = _RETENTION_S
+    asked.message_retention_duration.seconds = retention_s
     asked.retry_policy.minimum_backoff.seconds, asked.retry_policy.maximum_backoff.seconds = _BACKOFF_S
     asked.expiration_policy.SetInParent()  # Never.
     return asked

@@ -34,6 +34,10 @@ _SCHEMA: Final = (
 _AT_ONCE: Final = 100
 
 
+def is_legacy(event_type: str) -> bool:
+    return event_type.removeprefix(_LEGACY) in _LEGACY_KINDS and event_type.startswith(_LEGACY)
+
+
 def listened(tx: Tx, project: str, *, listened: bool) -> None:
     (feed.open_ if listened else feed.shut)(tx, project)
 

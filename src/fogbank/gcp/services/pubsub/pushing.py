@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from fogbank.gcp.protocol import hosts
 from fogbank.gcp.service import RpcError
 from fogbank.gcp.services.pubsub import lending, publishing, state
 from fogbank.gcp.services.pubsub.state import CHANGED, SUBSCRIPTIONS
@@ -155,10 +156,10 @@ class _Loop:
             oidc = push.oidc_token
             token = await self._house.identity.mint(oidc.audience or push.push_endpoint, oidc.service_account_email)
             headers["Authorization"] = f"Bearer {token}"
-        sender = Sender(_AGENT, float(settings.ack_deadline_seconds))
+        sender = Sender(_AGENT, float(settings.ack_deadline_seconds), hosts.OURS)
         try:
             with self._house.clock.aside:
-                status = await sender.post(push.push_endpoint, headers, body)
+                status = await sender.post(push.push_endpoint, headers, body, here=self._house.endpoint())
         except Unreachable:
             return False
         return status in _TAKEN

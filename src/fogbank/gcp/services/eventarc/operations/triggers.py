@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol.descriptors import Package
+from fogbank.gcp.protocol import longrunning
 from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Code, RpcError, Service
 from fogbank.gcp.services.eventarc import names, transport, triggers
@@ -69,19 +69,19 @@ class Triggers(Service):
             transport.change(tx, self.house, name, told)
             row = replace(row, told=told.SerializeToString())
             TRIGGERS.put(tx, name.project, name.location, name.id, row=row)
-        return _done(call, name, "update", told)
+        return _done(tx, call, name, "update", told)
 
     def delete_trigger(self, tx: Tx, call: Call, request: Any) -> Any:
         name = names.trigger(request.name)
         row = TRIGGERS.get(tx, name.project, name.location, name.id, lock=True)
         if row is None and request.allow_missing:
-            return _done(call, name, "delete", EVENTARC.Trigger(name=name.full))
+            return _done(tx, call, name, "delete", EVENTARC.Trigger(name=name.full))
         row = row or find(tx, name)
         _check_etag(row.settings, request.etag)
         if not request.validate_only:
             transport.close(tx, self.house, name, row)
             TRIGGERS.delete(tx, name.project, name.location, name.id)
-        return _done(call, name, "delete", row.settings)
+        return _done(tx, call, name, "delete", row.settings)
 
     def _create(self, tx: Tx, call: Call, name: Name, given: Any, *, validate_only: bool) -> Any:
         told = EVENTARC.Trigger()
@@ -98,7 +98,7 @@ class Triggers(Service):
             TRIGGERS.put(
                 tx, name.project, name.location, name.id, row=Trigger(told.SerializeToString(), owns_topic=owns)
             )
-        return _done(call, name, "create", told)
+        return _done(tx, call, name, "create", told)
 
 
 def _check_etag(settings: Any, etag: str) -> None:
@@ -106,13 +106,9 @@ def _check_etag(settings: Any, etag: str) -> None:
         raise RpcError(Code.ABORTED, "The etag provided does not match the current etag of the resource.")
 
 
-def _done(call: Call, name: Name, verb: str, told: Any) -> Any:
-    operation = Package("google.longrunning").Operation(
-        name=f"projects/{name.project}/locations/{name.location}/operations/operation-{call.new_id()}", done=True
-    )
+def _done(tx: Tx, call: Call, name: Name, verb: str, told: Any) -> Any:
+    operation = f"projects/{name.project}/locations/{name.location}/operations/operation-{call.new_id()}"
     metadata = EVENTARC.OperationMetadata(target=name.full, verb=verb, api_version="v1")
     metadata.create_time.FromMilliseconds(call.now_ms)
     metadata.end_time.FromMilliseconds(call.now_ms)
-    operation.metadata.Pack(metadata)
-    operation.response.Pack(told)
-    return operation
+    return longrunning.done(tx, operation, told, metadata, now_ms=call.now_ms)
