@@ -14,6 +14,7 @@ from fogbank.gcp.links import eventarc_to_pubsub
 from fogbank.gcp.services.eventarc import catalog, patterns, state
 from fogbank.gcp.services.eventarc.filters import matches
 from fogbank.gcp.services.firestore import feed, fieldpaths, messages
+from fogbank.gcp.services.firestore.state import DATABASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _SCHEMA: Final = (
     "https://github.com/googleapis/google-cloudevents/blob/main/proto/google/events/cloud/firestore/v1/data.proto"
 )
 _AT_ONCE: Final = 100
+_USUAL_LOCATION: Final = "nam5"  # Of a database that was made by its first write.
 
 
 def is_legacy(event_type: str) -> bool:
@@ -49,14 +51,19 @@ def move(tx: Tx, now_ms: int, new_id: Callable[[], str]) -> bool:
 
 
 def _tell(tx: Tx, changed: Changed, now_ms: int, new_id: Callable[[], str]) -> None:
-    event_id = new_id()
+    event_id, location = new_id(), _location(tx, changed)
     for listener in state.listeners(tx, LISTENS_TO, changed.project):
-        made = _event(listener, changed, event_id)
+        made = _event(listener, changed, event_id, location)
         if made is not None:
             eventarc_to_pubsub.send(tx, listener.topic, *made, now_ms, new_id)
 
 
-def _event(listener: Listener, changed: Changed, event_id: str) -> tuple[dict[str, str], bytes] | None:
+def _location(tx: Tx, changed: Changed) -> str:
+    row = DATABASES.get_shared(tx, changed.project, changed.database)
+    return (row.location if row is not None else "") or _USUAL_LOCATION
+
+
+def _event(listener: Listener, changed: Changed, event_id: str, location: str) -> tuple[dict[str, str], bytes] | None:
     """(attributes, data), if that is what the listener asks for."""
     happened = "created" if not changed.was else "updated" if changed.now else "deleted"
     if listener.type.startswith(_LEGACY):
@@ -66,7 +73,7 @@ def _event(listener: Listener, changed: Changed, event_id: str) -> tuple[dict[st
     attributes = {"database": changed.database, "namespace": "(default)", "document": "/".join(changed.path)}
     if kind not in (happened, "written") or not matches(listener.filters, attributes):
         return None
-    return _cloud_event(listener, changed, attributes, event_id)
+    return _cloud_event(listener, changed, {**attributes, "location": location}, event_id)
 
 
 def _cloud_event(
@@ -75,7 +82,7 @@ def _cloud_event(
     told = {
         "specversion": "1.0", "id": event_id, "type": listener.type, "time": _time(changed),
         "source": f"//firestore.googleapis.com/projects/{changed.project}/databases/{changed.database}",
-        "subject": f"documents/{attributes['document']}", "location": "nam5", "project": changed.project,
+        "subject": f"documents/{attributes['document']}", "project": changed.project,
         "dataschema": _SCHEMA, **attributes,
     }  # fmt: skip
     if listener.type.endswith(_WITH_AUTH):

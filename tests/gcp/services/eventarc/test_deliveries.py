@@ -73,6 +73,7 @@ def test_a_change_of_a_document_arrives_as_its_protobuf_event(
             assert request.headers["ce-subject"] == "documents/users/marie"
             told = {name: request.headers[f"ce-{name}"] for name in ("database", "namespace", "document", "project")}
             expected = {"database": "(default)", "namespace": "(default)", "document": "users/marie"}
+            assert request.headers["ce-location"] == "nam5"
             assert told == expected | {"project": PROJECT}
         created, updated, deleted = (firestore_events.DocumentEventData.deserialize(one.body) for one in requests)
         name = f"projects/{PROJECT}/databases/(default)/documents/users/marie"
