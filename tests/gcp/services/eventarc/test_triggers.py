@@ -78,6 +78,23 @@ def test_a_topic_that_was_there_stays(eventarc: eventarc_v1.EventarcClient, pubs
         make(eventarc, transport={"pubsub": {"topic": f"projects/{PROJECT}/topics/nothing"}})
 
 
+def test_other_documents_are_listened_to_after_an_update(eventarc: eventarc_v1.EventarcClient) -> None:
+    made = make(eventarc, event_filters=[WRITTEN, DATABASE])
+    filters = [WRITTEN, DATABASE, {**PATTERN, "value": "users/{user}"}]
+    change = {"name": made.name, "event_filters": filters, "labels": {"a": "b"}}
+    mask = field_mask_pb2.FieldMask(paths=["event_filters", "labels"])
+    updated = eventarc.update_trigger(trigger=change, update_mask=mask, allow_missing=False).result(timeout=30)
+    assert (
+        len(updated.event_filters) == 3 and updated.transport == made.transport and dict(updated.labels) == {"a": "b"}
+    )
+    with pytest.raises(exceptions.InvalidArgument, match="type of a trigger's events cannot be changed"):
+        change["event_filters"] = [PUBLISHED]
+        eventarc.update_trigger(trigger=change, update_mask=mask, allow_missing=False)
+    chosen = {"pubsub": {"topic": f"projects/{PROJECT}/topics/mine"}}
+    with pytest.raises(exceptions.InvalidArgument, match="cannot be chosen"):
+        make(eventarc, "other", event_filters=[WRITTEN, DATABASE], transport=chosen)
+
+
 def test_an_update_changes_what_its_mask_names(eventarc: eventarc_v1.EventarcClient, pubsub: PubSub) -> None:
     made = make(eventarc, labels={"team": "a"})
     change = {

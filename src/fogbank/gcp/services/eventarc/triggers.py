@@ -22,6 +22,14 @@ _MUTABLE: Final = (
 _ATTEMPTS: Final = (0, 1)  # "The only valid value is 1", or none.
 
 
+def check_new(trigger: Any) -> None:
+    """What can be said against one that is to be made, and not against one that is there. Raises `RpcError`."""
+    kind, _ = filters.read(trigger.event_filters)
+    if trigger.transport.pubsub.topic and kind.type != catalog.MESSAGE_PUBLISHED:
+        raise invalid(f"trigger.transport.pubsub.topic cannot be chosen for events of type {kind.type}")
+    trigger.transport.pubsub.ClearField("subscription")  # It is told, and not asked for.
+
+
 def complete(trigger: Any) -> None:
     """Check it, and set what nobody has said. Raises `RpcError`."""
     kind, _ = filters.read(trigger.event_filters)
@@ -32,8 +40,6 @@ def complete(trigger: Any) -> None:
         raise invalid(f"trigger.labels has more than {_LABELS_MAX} entries")
     if trigger.retry_policy.max_attempts not in _ATTEMPTS:
         raise invalid("trigger.retry_policy.max_attempts must be 1 where it is set")
-    if trigger.transport.pubsub.topic and kind.type != catalog.MESSAGE_PUBLISHED:
-        raise invalid(f"trigger.transport.pubsub.topic cannot be chosen for events of type {kind.type}")
     if not trigger.event_data_content_type:
         # Functions read documents as protocol buffers; "application/json" is what holds elsewhere.
         to_function = trigger.destination.WhichOneof("descriptor") == "cloud_function"

@@ -91,6 +91,7 @@ class Triggers(Service):
         told.name, told.uid, told.etag = name.full, call.new_id(), call.new_id()
         told.create_time.FromMilliseconds(call.now_ms)
         told.update_time.FromMilliseconds(call.now_ms)
+        triggers.check_new(told)
         triggers.complete(told)
         if not validate_only:
             owns = not told.transport.pubsub.topic
