@@ -44,6 +44,9 @@ def open_transport(
         transport.topic = topic
         to = _new_topic(tx, topic, new_id)
     transport.subscription = subscription
+    at = names.read(subscription, "subscriptions")
+    if SUBSCRIPTIONS.get(tx, at.project, at.id, lock=True) is not None:
+        raise names.taken(at)
     told = settings.new_subscription(_asked(subscription, transport.topic, endpoint, seconds, retention_s))
     state.put_subscription(tx, Subscription(new_id(), subscription, to.id, told.SerializeToString()))
     OF_TOPIC.put(tx, to.id, subscription, row=subscription)
@@ -51,9 +54,8 @@ def open_transport(
 
 def _new_topic(tx: Tx, name: str, new_id: Callable[[], str]) -> Topic:
     at = names.read(name, "topics")
-    there = TOPICS.get(tx, at.project, at.id, lock=True)
-    if there is not None:
-        return there
+    if TOPICS.get(tx, at.project, at.id, lock=True) is not None:
+        raise names.taken(at)
     made = settings.new_topic(PUBSUB.Topic(name=name))
     row = Topic(new_id(), name, made.SerializeToString())
     state.put_topic(tx, row)

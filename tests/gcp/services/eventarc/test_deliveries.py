@@ -131,6 +131,19 @@ def test_names_that_are_no_ascii_are_encoded_in_headers(
         assert receiver.requests[0].headers["ce-document"] == "caf%C3%A9s/%C3%A0%20%22la%22%20100%25"
 
 
+def test_what_somebody_publishes_to_a_triggers_topic_adds_no_headers_of_theirs(
+    eventarc: eventarc_v1.EventarcClient, pubsub: PubSub
+) -> None:
+    with Receiver() as receiver:
+        made = make(eventarc, event_filters=_of("written"), destination=_to(receiver))
+        attributes = {"ce-id": "1\r\nx-bad: 1", "authorization": "me", "ce-x\r\ny": "1", "content-type": "a/b\r\nz: 1"}
+        pubsub.publish(made.transport.pubsub.topic, "hello", **attributes)
+        eventually(lambda: receiver.requests)
+        headers = receiver.requests[0].headers
+        assert headers["ce-id"] == "1%0D%0Ax-bad:%201" and headers["content-type"] == "a/b%0D%0Az:%201"
+        assert not {"authorization", "x-bad", "y", "z"} & headers.keys() and receiver.requests[0].body == b"hello"
+
+
 def test_what_fails_is_tried_again_after_ten_seconds_and_then_more(
     cloud: Cloud, eventarc: eventarc_v1.EventarcClient, firestore: google_firestore.Client
 ) -> None:

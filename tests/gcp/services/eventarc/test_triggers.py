@@ -135,6 +135,12 @@ def test_an_update_changes_what_its_mask_names(eventarc: eventarc_v1.EventarcCli
         ({"destination": {}}, exceptions.InvalidArgument, "missing trigger.destination"),
         ({"destination": {"workflow": "w"}}, exceptions.MethodNotImplemented, "destination.workflow"),
         ({"destination": {"http_endpoint": {"uri": "ftp://x"}}}, exceptions.InvalidArgument, "http_endpoint.uri"),
+        (
+            {"destination": {"cloud_run": {"service": "s", "region": "us-central1", "path": "/a\r\nX: y"}}},
+            exceptions.InvalidArgument, "malformed trigger.destination.cloud_run.path",
+        ),
+        ({"destination": {"cloud_run": {"service": "a/b", "region": "r"}}}, exceptions.InvalidArgument, "must name"),
+        ({"destination": {"cloud_function": "a/b/c/d/e/f"}}, exceptions.InvalidArgument, "cloud_function"),
         ({"channel": f"{PARENT}/channels/c"}, exceptions.MethodNotImplemented, "channels of third-party events"),
         ({"event_data_content_type": "text/plain"}, exceptions.InvalidArgument, "is not supported for events"),
         ({"retry_policy": {"max_attempts": 3}}, exceptions.InvalidArgument, "max_attempts"),

@@ -6,6 +6,7 @@ of their own ("Event function signature": data and context).
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.eventarc.state import Receiver
 
 LEGACY_PUBLISHED: Final = "google.pubsub.topic.publish"
+_ATTRIBUTE: Final = re.compile(r"ce-[a-z0-9]+")
 _MESSAGE: Final = "type.googleapis.com/google.pubsub.v1.PubsubMessage"
 # "HTTP Header Values": what is not printable ASCII is percent-encoded; so are space, double quote and percent.
 _PLAIN: Final = "".join(map(chr, range(0x21, 0x7F))).replace('"', "").replace("%", "")
@@ -29,9 +31,11 @@ def made(receiver: Receiver, subscription: str, message: Any, attempt: int) -> t
         return _published(receiver, subscription, message, attempt)
     if receiver.type:
         return {"Content-Type": catalog.JSON}, orjson.dumps(_legacy_published(receiver, message))
-    attributes = dict(message.attributes)
-    headers = {"Content-Type": attributes.pop("content-type", catalog.JSON)}
-    return headers | {name: quote(value, safe=_PLAIN) for name, value in attributes.items()}, message.data
+    headers = {"Content-Type": quote(message.attributes.get("content-type") or catalog.JSON, safe=_PLAIN)}
+    for name, value in message.attributes.items():
+        if _ATTRIBUTE.fullmatch(name):  # Anybody may publish to a trigger's topic, with attributes of any form.
+            headers[name] = quote(value, safe=_PLAIN)
+    return headers, message.data
 
 
 def _published(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +20,9 @@ _MUTABLE: Final = (
     "event_data_content_type",
     "retry_policy",
 )
+_NAME: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_FUNCTION: Final = re.compile(r"projects/[^/\s]+/locations/[a-z0-9-]+/functions/[A-Za-z][\w-]{0,62}", re.ASCII)
+_PATH: Final = re.compile(r"[\x21-\x7e]{0,2048}")
 _ATTEMPTS: Final = (0, 1)  # "The only valid value is 1", or none.
 
 
@@ -61,9 +65,12 @@ def _complete_destination(trigger: Any) -> None:
         parts = urlsplit(destination.http_endpoint.uri)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise invalid(f'invalid trigger.destination.http_endpoint.uri "{destination.http_endpoint.uri[:512]}"')
-    if kind == "cloud_run" and not (destination.cloud_run.service and destination.cloud_run.region):
+    run = destination.cloud_run
+    if kind == "cloud_run" and not (_NAME.fullmatch(run.service) and _NAME.fullmatch(run.region)):
         raise invalid("trigger.destination.cloud_run must name a service and its region")
-    if kind == "cloud_function" and len(destination.cloud_function.split("/")) != 6:
+    if kind == "cloud_run" and not _PATH.fullmatch(run.path):
+        raise invalid(f'malformed trigger.destination.cloud_run.path "{run.path[:512]}"')
+    if kind == "cloud_function" and not _FUNCTION.fullmatch(destination.cloud_function):
         raise invalid(f'malformed trigger.destination.cloud_function "{destination.cloud_function[:512]}"')
 
 
