@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fogbank.cli.support.client import Client
 
 _JSON = {"content-type": "application/json"}
-_NOT_SERVED = (404, 501)
+_NOT_SERVED = (404, 405, 501)
 
 
 def project() -> str:
