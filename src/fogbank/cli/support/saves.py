@@ -75,4 +75,6 @@ def _ticks() -> Iterator[None]:
 
 
 def _interesting(_change: watchfiles.Change | None, path: str) -> bool:
-    return "/.fogbank/" not in path and "/__pycache__/" not in path and not path.endswith((".pyc", "~", ".swp"))
+    """Logs are not: what writes into one that lies here may be telling of what we do."""
+    endings = (".pyc", "~", ".swp", ".log")
+    return "/.fogbank/" not in path and "/__pycache__/" not in path and not path.endswith(endings)
