@@ -106,7 +106,7 @@ class InstanceEngine:
         self._runtimes = Runtimes(
             {
                 "python": self._built_in(PythonRuntime(cache_dir, telemetry, self._sandbox)),
-                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox)),
+                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox, self._doorways)),
                 "provided": ProvidedRuntime(self._host, self._sandbox),
             }
         )

@@ -99,6 +99,7 @@ class GoogleDialect:
         execution_id = known.get("function-execution-id") or secrets.token_urlsafe(16)[:_EXECUTION_ID_LENGTH]
         trace, span = _trace(known)
         added = {
+            "Host": f"{version.facts['service']}.run.app",
             "Function-Execution-Id": execution_id,
             "X-Cloud-Trace-Context": f"{trace}/{int(span, 16)};o=1",
             "traceparent": f"00-{trace}-{span}-01",
