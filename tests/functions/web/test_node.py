@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from fogbank.functions.engine import InitFailed
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.shares_files,
@@ -166,6 +167,7 @@ def test_a_function_that_exits_is_answered_by_the_framework(site):
     """Its own handler of `process.exit` answers before the end."""
     version = deploy(site, "functions.http('greet', (req, res) => req.query.x ? process.exit(3) : res.send('ok'));")
     assert site.get(version, target="/?x=1")[0] == 500
+    site.run(until(lambda: not site.engine._pools[version.id].all))
     assert site.get(version) == (200, "ok")
 
 
@@ -193,7 +195,9 @@ def test_a_function_finds_what_google_sets_and_nothing_of_fogbank(site):
         site,
         "functions.http('greet', (req, res) => {\n"
         "  const found = [];\n"
-        "  for (const name of ['./channel.js', './web.js', 'fogbank']) try { require(name); found.push(name); } catch {}\n"
+        "  for (const name of ['./channel.js', './web.js', 'fogbank']) {\n"
+        "    try { require(name); found.push(name); } catch {}\n"
+        "  }\n"
         "  res.json({ found, environment: process.env, folder: process.cwd() });\n"
         "});",
     )
