@@ -35,11 +35,9 @@ def test_the_same_requirements_are_installed_once(tmp_path):
 
 def test_a_free_choice_of_versions_is_what_a_zygote_has_loaded(tmp_path):
     [layer] = built(source(tmp_path, main__py="", requirements__txt="functions-framework\n"), PYTHON)
-    pinned = dict(
-        line.split("==") for line in frameworks.constraints().replace(" ;", "==;").splitlines() if ";" not in line
-    )
     own = frameworks.versions(layer / "python")
-    assert {name: own[name] for name in own if name in pinned} == {name: pinned[name] for name in own if name in pinned}
+    pinned = {tuple(line.partition(" ;")[0].split("==")) for line in frameworks.constraints().splitlines()}
+    assert set(own.items()) - pinned == set()
 
 
 def test_requirements_that_cannot_be_had_fail_with_what_pip_says(tmp_path):
@@ -66,7 +64,7 @@ def test_a_source_that_is_no_function_fails_with_the_reason(tmp_path, runtime, f
 
 
 def test_a_source_file_that_was_named_must_be_there(tmp_path):
-    with pytest.raises(BuildFailed, match="GOOGLE_FUNCTION_SOURCE specified file 'other.py'"):
+    with pytest.raises(BuildFailed, match="GOOGLE_FUNCTION_SOURCE specified file"):
         build(source(tmp_path, main__py=""), PYTHON, tmp_path / "cache", {"GOOGLE_FUNCTION_SOURCE": "other.py"})
 
 

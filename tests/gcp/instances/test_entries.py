@@ -13,9 +13,8 @@ from fogbank.gcp.instances import RUNTIMES, Function, is_runnable, version_of
 from fogbank.gcp.instances.dialect import HTTP_DIALECTS
 from fogbank.gcp.instances.entries import STDOUT, of_line
 
-FUNCTION = Function(
-    "shop", "europe-west1", "say_hello", "python311", "say_hello", Path("/code"), revision="say-hello-00003-xyz"
-)
+REVISION = "say-hello-00003-xyz"
+FUNCTION = Function("shop", "europe-west1", "say_hello", "python311", "say_hello", Path("/code"), revision=REVISION)
 FIRST = Function("shop", "europe-west1", "say_hello", "nodejs20", "sayHello", Path("/code"), generation=1, revision="7")
 VISIT = Visit(HttpRequest("GET", "/a", [("Host", "h")]), 0, "exec12345678", "0" * 31 + "1", "00000000000000ff")
 
@@ -198,7 +197,7 @@ def test_runtimes_of_other_languages_are_refused_by_name():
 
 
 @pytest.mark.parametrize(
-    "path", ["/tmp/x", "/secrets", "/secrets/../etc/passwd", "secrets/a", "/workspace/a", "/secrets//a"]
+    "path", ["/tmp/x", "/secrets", "/secrets/../etc/passwd", "secrets/a", "/workspace/a", "/mnt//a"]
 )
 def test_a_secret_is_mounted_only_where_there_is_a_place_for_it(path):
     with pytest.raises(ValueError, match="no secret can be mounted"):
