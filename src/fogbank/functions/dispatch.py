@@ -57,6 +57,8 @@ _REAP_EVERY_S = 30.0
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
 # Cloud Run, "General development tips": a container listens "within 4 minutes" of its start.
 _WEB_INIT_S = 240.0
+# Cloud Run, "About maximum instances": requests that find all instances full wait for up to 10 seconds, or longer.
+_PATIENCE_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +82,7 @@ class _Pool:
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
     waiting: deque[_Waiting] = field(default_factory=deque)
+    outside: deque[asyncio.Future[None]] = field(default_factory=deque)  # Requests beyond the limit, in order.
     coming: int = 0  # Births under way, or due, for those who wait.
     provisioned: int = 0
     retired: bool = False
@@ -102,11 +105,12 @@ class InstanceEngine:
         self._ids, self._doorways = ids, Doorways(run_dir / "doors")
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s, self.snapshot_idle_s = _INIT_S, _IDLE_S, _SNAPSHOT_IDLE_S
+        self.patience_s = _PATIENCE_S
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
                 "python": self._built_in(PythonRuntime(cache_dir, telemetry, self._sandbox)),
-                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox)),
+                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox, self._doorways)),
                 "provided": ProvidedRuntime(self._host, self._sandbox),
             }
         )
@@ -185,7 +189,7 @@ class InstanceEngine:
         visit = dialect.receive(version, request, self._clock.now_ms(), self._ids.new())
         if isinstance(visit, HttpResponse):
             return visit
-        if limit is not None and pool.busy >= limit * version.concurrency:
+        if limit is not None and not await self._admitted(pool, limit * version.concurrency):
             lines, answer = dialect.crowded(version)
             for instance in list(pool.all)[:1]:  # Its log is as good as any.
                 self._visits.say(instance, lines)
@@ -204,6 +208,27 @@ class InstanceEngine:
             leave()
             return dialect.unborn(version, served)
         return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+
+    async def _admitted(self, pool: _Pool, most: int) -> bool:
+        """Whether there is room, at once or after a wait."""
+        deadline_s = time.perf_counter() + self.patience_s
+        while pool.busy >= most:
+            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            pool.outside.append(room)
+            try:
+                await asyncio.wait_for(room, deadline_s - time.perf_counter())
+            except TimeoutError:
+                return False
+            except asyncio.CancelledError:
+                if room.done():  # The next may come in instead.
+                    self._call_in(pool)
+                raise
+            finally:
+                if room in pool.outside:
+                    pool.outside.remove(room)
+            if self._pools.get(pool.version.id) is not pool:
+                raise Abandoned
+        return True
 
     def _left(self, pool: _Pool, instance: Instance) -> None:
         self._give_back(pool, instance)
@@ -246,8 +271,17 @@ class InstanceEngine:
 
     def _leave(self, pool: _Pool) -> None:
         pool.busy -= 1
+        if pool.outside:
+            self._call_in(pool)
         if pool.retired and pool.busy == 0:
             self._forget(pool)
+
+    def _call_in(self, pool: _Pool) -> None:
+        while pool.outside:
+            room = pool.outside.popleft()
+            if not room.done():
+                room.set_result(None)
+                return
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -348,11 +382,14 @@ class InstanceEngine:
 
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
+        while pool.outside:
+            self._call_in(pool)
         pool.provisioned = 0  # Else each that ends now would be made up for.
         pool.spare.let_go()
         for instance in list(pool.all):
             instance.kill()
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
+        self._sandbox.forget(pool.version)
 
     async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
         return await self._births.spawn(pool.version, partial(self._know, pool), provisioned=provisioned)

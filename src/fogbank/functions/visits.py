@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from fogbank.functions.http.connection import Body, Broken
-from fogbank.functions.http.messages import HttpResponse
+from fogbank.functions.http.messages import HttpResponse, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,6 +78,7 @@ class _Stay:
         self._overdue = False
         self._gone = False
         self._status = 0
+        self._headers: list[tuple[str, str]] = []
 
     async def response(self) -> HttpResponse:
         version, visit = self._instance.version, self._visit
@@ -91,8 +92,8 @@ class _Stay:
             await exchange.begun
         except (Broken, OSError):
             return await self._failed()
-        self._status = exchange.status
-        headers = [*exchange.headers, *self._dialect.headers(version, visit)]
+        self._status, self._headers = exchange.status, exchange.headers
+        headers = self._dialect.send(version, visit, exchange.headers)
         if exchange.whole is not None:
             self.leave()
             return HttpResponse(exchange.status, headers, exchange.whole)
@@ -119,7 +120,7 @@ class _Stay:
             held = max(instance.peak_mb, version.memory_mb) if instance.out_of_memory else None
             lines, answer = self._dialect.broke(version, visit, how, memory_mb=held)
         self._status = answer.status
-        answer.headers = [*answer.headers, *self._dialect.headers(version, visit)]
+        answer.headers = self._dialect.send(version, visit, answer.headers)
         if not instance.told_of:  # Of its end; others that were in it have the same to say.
             instance.told_of = instance.state == "dead"
             self._visits.say(instance, lines)
@@ -154,7 +155,8 @@ class _Stay:
         took_ms = (time.perf_counter() - self._began_s) * 1000
         if self._status:
             size = self._exchange.body_bytes if self._exchange is not None else 0
-            lines = self._dialect.ended_visit(instance.version, self._visit, self._status, took_ms, size)
+            left = Left(self._status, took_ms, size, self._headers)
+            lines = self._dialect.ended_visit(instance.version, self._visit, left)
             visits.say(instance, lines)
         visits.left(instance)
         if instance.state == "dead":

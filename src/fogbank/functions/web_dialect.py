@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fogbank.functions.http.messages import HttpRequest, HttpResponse, Visit
+    from fogbank.functions.http.messages import HttpRequest, HttpResponse, Left, Visit
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Outcome, Version
 
@@ -25,11 +25,11 @@ class HttpDialect(Protocol):
         """Log entries before a request's."""
         ...
 
-    def headers(self, version: Version, visit: Visit) -> Sequence[tuple[str, str]]:
-        """Those that the cloud adds to the function's response."""
+    def send(self, version: Version, visit: Visit, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The headers of a response as the caller is to see them."""
         ...
 
-    def ended_visit(self, version: Version, visit: Visit, status: int, took_ms: float, size: int) -> Sequence[str]:
+    def ended_visit(self, version: Version, visit: Visit, left: Left) -> Sequence[str]:
         """Log entries after a response."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ def variables(url: str, project: str, config: Path, current: dict[str, str]) -> 
         "CLOUDSDK_CONFIG": str(config),
         "CLOUDSDK_ACTIVE_CONFIG_NAME": "default",
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "1",
+        "GCE_METADATA_ROOT": urlsplit(url).netloc,  # Where it has an identity token from, for `gcloud functions call`.
         "CLOUDSDK_CORE_PROJECT": project,
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",

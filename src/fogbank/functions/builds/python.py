@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -34,9 +35,10 @@ def build(code: Path, runtime: str, cache_dir: Path, environment: dict[str, str]
         if not packages.is_dir():
             wanted = [*(["-r", "requirements.txt"] if asked.is_file() else []), *([_FRAMEWORK] if adds else [])]
             _install(interpreter, packages, wanted, code)
-        frameworks.install(cache_dir, interpreter, packages)
     except frameworks.InstallError as error:
         raise BuildFailed(f"pip could not install the function's dependencies:\n{error}") from error
+    with suppress(frameworks.InstallError):  # Without it the first instance of a version takes longer, and that is all.
+        frameworks.install(cache_dir, interpreter, packages)
     return (home,)
 
 

@@ -39,3 +39,13 @@ class Visit:
     execution_id: str = ""
     trace: str = ""  # 32 hex digits.
     span: str = ""  # 16 hex digits.
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What became of a request."""
+
+    status: int
+    took_ms: float
+    size: int  # Of the body, in bytes.
+    headers: list[tuple[str, str]]  # As the function gave them.

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -100,11 +101,22 @@ class Sandbox:
 
     async def places(self, version: Version) -> Places:
         if not (await self.given()).cells:
+            if version.files:
+                raise CellError("a secret can be mounted as a file only where this machine gives namespaces")
             return places.on_this_machine(version)
         together = self.run_dir / "layers"
-        if len(version.layers) < _NEED_A_THREAD:
-            return places.in_a_cell(version, together)
-        return await asyncio.to_thread(places.in_a_cell, version, together)
+        if len(version.layers) < _NEED_A_THREAD and not version.files:
+            return places.in_a_cell(version, together, self._files)
+        return await asyncio.to_thread(places.in_a_cell, version, together, self._files)
+
+    @property
+    def _files(self) -> Path:
+        return self.run_dir / "files"
+
+    def forget(self, version: Version) -> None:
+        """What was mounted of it lies nowhere any more."""
+        if version.files:
+            shutil.rmtree(self._files / version.id, ignore_errors=True)
 
     async def group(self, memory_mb: int, tmp_mb: int) -> Group | None:
         """Raises `CellError`."""

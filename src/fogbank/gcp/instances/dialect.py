@@ -17,6 +17,7 @@ from fogbank.gcp.instances.entries import FIRST_GENERATION, REQUESTS, SYSTEM
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fogbank.functions.http.messages import Left
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Invocation, Outcome, Version
 
@@ -25,7 +26,7 @@ FIRST, SECOND = "gcp-1", "gcp"  # What a version's `dialect` says, by its genera
 _FIRST_REQUEST_BYTES_MAX: Final = 10 * 1024 * 1024
 _SECOND_REQUEST_BYTES_MAX: Final = 32 * 1024 * 1024
 _EXECUTION_ID_LENGTH: Final = 12
-_SERVER_ERROR: Final = 500
+_SERVER_ERROR, _CLIENT_ERROR, _TIMEOUT = 500, 400, 408
 _STATUS_HEADER: Final = "x-google-status"  # How the framework says that the function failed.
 _MEMORY_HELP: Final = "https://cloud.google.com/functions/docs/configuring/memory"
 
@@ -33,7 +34,10 @@ _MEMORY_HELP: Final = "https://cloud.google.com/functions/docs/configuring/memor
 class GoogleDialect:
     """What both generations share, and what the engine asks of every cloud."""
 
-    first = False
+    def __init__(self, words: FirstGeneration | SecondGeneration) -> None:
+        self._words, self._first = words, isinstance(words, FirstGeneration)
+        self.started_visit, self.ended_visit, self.overdue = words.started_visit, words.ended_visit, words.overdue
+        self.broke, self.unborn, self.crowded = words.broke, words.unborn, words.crowded
 
     # -- what every cloud's dialect says; of web applications there are no events to speak of --
 
@@ -59,7 +63,7 @@ class GoogleDialect:
 
     def timed_out(self, version: Version, invocation: Invocation, now_ms: int) -> tuple[Sequence[str], bytes]:
         document = {"errorType": "TimeoutError", "errorMessage": "the container did not start in time"}
-        return (self._not_started(version),), orjson.dumps(document)
+        return (self._words.not_started(version),), orjson.dumps(document)
 
     def died(
         self, version: Version, invocation: Invocation, how: str, now_ms: int
@@ -74,31 +78,32 @@ class GoogleDialect:
     def init_failed(
         self, version: Version, document: bytes, init_ms: float, now_ms: int, *, timed_out: bool
     ) -> Sequence[str]:
-        return () if timed_out else (self._not_started(version),)
+        return () if timed_out else (self._words.not_started(version),)
 
     # -- requests --
 
     def form(self, version: Version, instance: Instance, output: str) -> Callable[[str], str]:
         log = self._log(output)
         # "Writing and viewing logs" of the 1st generation: what goes to stderr is an error.
-        severity = "ERROR" if self.first and output == "stderr" else "DEFAULT"
+        severity = "ERROR" if self._first and output == "stderr" else "DEFAULT"
         own = self._labels(instance)
 
         def form(line: str) -> str:
             visit = instance.visit
-            of_visit = {"execution_id": visit.execution_id} if self.first and visit is not None else {}
+            of_visit = {"execution_id": visit.execution_id} if self._first and visit is not None else {}
             return entries.of_line(version, log, own | of_visit, line, severity, visit)
 
         return form
 
     def receive(self, version: Version, request: HttpRequest, now_ms: int, new_id: str) -> Visit | HttpResponse:
-        most = _FIRST_REQUEST_BYTES_MAX if self.first else _SECOND_REQUEST_BYTES_MAX
+        most = _FIRST_REQUEST_BYTES_MAX if self._first else _SECOND_REQUEST_BYTES_MAX
         if len(request.body) > most:
             return _text(413, "Request Entity Too Large")
         known = {name.lower(): value for name, value in request.headers}
         execution_id = known.get("function-execution-id") or secrets.token_urlsafe(16)[:_EXECUTION_ID_LENGTH]
         trace, span = _trace(known)
         added = {
+            "Host": f"{version.facts['service']}.run.app",
             "Function-Execution-Id": execution_id,
             "X-Cloud-Trace-Context": f"{trace}/{int(span, 16)};o=1",
             "traceparent": f"00-{trace}-{span}-01",
@@ -110,52 +115,52 @@ class GoogleDialect:
         whole = HttpRequest(request.method, request.target, headers, request.body)
         return Visit(whole, now_ms, execution_id, trace, span)
 
-    def headers(self, version: Version, visit: Visit) -> Sequence[tuple[str, str]]:
-        trace = f"{visit.trace}/{int(visit.span, 16)};o=1"
-        return (
+    def send(self, version: Version, visit: Visit, headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        taken = {"server", _STATUS_HEADER} if self._first else {"server"}
+        kept = [header for header in headers if header[0].lower() not in taken]
+        return [
+            *kept,
             ("Function-Execution-Id", visit.execution_id),
-            ("X-Cloud-Trace-Context", trace),
+            ("X-Cloud-Trace-Context", f"{visit.trace}/{int(visit.span, 16)};o=1"),
             ("Server", "Google Frontend"),
-        )
+        ]
+
+    def ends_on_timeout(self, version: Version) -> bool:
+        """ "Function timeout (1st gen)": "function execution is halted"; of the 2nd the instance "continues operating
+        until it exits on its own"."""
+        return self._first
 
     def _log(self, output: str) -> str:
-        return FIRST_GENERATION if self.first else f"run.googleapis.com/{output}"
+        return FIRST_GENERATION if self._first else f"run.googleapis.com/{output}"
 
     def _labels(self, instance: Instance) -> dict[str, str]:
-        if self.first:
+        if self._first:
             return {"instance_id": instance.id}
         return {"goog-managed-by": "cloudfunctions", "instanceId": instance.id}
 
-    def _not_started(self, version: Version) -> str:
-        raise NotImplementedError
 
-
-class SecondGeneration(GoogleDialect):
+class SecondGeneration:
     def started_visit(self, version: Version, visit: Visit) -> Sequence[str]:
         return ()
 
-    def ended_visit(self, version: Version, visit: Visit, status: int, took_ms: float, size: int) -> Sequence[str]:
+    def ended_visit(self, version: Version, visit: Visit, left: Left) -> Sequence[str]:
         """As Cloud Run's log of requests has it."""
-        request = visit.request
+        request, status = visit.request, left.status
         known = {name.lower(): value for name, value in request.headers}
         said = {
             "requestMethod": request.method,
             "requestUrl": f"https://{known.get('host', version.facts['service'])}{request.target}",
             "requestSize": str(len(request.body)),
             "status": status,
-            "responseSize": str(size),
+            "responseSize": str(left.size),
             "userAgent": known.get("user-agent", ""),
             "remoteIp": known.get("x-forwarded-for", "").partition(",")[0],
-            "latency": f"{took_ms / 1000:.9f}s",
+            "latency": f"{left.took_ms / 1000:.9f}s",
             "protocol": "HTTP/1.1",
         }
-        severity = "ERROR" if status >= _SERVER_ERROR else "WARNING" if status >= 400 else "INFO"
+        severity = "ERROR" if status >= _SERVER_ERROR else "WARNING" if status >= _CLIENT_ERROR else "INFO"
         trace = entries.trace_of(version, visit)
         return (entries.entry(version, REQUESTS, {}, severity=severity, httpRequest=said, **trace),)
-
-    def ends_on_timeout(self, version: Version) -> bool:
-        """ "Function timeout": the instance "continues operating until it exits on its own"."""
-        return False
 
     def overdue(self, version: Version, visit: Visit) -> tuple[Sequence[str], HttpResponse]:
         text = (
@@ -195,7 +200,7 @@ class SecondGeneration(GoogleDialect):
         )
         return (self._said(version, REQUESTS, text, None),), _text(429, "Rate exceeded.")
 
-    def _not_started(self, version: Version) -> str:
+    def not_started(self, version: Version) -> str:
         text = (
             f'Default STARTUP TCP probe failed 1 time consecutively for container "worker" on port {environment.PORT}. '
             "The instance was not started. Connection failed with status CANCELLED."
@@ -208,21 +213,16 @@ class SecondGeneration(GoogleDialect):
         return entries.entry(version, log, labels, severity=severity, textPayload=text, **trace)
 
 
-class FirstGeneration(GoogleDialect):
-    first = True
-
+class FirstGeneration:
     def started_visit(self, version: Version, visit: Visit) -> Sequence[str]:
         return (self._said(version, "Function execution started", visit, "DEBUG"),)
 
-    def ended_visit(self, version: Version, visit: Visit, status: int, took_ms: float, size: int) -> Sequence[str]:
-        told = _FAILURES.get(status)
-        ended = f"status: '{told}'" if told else f"status code: {status}"
-        text = f"Function execution took {round(took_ms)} ms, finished with {ended}"
+    def ended_visit(self, version: Version, visit: Visit, left: Left) -> Sequence[str]:
+        framework = next((value for name, value in left.headers if name.lower() == _STATUS_HEADER), "")
+        told = framework or ("timeout" if left.status == _TIMEOUT else "")
+        ended = f"status: '{told}'" if told else f"status code: {left.status}"
+        text = f"Function execution took {round(left.took_ms)} ms, finished with {ended}"
         return (self._said(version, text, visit, "DEBUG"),)
-
-    def ends_on_timeout(self, version: Version) -> bool:
-        """ "Function timeout (1st gen)": "function execution is halted"."""
-        return True
 
     def overdue(self, version: Version, visit: Visit) -> tuple[Sequence[str], HttpResponse]:
         """ "An HTTP error status, generally 408, is immediately returned"."""
@@ -250,7 +250,7 @@ class FirstGeneration(GoogleDialect):
         )
         return (self._said(version, text, None, "WARNING"),), _text(429, "Rate exceeded.")
 
-    def _not_started(self, version: Version) -> str:
+    def not_started(self, version: Version) -> str:
         text = (
             "Function cannot be initialized. Error: function terminated. Recommended action: inspect logs for "
             "termination reason. Additional troubleshooting documentation can be found at "
@@ -262,9 +262,6 @@ class FirstGeneration(GoogleDialect):
         labels = {"execution_id": visit.execution_id} if visit is not None else {}
         trace = entries.trace_of(version, visit)
         return entries.entry(version, FIRST_GENERATION, labels, severity=severity, textPayload=text, **trace)
-
-
-_FAILURES: Final = {408: "timeout"}
 
 
 def _text(status: int, text: str) -> HttpResponse:
@@ -294,7 +291,4 @@ def _is_hex(text: str, length: int) -> bool:
     return len(text) == length and all(character in "0123456789abcdefABCDEF" for character in text)
 
 
-HTTP_DIALECTS: Final[dict[str, FirstGeneration | SecondGeneration]] = {
-    FIRST: FirstGeneration(),
-    SECOND: SecondGeneration(),
-}
+HTTP_DIALECTS: Final = {FIRST: GoogleDialect(FirstGeneration()), SECOND: GoogleDialect(SecondGeneration())}

@@ -27,7 +27,7 @@ def of(function: Function, service: str) -> dict[str, str]:
         # Where the cloud itself sets none, clients ask the metadata server; those that are told of an emulator do not.
         "GOOGLE_CLOUD_PROJECT": function.project,
         "GCLOUD_PROJECT": function.project,
-        "HOME": "/tmp" if function.generation == 1 else "/root",
+        "HOME": "/tmp",  # What it can write to.
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "en_US.UTF-8",
         "TZ": "UTC",

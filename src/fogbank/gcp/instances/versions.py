@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from fogbank.functions.model import Version
+from fogbank.functions.sandbox.places import MOUNTS, mount_of
 from fogbank.gcp.instances import environment
 from fogbank.gcp.instances.dialect import FIRST, SECOND
 
@@ -28,9 +29,12 @@ def is_runnable(runtime: str) -> bool:
 
 def version_of(function: Function) -> Version:
     """Two of the same function that differ in nothing have the same id. Raises `ValueError` for a runtime that does not
-    run here."""
+    run here, and for a secret that cannot be mounted where it is to be."""
     if not is_runnable(function.runtime):
         raise ValueError(f"no function of {function.runtime} runs here: the runtimes are {', '.join(RUNTIMES)}")
+    for path in function.files:
+        if mount_of(path) is None:
+            raise ValueError(f"no secret can be mounted at {path} here: the places are below {', '.join(MOUNTS)}")
     service = function.service or function.name.lower().replace("_", "-")
     first = function.generation == 1
     settings = {

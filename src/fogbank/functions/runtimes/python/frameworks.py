@@ -25,7 +25,6 @@ _KINDS: Final = ("firestore", "functions")  # The one that has loaded more stand
 _INSTALL_S: Final = 600
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)( ;[^\\]*)?", re.MULTILINE)
 _REASON_LENGTH_MAX: Final = 2000
-_FRAMEWORK: Final = "functions-framework"
 
 
 class InstallError(Exception):

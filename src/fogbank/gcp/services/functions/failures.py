@@ -46,8 +46,8 @@ def start(function: Function, serving: Serving, document: bytes) -> RpcError:
         "is not ready and cannot serve traffic. The user-provided container failed to start and listen on the port "
         "defined provided by the PORT=8080 environment variable within the allocated timeout. This can happen when the "
         "container port is misconfigured or if the timeout is too short. The health check timeout can be extended. "
-        f"Logs for this revision might contain more information.\n\nLogs URL: {logs} \nFor more troubleshooting guidance, see "
-        "https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
+        f"Logs for this revision might contain more information.\n\nLogs URL: {logs} \nFor more troubleshooting "
+        "guidance, see https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
     )
     # On Google one has to go and look for it; here it is told with the error.
     detail: Any = message("google.rpc.Status")(code=int(Code.INVALID_ARGUMENT), message=why)

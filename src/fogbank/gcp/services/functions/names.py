@@ -39,8 +39,8 @@ def read_new(name: str) -> Name:
     if not _ID.fullmatch(found.id):
         raise RpcError(
             Code.INVALID_ARGUMENT,
-            "Function name must contain only Latin letters, digits, underscores and hyphens. It must start with letter, "
-            "must not end with a hyphen, and must be at most 63 characters long.",
+            "Function name must contain only Latin letters, digits, underscores and hyphens. It must start with "
+            "letter, must not end with a hyphen, and must be at most 63 characters long.",
         )
     return found
 
