@@ -11,6 +11,7 @@ import time
 import pytest
 
 from fogbank.functions.engine import InitFailed
+from fogbank.gcp.identity import metadata
 from fogbank.kernel.gateway.messages import Unfinished
 from tests.support.waiting import until
 
@@ -135,9 +136,9 @@ def test_a_function_finds_what_google_sets_and_nothing_of_fogbank(site):
         "FUNCTION_TARGET": "greet", "FUNCTION_SIGNATURE_TYPE": "http", "K_SERVICE": "greet", "PORT": "8080",
         "K_REVISION": "greet-00002-abc", "K_CONFIGURATION": "greet", "LOG_EXECUTION_ID": "true", "OWN": "mine",
         "FIRESTORE_EMULATOR_HOST": "127.0.0.1:4566", "PUBSUB_EMULATOR_HOST": "127.0.0.1:4566",
-        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:4566", "GCE_METADATA_HOST": "127.0.0.1:4566",
-        "GOOGLE_CLOUD_PROJECT": "shop",
+        "STORAGE_EMULATOR_HOST": "http://127.0.0.1:4566", "GOOGLE_CLOUD_PROJECT": "shop",
     }  # fmt: skip
+    expected |= metadata.variables("127.0.0.1:4566", metadata.Holder("shop"))  # Whose account it has.
     assert {name: environment.get(name) for name in expected} == expected
     assert [name for name in environment if name.startswith(("AWS_", "FOGBANK", "_HANDLER", "LAMBDA"))] == []
     assert told["path"] == str(version.code)

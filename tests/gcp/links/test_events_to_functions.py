@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from google.events.cloud import firestore as firestore_events
 
+from fogbank.gcp.identity import projects
 from fogbank.primitives.queues import MESSAGES
 from tests.gcp.links.conftest import PARENT
 from tests.support.google import PROJECT
@@ -40,6 +41,10 @@ def on_user(event):
 
 @functions_framework.http
 def on_request(request):
+    from google.auth.transport.requests import Request
+    from google.oauth2 import id_token
+    token = id_token.fetch_id_token(Request(), "https://other.example")
+    db.collection("tokens").add({"token": token})
     told = {"path": request.path, "source": request.headers["ce-source"]}
     db.collection("asked").add(told | {"authorization": request.headers["authorization"]})
     return "", 204
@@ -157,3 +162,7 @@ def test_a_trigger_may_go_to_the_service_behind_a_function(
     (asked,) = _documents(firestore, "asked")
     assert (asked["path"], asked["source"]) == ("/events", f"//pubsub.googleapis.com/{topic}")
     assert asked["authorization"].startswith("Bearer ")
+    (fetched,) = _documents(firestore, "tokens")  # Whom the function itself is, by the metadata server.
+    issuer = cloud.server.google_services[0].house.identity
+    claims = cloud.run(issuer.verify(fetched["token"], ["https://other.example"]))
+    assert claims["email"] == projects.compute_account(PROJECT)

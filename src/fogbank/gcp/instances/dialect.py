@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from fogbank.functions.http.messages import HttpRequest, HttpResponse, Visit
+from fogbank.gcp.identity.metadata import Holder
 from fogbank.gcp.instances import entries, environment
 from fogbank.gcp.instances.entries import FIRST_GENERATION, REQUESTS, SYSTEM
 
@@ -44,7 +45,8 @@ class GoogleDialect:
     def environment(
         self, version: Version, log_stream: str, endpoint: str, *, task_root: str, provisioned: bool
     ) -> dict[str, str]:  # fmt: skip
-        return environment.of_server(endpoint)
+        facts = version.facts
+        return environment.of_server(endpoint, Holder(facts["project"], facts["region"], facts["account"]))
 
     def line_filter(self, version: Version) -> Callable[[str], bool] | None:
         return None

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from fogbank.gcp.identity import metadata
+
 if TYPE_CHECKING:
+    from fogbank.gcp.identity.metadata import Holder
     from fogbank.gcp.instances.function import Function
 
 PORT: Final = "8080"
@@ -45,14 +48,12 @@ def of(function: Function, service: str) -> dict[str, str]:
     return found
 
 
-def of_server(endpoint: str) -> dict[str, str]:
-    """Where Google's clients find their services: those that read a variable."""
+def of_server(endpoint: str, holder: Holder | None = None) -> dict[str, str]:
+    """Where Google's clients find their services: those that read a variable. `holder`: who they are."""
     host = urlsplit(endpoint).netloc
     return {
         "PUBSUB_EMULATOR_HOST": host,
         "FIRESTORE_EMULATOR_HOST": host,
         "STORAGE_EMULATOR_HOST": endpoint.rstrip("/"),
-        "GCE_METADATA_HOST": host,
-        "GCE_METADATA_IP": host,
-        "METADATA_SERVER_DETECTION": "assume-present",
+        **metadata.variables(host, holder),
     }

@@ -60,6 +60,7 @@ def version_of(function: Function) -> Version:
             "service": service,
             "revision": function.revision,
             "event": function.event_type,
+            "account": function.service_account,
         },
     }
     return Version(id=f"gcp-{_digest(settings)}", **settings)  # type: ignore[arg-type]  # Each by its own type.

@@ -13,7 +13,7 @@ import pytest
 from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
-from fogbank.gcp.identity import projects
+from fogbank.gcp.identity import metadata, projects
 from tests.support.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -84,6 +84,24 @@ def test_folders_are_listed_and_shown_whole_as_json(cloud: Cloud) -> None:
     assert project == {"attributes": {}, "numericProjectId": number, "projectId": "fogbank"}
     region = httpx.get(f"{root}/instance/region", headers=FLAVOR).text
     assert region == f"projects/{number}/regions/us-central1"
+
+
+def test_an_address_of_its_own_tells_of_another_account(cloud: Cloud) -> None:
+    holder = metadata.Holder("other", "europe-west1", "robot-1@other.iam.gserviceaccount.com")
+    host = metadata.variables(f"127.0.0.1:{cloud.server.port}", holder)["GCE_METADATA_HOST"]
+    root = f"http://{host}/computeMetadata/v1"
+    told = {
+        place: httpx.get(f"{root}/{place}", headers=FLAVOR).text
+        for place in ("project/project-id", "instance/region", "instance/service-accounts/default/email")
+    }
+    assert told == {
+        "project/project-id": "other",
+        "instance/region": f"projects/{projects.number('other')}/regions/europe-west1",
+        "instance/service-accounts/default/email": "robot-1@other.iam.gserviceaccount.com",
+    }
+    token = httpx.get(f"{root}/instance/service-accounts/default/identity?audience=me", headers=FLAVOR).text
+    issuer = cloud.server.google_services[0].house.identity
+    assert cloud.run(issuer.verify(token, ["me"]))["email"] == "robot-1@other.iam.gserviceaccount.com"
 
 
 @pytest.mark.parametrize(

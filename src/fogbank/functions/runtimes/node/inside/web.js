@@ -30,7 +30,7 @@ async function become(order) {
   process.env.NODE_PATH = [...asked, ...order.node_path].join(':');
   Module._initPaths();
   process.chdir(order.code);
-  redirect(order.environment.GCE_METADATA_HOST);
+  redirect((order.environment.GCE_METADATA_HOST ?? '').split('/')[0]);
   if (order.modules_by_path) lookInFolders(order.node_path);
   if (order.debug) await waitForDebugger(channel, order.debug);
   const program = programOf(order);

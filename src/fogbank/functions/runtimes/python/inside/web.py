@@ -45,7 +45,7 @@ def set_up(order):
     sys.argv[:] = ["functions-framework"]
     folders = [os.path.join(layer, "python") for layer in order["layers"]]
     sys.path[:] = [order["code"], *(path for path in sys.path if path != order["code"]), *folders]
-    hosts.redirect(os.environ.get("GCE_METADATA_HOST", ""))
+    hosts.redirect(os.environ.get("GCE_METADATA_HOST", "").partition("/")[0])
 
 
 def load(_):

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 import orjson
 
-from fogbank.gcp.identity import projects
+from fogbank.gcp.identity import metadata, projects
 from fogbank.gcp.identity.issuer import LIFETIME_S
 from fogbank.gcp.service import Service
 from fogbank.kernel.gateway.messages import Response, Route
@@ -20,10 +20,9 @@ from fogbank.kernel.gateway.messages import Response, Route
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fogbank.gcp.identity.metadata import Holder
     from fogbank.kernel.gateway.messages import Request
 
-_ROOT: Final = "/computeMetadata/v1"
-_REGION: Final = "us-central1"  # Where gcloud deploys functions to if nobody says otherwise.
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 _INSTANCE_ID: Final = "0" * 16
 _COMMON: Final = [("metadata-flavor", "Google"), ("server", "Metadata Server for Serverless")]
@@ -34,7 +33,7 @@ class Metadata(Service):
 
     def routes(self) -> Iterable[Route]:
         yield Route(self._answer, host=re.compile(r"metadata(\.google\.internal)?|169\.254\.169\.254"))
-        yield Route(self._answer, path=re.compile(r"/computeMetadata(/|$)"))
+        yield Route(self._answer, path=re.compile(r"/_metadata/[^/]+/[^/]+/[^/]+(/|$)|/computeMetadata(/|$)"))
 
     async def _answer(self, request: Request) -> Response:
         if "x-forwarded-for" in request.headers:
@@ -43,17 +42,16 @@ class Metadata(Service):
             return _refused(403, f"Your client may not ask for {request.path}. Missing Metadata-Flavor:Google header.")
         if request.method not in ("GET", "HEAD"):
             return _refused(405, f"The request method {request.method} is not allowed for {request.path}.")
-        if request.path in ("", "/", "/computeMetadata", "/computeMetadata/"):
-            return _text("v1/\n" if request.path.startswith("/c") else "computeMetadata/\n")
-        if not (request.path + "/").startswith(_ROOT + "/"):
+        holder, path = metadata.read(request.path)
+        if path in ("", "/", "/computeMetadata", "/computeMetadata/"):
+            return _text("v1/\n" if path.startswith("/c") else "computeMetadata/\n")
+        if not (path + "/").startswith(metadata.ROOT + "/"):
             return _missing(request.path)
         query = {name: values[0] for name, values in parse_qs(request.query, keep_blank_values=True).items()}
-        return await self._at(request.path, unquote(request.path[len(_ROOT) :]), query)
+        return await self._at(holder, request.path, unquote(path[len(metadata.ROOT) :]), query)
 
-    async def _at(self, path: str, place: str, query: dict[str, str]) -> Response:
-        project = projects.DEFAULT
-        email = projects.compute_account(project)
-        tree = _tree(project, email)
+    async def _at(self, holder: Holder, path: str, place: str, query: dict[str, str]) -> Response:
+        email, tree = holder.email, _tree(holder)
         parts = [part for part in place.split("/") if part]
         if len(parts) == 4 and parts[:2] == ["instance", "service-accounts"] and parts[2] in ("default", email):
             if parts[3] == "token":
@@ -72,17 +70,17 @@ class Metadata(Service):
         return _shown(path, found, query)
 
 
-def _tree(project: str, email: str) -> dict[str, Any]:
-    number = projects.number(project)
+def _tree(holder: Holder) -> dict[str, Any]:
+    number, email = projects.number(holder.project), holder.email
     account = {"aliases": ["default"], "email": email, "identity": "", "scopes": list(_SCOPES), "token": ""}
     return {
         "instance": {
             "id": _INSTANCE_ID,
-            "region": f"projects/{number}/regions/{_REGION}",
+            "region": f"projects/{number}/regions/{holder.region}",
             "service-accounts": {"default": account, email: account},
-            "zone": f"projects/{number}/zones/{_REGION}-1",
+            "zone": f"projects/{number}/zones/{holder.region}-1",
         },
-        "project": {"attributes": {}, "numeric-project-id": int(number), "project-id": project},
+        "project": {"attributes": {}, "numeric-project-id": int(number), "project-id": holder.project},
         "universe": {"universe-domain": "googleapis.com", "universe_domain": "googleapis.com"},
     }
 
