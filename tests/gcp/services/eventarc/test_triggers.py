@@ -107,6 +107,9 @@ def test_an_update_changes_what_its_mask_names(eventarc: eventarc_v1.EventarcCli
     assert updated.destination.http_endpoint.uri == "http://127.0.0.1:2/" and dict(updated.labels) == {"team": "a"}
     shown = pubsub.subscriber.get_subscription(request={"subscription": made.transport.pubsub.subscription})
     assert shown.push_config.push_endpoint.startswith("http://127.0.0.1:2/")
+    unmasked = {"name": made.name, "labels": {"team": "c"}}
+    updated = eventarc.update_trigger(trigger=unmasked, update_mask=None, allow_missing=False).result(timeout=30)
+    assert updated.destination.http_endpoint.uri == "http://127.0.0.1:2/" and dict(updated.labels) == {"team": "c"}
     with pytest.raises(exceptions.InvalidArgument, match="cannot be changed"):
         mask = field_mask_pb2.FieldMask(paths=["transport"])
         eventarc.update_trigger(trigger=change, update_mask=mask, allow_missing=False)

@@ -55,6 +55,16 @@ def test_an_account_is_made_described_listed_and_deleted(cloud: Cloud) -> None:
     assert httpx.get(f"{url}/{EMAIL}").json()["error"]["status"] == "NOT_FOUND"
 
 
+def test_an_account_has_a_policy(cloud: Cloud) -> None:
+    _make(cloud)
+    url = f"{cloud.url}/v1/projects/fogbank/serviceAccounts/{EMAIL}"
+    binding = {"role": "roles/iam.serviceAccountUser", "members": ["user:marie@example.com"]}
+    assert httpx.post(f"{url}:setIamPolicy", json={"policy": {"bindings": [binding]}}).status_code == 200
+    assert httpx.post(f"{url}:getIamPolicy", json={}).json()["bindings"] == [binding]
+    missing = httpx.post(f"{cloud.url}/v1/projects/fogbank/serviceAccounts/nobody@x.y:getIamPolicy", json={})
+    assert missing.json()["error"]["status"] == "NOT_FOUND"
+
+
 def test_a_key_gives_access_tokens_and_identity_tokens(today: Cloud) -> None:
     _make(today)
     info = _make_key(today)

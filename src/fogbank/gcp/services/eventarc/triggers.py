@@ -77,8 +77,10 @@ def _complete_destination(trigger: Any) -> None:
 def changed(old: Any, request: Any) -> Any:
     """After an UpdateTrigger. Raises `RpcError`."""
     paths = list(request.update_mask.paths)
-    if not paths or paths == ["*"]:
-        paths = [path for path in _MUTABLE if path not in ("event_filters",)]
+    if not paths:  # "If no field mask is provided, all provided fields in the request are updated."
+        paths = [field.name for field, _ in request.trigger.ListFields() if field.name in _MUTABLE]
+    if paths == ["*"]:
+        paths = list(_MUTABLE)
     for path in paths:
         if path.partition(".")[0] not in _MUTABLE:
             raise invalid(f'the field "{path[:256]}" of the update mask cannot be changed')
