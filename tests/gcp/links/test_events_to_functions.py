@@ -8,6 +8,7 @@ import httpx
 from google.events.cloud import firestore as firestore_events
 
 from fogbank.gcp.identity import projects
+from fogbank.primitives import web_tokens
 from fogbank.primitives.queues import MESSAGES
 from tests.gcp.links.conftest import PARENT
 from tests.support.google import PROJECT
@@ -161,7 +162,9 @@ def test_a_trigger_may_go_to_the_service_behind_a_function(
     pubsub.publish(topic, "hello")
     (asked,) = _documents(firestore, "asked")
     assert (asked["path"], asked["source"]) == ("/events", f"//pubsub.googleapis.com/{topic}")
-    assert asked["authorization"].startswith("Bearer ")
+    claims = web_tokens.unverified_claims(asked["authorization"].removeprefix("Bearer "))
+    assert claims["email"] == "robot-1@fog-project.iam.gserviceaccount.com"
+    assert claims["aud"].startswith("https://on-request-") and claims["aud"].endswith("-uc.a.run.app")
     (fetched,) = _documents(firestore, "tokens")  # Whom the function itself is, by the metadata server.
     issuer = cloud.server.google_services[0].house.identity
     claims = cloud.run(issuer.verify(fetched["token"], ["https://other.example"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fogbank.functions.http.messages import HttpRequest
+from fogbank.gcp.protocol import hosts
 from fogbank.gcp.service import RpcError
 from fogbank.gcp.services.functions import state
 from fogbank.gcp.services.functions.delivering import Undeliverable, deliver
@@ -30,7 +31,7 @@ async def deliver_event(
     if function is None:
         return 0, True
     if receiver.account:
-        headers["Authorization"] = f"Bearer {await house.identity.mint(receiver.target, receiver.account)}"
+        headers["Authorization"] = f"Bearer {await house.identity.mint(_audience(function), receiver.account)}"
     request = HttpRequest("POST", receiver.path, list(headers.items()), body)
     try:
         with house.clock.aside:
@@ -52,6 +53,14 @@ def _find(tx: Tx, receiver: Receiver) -> Function | None:
     _, project, _, location, _, service = receiver.target.split("/")
     found = state.FUNCTIONS.all(tx, project, location)
     return next((one for one in found if one.generation == 2 and one.service == service), None)
+
+
+def _audience(function: Function) -> str:
+    """Of the 2nd generation the address of its service."""
+    at = function.at
+    if function.generation == 1:
+        return f"https://{hosts.functions_host(at.project, at.location)}/{at.id}"
+    return f"https://{hosts.service_host(at.project, at.location, function.service)}"
 
 
 def _retries(receiver: Receiver, function: Function) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fogbank.gcp.protocol import hosts
 from fogbank.gcp.services.eventarc import catalog, filters, state
 from fogbank.gcp.services.eventarc.state import Listener, Receiver
 
@@ -27,7 +28,7 @@ def open_(tx: Tx, house: House, call: Call, name: Name, told: Any) -> None:
     base = f"eventarc-{name.location}-{name.id}"
     house.links[_PUBSUB].open_transport(
         tx, pubsub, topic=f"projects/{name.project}/topics/{base}-{number}",
-        subscription=f"projects/{name.project}/subscriptions/{base}-sub-{number}", endpoint=_endpoint(told),
+        subscription=f"projects/{name.project}/subscriptions/{base}-sub-{number}", endpoint=_endpoint(name, told),
         seconds=_deadline_s(told), new_id=call.new_id,
     )  # fmt: skip
     _connect(tx, house, name, told)
@@ -35,7 +36,7 @@ def open_(tx: Tx, house: House, call: Call, name: Name, told: Any) -> None:
 
 def change(tx: Tx, house: House, name: Name, told: Any) -> None:
     """The same transport, for other filters and another destination."""
-    house.links[_PUBSUB].redirect(tx, told.transport.pubsub.subscription, _endpoint(told), _deadline_s(told))
+    house.links[_PUBSUB].redirect(tx, told.transport.pubsub.subscription, _endpoint(name, told), _deadline_s(told))
     _connect(tx, house, name, told)
 
 
@@ -82,15 +83,17 @@ def _receiver(name: Name, told: Any, event_type: str, topic: str) -> Receiver:
     return Receiver(name.full, kind, target, told.service_account, path, type_, from_topic, once)
 
 
-def _endpoint(told: Any) -> str:
+def _endpoint(name: Name, told: Any) -> str:
     """What the subscription shows: where its messages go, as far as that has an address."""
     destination = told.destination
     match destination.WhichOneof("descriptor"):
         case "cloud_function":
             _, project, _, location, _, function = destination.cloud_function.split("/")
-            return f"https://{location}-{project}.cloudfunctions.net/{function}"
+            return f"https://{hosts.functions_host(project, location)}/{function}"
         case "cloud_run":
-            return f"https://{destination.cloud_run.service}.run.app/{destination.cloud_run.path.lstrip('/')}"
+            run = destination.cloud_run
+            host = hosts.service_host(name.project, run.region, run.service)
+            return f"https://{host}/{run.path.lstrip('/')}"
         case _:
             return str(destination.http_endpoint.uri)
 
