@@ -34,6 +34,8 @@ from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
 from fogbank.functions.sandbox.places import is_open
 from fogbank.functions.triggers import Triggers
+from fogbank.gcp.identity.issuer import Issuer
+from fogbank.gcp.instances.dialect import HTTP_DIALECTS
 from fogbank.gcp.protocol import descriptors
 from fogbank.gcp.protocol.door import Door as GoogleDoor
 from fogbank.gcp.protocol.rest import Rest
@@ -99,7 +101,8 @@ class Server:
         self.logs = logs = LogWriter(self.store, self.clock)
         self.engine = InstanceEngine(
             config.run_dir, config.cache_dir, self.clock, self.telemetry, logs, self.ids,
-            endpoint=lambda: self.url, dialects=DIALECTS, sandbox=config.sandbox,
+            endpoint=lambda: self.url, dialects={**DIALECTS, **HTTP_DIALECTS}, sandbox=config.sandbox,
+            http_dialects=HTTP_DIALECTS,
         )  # fmt: skip
         self.door = Door(config, self.clock, self.ids, self.telemetry, self.store)
         self.house = House(
@@ -138,7 +141,8 @@ class Server:
         self.google = GoogleDoor(self.clock, self.ids, self.telemetry, self.store)
         house = GoogleHouse(
             self.config, self.store, self.clock, self.ids, self.signals, blobs, self.engine, self.telemetry,
-            self.google.ask, lambda: self.url, _named_links("gcp", fogbank.gcp.links),
+            self.google.ask, Issuer(self.store, self.clock, self.ids), lambda: self.url,
+            _named_links("gcp", fogbank.gcp.links),
         )  # fmt: skip
         self.google_services = [cls(house) for cls in _found(fogbank.gcp.services, GoogleService)]
         self.google.attach(self.google_services)

@@ -34,6 +34,8 @@ class Workshop:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._number = 0
         engine.setdefault("sandbox", os.environ.get("FOGBANK_TEST_SANDBOX", "off"))
+        engine.setdefault("dialects", DIALECTS)
+        endpoint = engine.pop("endpoint", ENDPOINT)
         self.clock = Clock()
         self.said = io.StringIO()
         telemetry = Telemetry(self.clock, self.said)
@@ -41,7 +43,7 @@ class Workshop:
         async def make() -> InstanceEngine:
             return InstanceEngine(
                 folder / "run", cache_dir, self.clock, telemetry, self, Ids(self.clock),
-                endpoint=lambda: ENDPOINT, dialects=DIALECTS, **engine,
+                endpoint=lambda: endpoint, **engine,
             )  # fmt: skip
 
         self.engine = self.run(make())

@@ -86,7 +86,10 @@ def _configuration(address: str, runtime: str, name: str, code: str) -> str:
 def _source(name: str) -> str:
     """The folder of a function's code, as the template beside us has it; nothing where there is none."""
     try:
-        template = parse(detect.find(Path()).template.read_text(encoding="utf-8"))
+        found = detect.find(Path())
+        if not isinstance(found, detect.App):
+            return ""
+        template = parse(found.template.read_text(encoding="utf-8"))
     except (detect.NoAppError, TemplateError, OSError, UnicodeDecodeError):
         return ""
     given = (template.get("Resources") or {}).get(name) or {}

@@ -18,7 +18,7 @@ app = options.application()
 def env(*, data: options.Data = options.DATA, region: options.Region = "", json: options.Json = False) -> None:
     """Print the variables that point tools at the running cloud."""
     server = running.need(data)
-    variables = redirected(server.url, region or server.region, dict(os.environ))
+    variables = redirected(server.url, region or server.region, dict(os.environ), data)
     if json:
         typer.echo(orjson.dumps(variables, option=orjson.OPT_INDENT_2).decode())
         return

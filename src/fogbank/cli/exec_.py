@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fogbank.cli.support import options, running
+from fogbank.cli.support import gcloud_sources, options, running
 from fogbank.cli.support.environment import redirected, removed
 from fogbank.cli.support.problems import Problem
 
@@ -29,11 +29,14 @@ def exec_(
     program = shutil.which(command[0])
     if program is None:
         raise Problem(f"there is no command {command[0]!r} on the PATH")
+    command, note = gcloud_sources.completed(command, data.absolute() / "gcloud" / "sources")
+    if note:
+        typer.echo(f"note: {note}", err=True)
     environment = {name: value for name, value in os.environ.items() if name not in removed(dict(os.environ))}
     os.execve(
         program,
         _pointed(command, server.url),
-        environment | redirected(server.url, region or server.region, environment),
+        environment | redirected(server.url, region or server.region, environment, data),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fogbank.deploy.google import discover
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,10 +28,19 @@ class App:
     name: str  # For the stack.
 
 
-def find(path: Path) -> App:
-    """The app at a folder, or of a template file."""
+@dataclass(frozen=True, slots=True)
+class GoogleApp:
+    """Functions that are registered with the Functions Framework."""
+
+    folder: Path
+
+
+def find(path: Path) -> App | GoogleApp:
+    """The app at a folder, or of a template file. A template goes before functions of Google's beside it."""
     if not path.exists():
         raise NoAppError(f"there is no {path}")
+    if path.is_dir() and not any((path / name).is_file() for name in TEMPLATE_NAMES) and discover.is_app(path):
+        return GoogleApp(path.resolve())
     template = path if path.is_file() else _template_in(path)
     folder = template.parent.resolve()
     return App(folder, template, _stack_name(folder.name))
@@ -42,7 +53,8 @@ def _template_in(folder: Path) -> Path:
     for name, kind in _OTHERS.items():
         if (folder / name).is_file():
             raise NoAppError(f"{folder.resolve()} holds {kind}")
-    raise NoAppError(f"no app in {folder.resolve()}: looked for {', '.join(TEMPLATE_NAMES)}")
+    told = f"looked for {', '.join(TEMPLATE_NAMES)}, and for main.py or package.json with Google's Functions Framework"
+    raise NoAppError(f"no app in {folder.resolve()}: {told}")
 
 
 def _stack_name(text: str) -> str:

@@ -58,6 +58,13 @@ def bundle(source: Path, cache: Path) -> Bundle:
     return _zip(_gathered(source, cache))
 
 
+def source(folder: Path) -> Bundle:
+    """Zip what is in a folder, without what package managers have put there: for a cloud that installs that itself."""
+    if not folder.is_dir():
+        raise PackageError(f"the code folder {folder} does not exist")
+    return _zip({name: file for name, file in _files(folder) if "node_modules" not in name.split("/")})
+
+
 class Bundler:
     """As `bundle`, again and again: a folder of which no file has changed is not read again."""
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fogbank.functions.dialect import Dialect
+    from fogbank.functions.http.doorway import Doorways
     from fogbank.functions.model import Invocation, LogSink, Version
     from fogbank.functions.runtimes.table import Runtimes
     from fogbank.functions.sandbox.sandbox import Sandbox
     from fogbank.functions.watch import Watch
+    from fogbank.functions.web_dialect import HttpDialect
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
 
@@ -34,8 +36,9 @@ class Births:
     def __init__(
         self, clock: Clock, log_sink: LogSink, ids: Ids, watch: Watch, runtimes: Runtimes,
         dialects: Mapping[str, Dialect], endpoint: Callable[[], str], sandbox: Sandbox,
+        http_dialects: Mapping[str, HttpDialect], doorways: Doorways,
     ) -> None:  # fmt: skip
-        self._sandbox = sandbox
+        self._sandbox, self._http_dialects, self._doorways = sandbox, http_dialects, doorways
         self._clock, self._log_sink, self._ids, self._watch = clock, log_sink, ids, watch
         self._runtimes, self._dialects, self._endpoint = runtimes, dialects, endpoint
         self.restore_s = _RESTORE_S
@@ -57,6 +60,8 @@ class Births:
         instance = Instance(version, log)
         instance.is_snapshot, instance.is_spare = snapshot, spare
         told(instance)
+        if version.web:
+            self._furnish(instance, stream)
         try:
             await self._runtimes.of(version.runtime).spawn(version, instance, version.environment | given, write_end)
         except BaseException as error:
@@ -65,11 +70,23 @@ class Births:
             instance.kill()
             instance.on_end(instance)
             raise
+        finally:
+            instance.handed_over()
         if version.snap_start:  # What the process writes is not read before this function returns.
             now_ms = self._clock.now_ms()
             lines = dialect.initialising(version, now_ms, restoring=instance.forked)
             log.say(lines, now_ms, after=False)
         return instance
+
+    def _furnish(self, instance: Instance, stream: str) -> None:
+        """What a web application has beside other functions: a socket to be spoken to, and a log of each output."""
+        version, dialect = instance.version, self._http_dialects[instance.version.dialect]
+        instance.id = self._ids.new().replace("-", "")
+        read_end, instance.errors_end = os.pipe()
+        instance.errors = Log(read_end, version, stream, self._log_sink, self._clock)
+        for log, output in ((instance.log, "stdout"), (instance.errors, "stderr")):
+            log.form = dialect.form(version, instance, output)
+        instance.door = self._doorways.open()
 
     def too_slow(self, instance: Instance, invocation: Invocation) -> Outcome:
         version = instance.version

@@ -11,13 +11,16 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fogbank.functions import births
 from fogbank.functions.births import Births
 from fogbank.functions.engine import Abandoned, InitFailed, NoRuntimeError, Throttled
+from fogbank.functions.http.doorway import Doorways
+from fogbank.functions.http.messages import HttpResponse
 from fogbank.functions.instances import Instance
-from fogbank.functions.model import Outcome
+from fogbank.functions.model import Invocation, Outcome
 from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.accompanied import Accompanied
 from fogbank.functions.runtimes.node.pool import NodeRuntime
@@ -30,6 +33,7 @@ from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
 from fogbank.functions.snapshots import Snapshot
 from fogbank.functions.spares import Spare
+from fogbank.functions.visits import Visits
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
@@ -37,9 +41,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
-    from fogbank.functions.model import Invocation, LogSink, Version
+    from fogbank.functions.http.messages import HttpRequest
+    from fogbank.functions.model import LogSink, Version
     from fogbank.functions.runtimes.wrapped import Wrappable
     from fogbank.functions.sandbox.sandbox import Mode
+    from fogbank.functions.web_dialect import HttpDialect
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.ids import Ids
     from fogbank.kernel.telemetry import Telemetry
@@ -49,6 +55,10 @@ _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _SNAPSHOT_IDLE_S = 3600.0  # A snapshot without instances is kept for so long: each save of code may publish a version.
 _REAP_EVERY_S = 30.0
 _BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
+# Cloud Run, "General development tips": a container listens "within 4 minutes" of its start.
+_WEB_INIT_S = 240.0
+# Cloud Run, "About maximum instances": requests that find all instances full wait for up to 10 seconds, or longer.
+_PATIENCE_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,10 +77,12 @@ class _Pool:
     dialect: Dialect
     spare: Spare
     snapshot: Snapshot
-    idle: list[Instance] = field(default_factory=list)  # The last used first: the others may be let go.
+    # The last used first: the others may be let go. One that may be at several stands here for each it has room for.
+    idle: list[Instance] = field(default_factory=list)
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
     waiting: deque[_Waiting] = field(default_factory=deque)
+    outside: deque[asyncio.Future[None]] = field(default_factory=deque)  # Requests beyond the limit, in order.
     coming: int = 0  # Births under way, or due, for those who wait.
     provisioned: int = 0
     retired: bool = False
@@ -84,23 +96,38 @@ class InstanceEngine:
     def __init__(
         self, run_dir: Path, cache_dir: Path, clock: Clock, telemetry: Telemetry, log_sink: LogSink, ids: Ids,
         *, endpoint: Callable[[], str], dialects: Mapping[str, Dialect], sandbox: Mode = "auto",
+        http_dialects: Mapping[str, HttpDialect] = MappingProxyType({}),
     ) -> None:  # fmt: skip
+        """`http_dialects`: of web applications, beside what `dialects` has of them."""
         self._sandbox = Sandbox(run_dir, sandbox)
         self._host = Host(run_dir, telemetry, log_sink, clock, self._sandbox)
-        self._clock, self._telemetry, self._dialects = clock, telemetry, dialects
+        self._clock, self._telemetry, self._dialects, self._http_dialects = clock, telemetry, dialects, http_dialects
+        self._ids, self._doorways = ids, Doorways(run_dir / "doors")
         self._pools: dict[str, _Pool] = {}
         self.init_s, self.idle_s, self.snapshot_idle_s = _INIT_S, _IDLE_S, _SNAPSHOT_IDLE_S
+        self.patience_s = _PATIENCE_S
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
         self._runtimes = Runtimes(
             {
                 "python": self._built_in(PythonRuntime(cache_dir, telemetry, self._sandbox)),
-                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox)),
+                "nodejs": self._built_in(NodeRuntime(cache_dir, telemetry, self._sandbox, self._doorways)),
                 "provided": ProvidedRuntime(self._host, self._sandbox),
             }
         )
         watch = Watch()
-        self._births = Births(clock, log_sink, ids, watch, self._runtimes, dialects, endpoint, self._sandbox)
-        self._runner = Runner(clock, telemetry, watch)
+        self._births = Births(
+            clock,
+            log_sink,
+            ids,
+            watch,
+            self._runtimes,
+            dialects,
+            endpoint,
+            self._sandbox,
+            http_dialects,
+            self._doorways,
+        )
+        self._runner, self._visits = Runner(clock, telemetry, watch), Visits(clock, watch)
         self._reaper: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -157,6 +184,56 @@ class InstanceEngine:
         finally:
             self._leave(pool)
 
+    async def request(self, version: Version, request: HttpRequest, *, limit: int | None = None) -> HttpResponse:
+        pool, dialect = self._pool(version), self._http_dialects[version.dialect]
+        visit = dialect.receive(version, request, self._clock.now_ms(), self._ids.new())
+        if isinstance(visit, HttpResponse):
+            return visit
+        if limit is not None and not await self._admitted(pool, limit * version.concurrency):
+            lines, answer = dialect.crowded(version)
+            for instance in list(pool.all)[:1]:  # Its log is as good as any.
+                self._visits.say(instance, lines)
+            return answer
+        pool.busy += 1
+        leave = partial(self._leave, pool)
+        try:
+            served: Instance | Outcome | None = self._take_idle(pool)
+            if served is None:
+                with self._clock.aside:
+                    served = await self._wait_for_one(pool, Invocation(visit.execution_id, b""))
+        except BaseException:
+            leave()
+            raise
+        if isinstance(served, Outcome):
+            leave()
+            return dialect.unborn(version, served)
+        return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+
+    async def _admitted(self, pool: _Pool, most: int) -> bool:
+        """Whether there is room, at once or after a wait."""
+        deadline_s = time.perf_counter() + self.patience_s
+        while pool.busy >= most:
+            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            pool.outside.append(room)
+            try:
+                await asyncio.wait_for(room, deadline_s - time.perf_counter())
+            except TimeoutError:
+                return False
+            except asyncio.CancelledError:
+                if room.done():  # The next may come in instead.
+                    self._call_in(pool)
+                raise
+            finally:
+                if room in pool.outside:
+                    pool.outside.remove(room)
+            if self._pools.get(pool.version.id) is not pool:
+                raise Abandoned
+        return True
+
+    def _left(self, pool: _Pool, instance: Instance) -> None:
+        self._give_back(pool, instance)
+        self._leave(pool)
+
     async def _wait_for_one(self, pool: _Pool, invocation: Invocation) -> Instance | Outcome:
         """Whichever comes first: one that another event gives back, or one that is born."""
         loop = asyncio.get_running_loop()
@@ -173,9 +250,9 @@ class InstanceEngine:
             raise
 
     def _bring_more(self, pool: _Pool) -> None:
-        """For each event that waits an instance is on its way; of a debugged version there is only one."""
+        """For each event that waits there is room on its way; of a debugged version there is only one instance."""
         is_taken = pool.version.debugged and len(pool.all) + pool.coming > 0
-        if pool.coming < len(pool.waiting) and not is_taken:
+        if pool.coming * pool.version.concurrency < len(pool.waiting) and not is_taken:
             pool.coming += 1
             task = asyncio.get_running_loop().create_task(self._bring_one(pool))
             self._tasks.add(task)
@@ -185,16 +262,26 @@ class InstanceEngine:
         try:
             await self._birth(pool)
         except Exception as error:  # The machine has no room for a process, say: whoever waits longest is told.
-            waiting = _first(pool.waiting)
-            if waiting is not None:
-                waiting.served.set_exception(error)
+            for _ in range(pool.version.concurrency):
+                waiting = _first(pool.waiting)
+                if waiting is not None:
+                    waiting.served.set_exception(error)
         finally:
             pool.coming -= 1
 
     def _leave(self, pool: _Pool) -> None:
         pool.busy -= 1
+        if pool.outside:
+            self._call_in(pool)
         if pool.retired and pool.busy == 0:
             self._forget(pool)
+
+    def _call_in(self, pool: _Pool) -> None:
+        while pool.outside:
+            room = pool.outside.popleft()
+            if not room.done():
+                room.set_result(None)
+                return
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -233,6 +320,7 @@ class InstanceEngine:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._host.close()
         await self._runtimes.close()
+        self._doorways.close()
         await self._sandbox.close()
 
     async def task_root(self, code: Path) -> str:
@@ -253,7 +341,7 @@ class InstanceEngine:
     async def _snapshot(self, pool: _Pool) -> None:
         instance = await pool.snapshot.take(partial(self._know, pool))
         if instance is not None:
-            self._give_back(pool, instance)
+            self._take_in(pool, instance)
 
     def _pool(self, version: Version) -> _Pool:
         pool = self._pools.get(version.id)
@@ -275,8 +363,14 @@ class InstanceEngine:
         instance = pool.spare.take()
         if instance is not None:
             self._know(pool, instance)
+            pool.idle += [instance] * (pool.version.concurrency - 1)
             pool.spare.make()
         return instance
+
+    def _take_in(self, pool: _Pool, instance: Instance) -> None:
+        """It is initialised, and has room for as many events as it may be at."""
+        for _ in range(pool.version.concurrency):
+            self._give_back(pool, instance)
 
     def _give_back(self, pool: _Pool, instance: Instance) -> None:
         if instance.state == "idle":
@@ -288,11 +382,14 @@ class InstanceEngine:
 
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
+        while pool.outside:
+            self._call_in(pool)
         pool.provisioned = 0  # Else each that ends now would be made up for.
         pool.spare.let_go()
         for instance in list(pool.all):
             instance.kill()
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
+        self._sandbox.forget(pool.version)
 
     async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
         return await self._births.spawn(pool.version, partial(self._know, pool), provisioned=provisioned)
@@ -341,7 +438,7 @@ class InstanceEngine:
             instance.kill()
             pool.all.discard(instance)  # At once: who fills the pool next must not count it.
             raise InitFailed(problem)
-        self._give_back(pool, instance)
+        self._take_in(pool, instance)
 
     async def _birth(self, pool: _Pool) -> None:
         """A new instance, once its init is done, for the event that waits longest; if it fails, that one is told."""
@@ -368,7 +465,7 @@ class InstanceEngine:
             return
         if problem is None:
             instance.fresh = True
-            self._give_back(pool, instance)
+            self._take_in(pool, instance)
             if (instance.forked or instance.accompanied) and instance.cell is not None and len(pool.all) > 1:
                 pool.spare.make()
         elif not self._fail(pool, partial(self._births.failed, instance, problem)):
@@ -378,17 +475,23 @@ class InstanceEngine:
         """How long initialisation may take, each time that it is tried."""
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
+        if pool.version.web and not pool.version.debugged:
+            return (_WEB_INIT_S,)
         timeout_s = pool.version.timeout_ms / 1000
         if pool.version.debugged:
             return (timeout_s,)
         return (pool.snapshot.limit_s,) if pool.version.snap_start else (self.init_s, timeout_s)
 
     def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
-        """Whether somebody waits, who is told."""
-        waiting = _first(pool.waiting)
-        if waiting is not None:
+        """Whether somebody waits; as many are told as the instance would have had room for."""
+        told = False
+        for _ in range(pool.version.concurrency):
+            waiting = _first(pool.waiting)
+            if waiting is None:
+                break
             waiting.served.set_result(outcome_of(waiting.invocation))
-        return waiting is not None
+            told = True
+        return told
 
     # -- idle ones --
 
@@ -409,9 +512,10 @@ class InstanceEngine:
             if not pool.busy and all(now_s - one.idle_since_s > self.idle_s for one in pool.idle):
                 pool.spare.let_go()
             spare = len(pool.all) - pool.provisioned
-            for instance in [i for i in pool.idle if now_s - i.idle_since_s > self.idle_s][: max(spare, 0)]:
-                pool.idle.remove(instance)
+            idle = dict.fromkeys(i for i in pool.idle if not i.running and now_s - i.idle_since_s > self.idle_s)
+            for instance in list(idle)[: max(spare, 0)]:
                 instance.kill()
+            pool.idle = [instance for instance in pool.idle if instance.state == "idle"]
 
 
 def _first(waiting: deque[_Waiting]) -> _Waiting | None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fogbank.functions.http.messages import HttpRequest, HttpResponse
     from fogbank.functions.model import Invocation, Outcome, Version
 
 
@@ -27,6 +28,11 @@ class Engine(Protocol):
     async def invoke(self, version: Version, invocation: Invocation, *, limit: int | None = None) -> Outcome:
         """Run one event on an idle instance, or a new one. `limit`: at most so many events of this version at a time;
         beyond it, `Throttled` is raised at once. Raises `RestoreFailed`."""
+        ...
+
+    async def request(self, version: Version, request: HttpRequest, *, limit: int | None = None) -> HttpResponse:
+        """Have a web application answer: an instance that has room for one more request, or a new one. `limit`: at most
+        so many instances. Faults of the function are responses, in the cloud's words; raises `Abandoned`."""
         ...
 
     async def prepare(self, version: Version, count: int) -> None:

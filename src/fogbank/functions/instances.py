@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
 
+    from fogbank.functions.http.doorway import Doorway
+    from fogbank.functions.http.messages import Visit
     from fogbank.functions.logs import Log
     from fogbank.functions.model import Invocation, Version
     from fogbank.functions.sandbox.cells import Cell
@@ -97,6 +99,15 @@ class Instance:
         self.leaders: Callable[[], Iterable[int]] = lambda: (self.pid,)  # Of the sessions that end with it.
         self.keeps_log = False  # The channel closes the log: somebody may write after the last event.
         self.wrote = False  # Lines may wait in the log's pipe.
+        self.id = ""  # What logs know a web application's instance by.
+        self.door: Doorway | None = None  # Where a web application is spoken to; `channel` only tells of its life.
+        self.errors: Log | None = None  # What a web application writes to its second output.
+        self.errors_end = -1  # Where it writes that; closed once it has it.
+        self.running = 0  # Requests that a web application is at.
+        self.visit: Visit | None = None  # The last one, where it is at one at a time.
+        self.out_of_memory = False  # It was ended for what it held.
+        self.told_of = False  # The log says how it ended.
+        self.gone = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._deadline_s = _NEVER  # By the loop's clock.
         self._timer: asyncio.TimerHandle | None = None
@@ -126,7 +137,8 @@ class Instance:
             return
         self._lost = True
         self.state = "dead"
-        if self._told is None and not self.keeps_log:
+        self.gone.set()
+        if self._told is None and not self.keeps_log and not self.running:
             self.leave()
         self._tell(Ended())
         self.on_end(self)
@@ -265,6 +277,18 @@ class Instance:
         """The descriptors that a process needs to go where this instance lives."""
         return self.cell.namespaces if self.cell is not None else group_ends(self.group)
 
+    def web_ends(self) -> dict[str, int]:
+        """The descriptors that the process of a web application needs beside the others."""
+        return {"errors": self.errors_end, "listen": self.door.end} if self.door is not None else {}
+
+    def handed_over(self) -> None:
+        """Its process has them, or there will be none."""
+        if self.door is not None:
+            self.door.handed_over()
+        if self.errors_end >= 0:
+            os.close(self.errors_end)
+            self.errors_end = -1
+
     def kill_process(self) -> None:
         """End the process and all it has started; who waits for it hears of it."""
         if self.cell is not None and not self.shares_cell:
@@ -283,6 +307,8 @@ class Instance:
         self.state = "dead"
         if not self.keeps_log:
             self.log.close()
+            if self.errors is not None:
+                self.errors.close()
             self.leave()
         if self.channel is not None:
             self.channel.close()
@@ -297,10 +323,13 @@ class Instance:
             if place is not None:
                 place.close()
         self.cell = self.group = None
+        if self.door is not None:
+            self.door.close()
 
     def ended(self, status: int) -> None:
         """The parent's word on how it ended."""
-        self.ended_so(describe_end(signal.SIGKILL if self.ran_out() else status))
+        self.out_of_memory = self.out_of_memory or self.ran_out()
+        self.ended_so(describe_end(signal.SIGKILL if self.out_of_memory else status))
 
     def ended_so(self, how: str) -> None:
         self.how_ended = how
@@ -317,7 +346,7 @@ class Instance:
     def facts(self) -> dict[str, object]:
         return {
             "function": self.version.name,
-            "state": self.state,
+            "state": "busy" if self.running else self.state,
             "pid": self.pid,
             "events": self.events,
             "memory_mb": self.memory_mb(),

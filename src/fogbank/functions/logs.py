@@ -30,6 +30,7 @@ class Log:
     ) -> None:  # fmt: skip
         self.stream, self._wanted = stream, wanted
         self.heard: Callable[[str], None] = _nobody  # Told each line that came through the pipe.
+        self.form: Callable[[str], str] | None = None  # What is kept in a line's place.
         self._fd, self._sink, self._clock = fd, sink, clock
         self._place = version.log_owner, version.log_group, stream
         self._rest = b""
@@ -80,7 +81,7 @@ class Log:
         self.hand_on()
 
     def line(self, text: str) -> None:
-        self.say((f"{text}\n",), self._clock.now_ms())
+        self.say((f"{text}\n" if self.form is None else self.form(text),), self._clock.now_ms())
 
     def note(self, text: str) -> None:
         """A word of fogbank's own, for whoever wonders."""
@@ -110,7 +111,7 @@ class Log:
     def _add(self, line: str) -> None:
         if self._wanted is not None and not self._wanted(line):
             return
-        self._events.append((self._clock.now_ms(), line))
+        self._events.append((self._clock.now_ms(), line if self.form is None else self.form(line)))
         self.heard(line)
         self._tail.append(line)
         if len(self._tail) > _TAIL_LINES_MAX:

@@ -36,6 +36,10 @@ class Version:
     system_log_level: str = "INFO"
     debugged: bool = False  # Its one instance waits for a debugger, and nothing limits its time or memory.
     debugger_port: int = 0  # Where it waits, on 127.0.0.1; 0: wherever there is room.
+    web: bool = False  # It is a web application: its events are HTTP requests, and an instance answers at a socket.
+    concurrency: int = 1  # So many requests an instance of a web application is at, at most.
+    files: tuple[tuple[str, bytes], ...] = ()  # What is mounted, by absolute path: secrets.
+    facts: dict[str, str] = field(default_factory=dict)  # What its dialect has to know of it.
     qualifier: str = field(init=False)  # The version's number: what its name ends with.
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Watch:
             held_mb, limit_mb = instance.memory_mb(), instance.version.memory_mb
             instance.peak_mb = max(instance.peak_mb, min(held_mb, limit_mb))
             if held_mb > limit_mb and not instance.version.debugged:  # A debugger's own part is not counted.
+                instance.out_of_memory = True
                 instance.kill_process()
         self._looking = bool(self._watched)
         if self._looking:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from fogbank.functions.engine import Engine
+    from fogbank.gcp.identity.issuer import Issuer
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.config import Config
     from fogbank.kernel.gateway.messages import Route
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from fogbank.kernel.tasks import Background
     from fogbank.kernel.telemetry import Telemetry
     from fogbank.primitives.blobs import Blobs
+
+S = TypeVar("S")
 
 
 class Code(IntEnum):
@@ -119,8 +122,17 @@ class House:
     engine: Engine
     telemetry: Telemetry
     ask: Ask
+    identity: Issuer
     endpoint: Callable[[], str]  # "http://127.0.0.1:4566": where this server answers, once it does.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "gcp.pubsub_to_functions": the modules in gcp/links.
+    _shared: dict[type, Any] = field(default_factory=dict)
+
+    def share(self, part: Callable[[House], S]) -> S:
+        """The one `part(house)` of this server, made when it is first asked for: what a service's classes share."""
+        shared = self._shared.get(part)  # type: ignore[call-overload]  # A class, which is a callable too.
+        if shared is None:
+            shared = self._shared[part] = part(self)  # type: ignore[index]
+        return shared  # type: ignore[no-any-return]
 
 
 class Service:

@@ -189,10 +189,13 @@ def delete(tx: Tx, queue: str, receipt: str) -> bool:
     return True
 
 
-def release(tx: Tx, queue: str, now_ms: int) -> None:
+def release(tx: Tx, queue: str, now_ms: int, *, hidden: bool = True) -> None:
     """Whoever held messages of it is known to be gone: they are due now, not when their time would be over; since they
-    were sent, which was before they were lent until any moment that an old receipt could tell."""
+    were sent, which was before they were lent until any moment that an old receipt could tell. Those that are `hidden`
+    by their holders may be left to wait for their moment."""
     for message in list(_in_flight(tx, queue, now_ms)):
+        if message.moved and not hidden:
+            continue
         _forget(tx, queue, message)
         _place(tx, queue, replace(message, due_ms=min(message.sent_ms, now_ms), moved=False))
     tx.emit(DUE, (queue,))

@@ -9,7 +9,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fogbank.aws.services.cognito_idp import state, tokens
+from fogbank.aws.services.cognito_idp import state
+from fogbank.primitives import web_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,14 +61,14 @@ async def claims(house: House, pool_arns: Sequence[str], token: str, scopes: Seq
 
 async def _verify(house: House, pool_arns: Sequence[str], token: str) -> dict[str, Any]:
     try:
-        issuer = str(tokens.unverified_claims(token).get("iss", ""))
+        issuer = str(web_tokens.unverified_claims(token).get("iss", ""))
         for arn in pool_arns:
             pool_id = arn.rpartition("/")[2]
             if issuer.endswith("/" + pool_id):
                 pool = await house.store.transact(state.pool_anywhere, pool_id)
                 if pool is not None and pool.issuer == issuer:
-                    return tokens.verify(token, pool.key_id, pool.public_key)
-    except tokens.BadToken as error:
+                    return web_tokens.verify(token, pool.key_id, pool.public_key)
+    except web_tokens.BadToken as error:
         raise Refused from error
     raise Refused
 

@@ -64,7 +64,7 @@ class Wrapped:
         self.warm, self.ready_debugger = plain.warm, plain.ready_debugger
 
     async def spawn(self, version: Version, instance: Instance, environment: dict[str, str], log_end: int) -> None:
-        if not environment.get(VARIABLE):
+        if version.web or not environment.get(VARIABLE):
             await self._plain.spawn(version, instance, environment, log_end)
             return
 

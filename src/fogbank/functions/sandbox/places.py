@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # As `inside/root.py` makes them.
 TASK: Final = "/var/task"
+WORKSPACE: Final = "/workspace"  # The same to a web application.
 LAYERS: Final = "/opt"
 RUNTIME: Final = "/var/runtime"
 DEBUGGER: Final = "/var/debugger"
@@ -23,6 +24,9 @@ BOOTSTRAP: Final = "/var/lang/bootstrap"  # What a wrapper script of a Python fu
 SDK_V2: Final = "/var/lang/sdk-v2/node_modules"
 SDK_V3: Final = "/var/lang/sdk-v3/node_modules"
 
+
+# Below one of these a file may be mounted: a root that nobody can write to has no other places.
+MOUNTS: Final = ("/secrets", "/etc/secrets", "/var/secrets", "/run/secrets", "/mnt")
 
 # What an instance sees of this machine where it has no root folder of its own.
 SYSTEM: Final = (
@@ -52,12 +56,41 @@ def on_this_machine(version: Version) -> Places:
     return Places(str(version.code), tuple(str(layer) for layer in version.layers), {})
 
 
-def in_a_cell(version: Version, folder: Path) -> Places:
-    """`folder`: for what several layers are together; then it links files, and is not for the event loop's thread."""
+def in_a_cell(version: Version, folder: Path, files: Path) -> Places:
+    """`folder`: for what several layers are together, `files`: for what the version has mounted; where there is either,
+    this is not for the event loop's thread."""
+    task, mounted = task_of(version), _mounted(version, files)
     if not version.layers:
-        return Places(TASK, (), {TASK: version.code})
+        return Places(task, (), {task: version.code, **mounted})
     one = version.layers[0] if len(version.layers) == 1 else _merged(version.layers, folder)
-    return Places(TASK, (LAYERS,), {TASK: version.code, LAYERS: one})
+    return Places(task, (LAYERS,), {task: version.code, LAYERS: one, **mounted})
+
+
+def mount_of(path: str) -> str | None:
+    """The place that a file is mounted below; none where it cannot be."""
+    plain = os.path.normpath(path) == path
+    return next((place for place in MOUNTS if plain and path.startswith(f"{place}/")), None)
+
+
+def _mounted(version: Version, folder: Path) -> dict[str, Path]:
+    """Folders with the version's files, by the place that each is seen at."""
+    trees: dict[str, Path] = {}
+    for path, content in version.files:
+        place = mount_of(path)
+        assert place is not None, "whoever makes a version asks first"
+        tree = trees.setdefault(place, folder / version.id / place.strip("/").replace("/", "-"))
+        file = tree / path.removeprefix(f"{place}/")
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            building = file.with_name(f".{file.name}.{os.getpid()}")
+            building.write_bytes(content)
+            building.chmod(0o444)
+            building.rename(file)
+    return trees
+
+
+def task_of(version: Version) -> str:
+    return WORKSPACE if version.web else TASK
 
 
 def _merged(layers: tuple[Path, ...], folder: Path) -> Path:

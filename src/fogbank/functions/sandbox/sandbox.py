@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import secrets
+import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fogbank.functions.sandbox.protections import Protections
 
 Mode: TypeAlias = Literal["auto", "require", "off"]
+Loads: TypeAlias = Literal["", "sdk", "web"]
 _FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
 _UIDS: Final = 200_000_000  # Another server of this machine begins elsewhere among them.
 _DISMISS_S = 5
@@ -100,11 +102,22 @@ class Sandbox:
 
     async def places(self, version: Version) -> Places:
         if not (await self.given()).cells:
+            if version.files:
+                raise CellError("a secret can be mounted as a file only where this machine gives namespaces")
             return places.on_this_machine(version)
         together = self.run_dir / "layers"
-        if len(version.layers) < _NEED_A_THREAD:
-            return places.in_a_cell(version, together)
-        return await asyncio.to_thread(places.in_a_cell, version, together)
+        if len(version.layers) < _NEED_A_THREAD and not version.files:
+            return places.in_a_cell(version, together, self._files)
+        return await asyncio.to_thread(places.in_a_cell, version, together, self._files)
+
+    @property
+    def _files(self) -> Path:
+        return self.run_dir / "files"
+
+    def forget(self, version: Version) -> None:
+        """What was mounted of it lies nowhere any more."""
+        if version.files:
+            shutil.rmtree(self._files / version.id, ignore_errors=True)
 
     async def group(self, memory_mb: int, tmp_mb: int) -> Group | None:
         """Raises `CellError`."""
@@ -134,12 +147,13 @@ class Sandbox:
         return Peers(self._sockets, _owns(cell, group, leaders))
 
     async def start(
-        self, interpreter: str, *, zygote: socket.socket | None = None, loads: bool = False,
+        self, interpreter: str, *, zygote: socket.socket | None = None, loads: Loads = "",
         folders: tuple[Path, ...] = (), runtime: Path | None = None, prefixes: tuple[str, ...] = (),
     ) -> Started:  # fmt: skip
         """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
-        zygote, out of the modules in `folders`, which finds the packages in `runtime`, and `loads` them. `prefixes`:
-        folders that are seen where they are. Raises `CellError`."""
+        zygote, out of the modules in `folders`, which finds the packages in `runtime` and loads what `loads` says of
+        them: AWS's SDK, or those of web applications. `prefixes`: folders that are seen where they are. Raises
+        `CellError`."""
         given = await self.given()
         ours, theirs = pair()
         settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}

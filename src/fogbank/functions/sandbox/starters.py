@@ -44,7 +44,7 @@ class Starter:
         **settings: Any,
     ) -> None:  # fmt: skip
         """Have a program run in `folder`, in `group` where it has no cell. It writes to the pipe `output`, which stays
-        the caller's, as do `fds`. Where an argument is "{events}" stands the number of that one of them."""
+        the caller's, as do `fds`. Where an argument is "{events}" or "{listen}" stands the number of that one."""
         self._number += 1
         order = {"run": [str(process.command), *arguments], "folder": str(folder), "environment": environment}
         report, theirs = os.pipe()

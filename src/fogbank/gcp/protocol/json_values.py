@@ -45,10 +45,20 @@ def request(
             _place(told, kind.DESCRIPTOR, name, text)
     for name, text in variables.items():
         _put(told, name.split("."), text)
+    for field in kind.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
+            _plain_mask(told, field)
     try:
         return json_format.ParseDict(told, kind(), descriptor_pool=pool())
     except json_format.ParseError as error:
         raise _invalid(str(error)) from error
+
+
+def _plain_mask(told: dict[str, Any], field: Any) -> None:
+    """A mask's paths may be written in either way, "updateTime" or "update_time"; the library takes the first only."""
+    for name in (field.name, field.json_name):
+        if isinstance(told.get(name), str):
+            told[name] = re.sub(r"_([a-z])", lambda found: found[1].upper(), told[name])
 
 
 def answer(message: Message, *, numbers: bool = False) -> Any:

@@ -21,18 +21,18 @@ def page(
     """Rows with the last part of their keys, which is text, and the token of the next page ("" where there is none)."""
     if size < 0:
         raise RpcError(Code.INVALID_ARGUMENT, "The value for page_size is negative.")
-    after = records.key(*prefix, _decoded(token)) if token else None
+    after = records.key(*prefix, decoded(token)) if token else None
     limit = min(size or largest, largest)
     found = [(str(key[-1]), row) for key, row in records.scan(tx, *prefix, after=after, limit=limit + 1)]
     kept = found[:limit]
-    return kept, _encoded(kept[-1][0]) if len(found) > limit else ""
+    return kept, encoded(kept[-1][0]) if len(found) > limit else ""
 
 
-def _encoded(name: str) -> str:
+def encoded(name: str) -> str:
     return urlsafe_b64encode(name.encode()).decode()
 
 
-def _decoded(token: str) -> str:
+def decoded(token: str) -> str:
     try:
         return b64decode(token, b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.api_core import exceptions
+from google.auth.transport.requests import Request
+from google.oauth2 import id_token
 
+from tests.support.cloud import Cloud
+from tests.support.google import PubSub
 from tests.support.receiver import Received, Receiver
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.support.cloud import Cloud
-    from tests.support.google import PubSub
+    from pathlib import Path
 
 
 def test_a_message_is_posted_once_in_its_envelope(pubsub: PubSub) -> None:
@@ -75,3 +78,29 @@ def test_a_subscription_becomes_a_push_one_and_a_pull_one_again(pubsub: PubSub) 
         pubsub.subscriber.modify_push_config(request={"subscription": reader, "push_config": {}})
         pubsub.publish(topic, "second")
         eventually(lambda: pubsub.texts(reader) == ["second"])
+
+
+def test_a_push_carries_an_identity_token_for_its_audience(tmp_path: Path) -> None:
+    cloud = Cloud(tmp_path / "data", moving=True)  # google-auth checks times by the machine's clock.
+    pubsub = PubSub(cloud.server.port)
+    try:
+        with Receiver() as receiver:
+            topic, certificates = pubsub.topic(), f"{cloud.url}/oauth2/v1/certs"
+            for name, audience in (("plain", ""), ("named", "https://app.example")):
+                oidc = {"service_account_email": "robot-1@fog.iam.gserviceaccount.com", "audience": audience}
+                pubsub.subscription(topic, name, push_config={"push_endpoint": receiver.url, "oidc_token": oidc})
+            pubsub.publish(topic, "hello")
+            eventually(lambda: len(receiver.requests) == 2)
+            tokens = [request.headers["authorization"].removeprefix("Bearer ") for request in receiver.requests]
+            claims = [id_token.verify_token(token, Request(), certs_url=certificates) for token in tokens]
+            assert {one["aud"] for one in claims} == {receiver.url, "https://app.example"}
+            assert {one["email"] for one in claims} == {"robot-1@fog.iam.gserviceaccount.com"}
+    finally:
+        pubsub.close()
+        cloud.stop()
+
+
+def test_a_token_needs_an_account(pubsub: PubSub) -> None:
+    push = {"push_endpoint": "https://app.example/", "oidc_token": {"audience": "a"}}
+    with pytest.raises(exceptions.InvalidArgument, match="Invalid service account email given"):
+        pubsub.subscription(pubsub.topic(), push_config=push)

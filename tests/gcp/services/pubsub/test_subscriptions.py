@@ -59,9 +59,6 @@ def test_what_is_not_served_is_refused_by_name(pubsub: PubSub) -> None:
     topic = pubsub.topic()
     with pytest.raises(exceptions.MethodNotImplemented, match=r"Subscription\.bigquery_config"):
         pubsub.subscription(topic, bigquery_config={"table": "p.d.t"})
-    with pytest.raises(exceptions.MethodNotImplemented, match="oidc_token"):
-        push = {"push_endpoint": "http://127.0.0.1:1/", "oidc_token": {"service_account_email": "a@b.c"}}
-        pubsub.subscription(topic, push_config=push)
 
 
 def test_an_update_changes_what_its_mask_names_and_nothing_else(pubsub: PubSub) -> None:

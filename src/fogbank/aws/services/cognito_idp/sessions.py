@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fogbank.aws.service import Call, ServiceError
 from fogbank.aws.services.cognito_idp import accounts, state, tokens
+from fogbank.primitives import web_tokens
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
@@ -84,12 +85,12 @@ def by_access_token(tx: Tx, call: Call, token: str) -> tuple[state.Pool, state.U
 def by_whose_app(tx: Tx, call: Call, token: str) -> tuple[state.Pool, state.User, str]:
     """The same, and the client that signed the user in."""
     try:
-        claims = tokens.unverified_claims(token)
+        claims = web_tokens.unverified_claims(token)
         pool = state.POOLS.get(tx, str(claims.get("iss", "")).rpartition("/")[2])
         if pool is None:
             raise refused("Invalid Access Token")
-        claims = tokens.verify(token, pool.key_id, pool.public_key)
-    except tokens.BadToken as error:
+        claims = web_tokens.verify(token, pool.key_id, pool.public_key)
+    except web_tokens.BadToken as error:
         raise refused("Invalid Access Token") from error
     if claims.get("token_use") != "access":
         raise refused("Invalid Access Token")

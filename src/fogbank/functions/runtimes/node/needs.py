@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
 
 LAST_WITH_V2 = 16  # Developer Guide, "Runtime-included SDK versions": v2 up to nodejs16.x, v3 since nodejs18.x.
-_MAJOR = re.compile(r"nodejs(\d+)\.x")
+_MAJOR = re.compile(r"nodejs(\d+)")  # "nodejs20.x" is Lambda's, "nodejs20" Google's.
 _SOURCES_MAX = 4000
 _PRELOADED_MAX = 8
 _SDK_NAMED = re.compile(rb"""['"](aws-sdk(?=[/'"])|@aws-sdk/[a-z0-9-]+)""")
@@ -44,6 +44,8 @@ def of(version: Version) -> Needs:
             source = path.read_bytes()
             named.update(found.decode() for found in _SDK_NAMED.findall(source))
             imports = imports or (b"import" in source and _IMPORTS.search(source) is not None)
+    if version.web:  # It brings what it needs.
+        return Needs(major, (), (), imports, uses_v2=False)
     missing = {name for name in named if not any((root / "node_modules" / name).is_dir() for root in roots)}
     v3 = sorted(name for name in missing if name.startswith("@")) if major > LAST_WITH_V2 else []
     generations = (*(("v2",) if "aws-sdk" in missing else ()), *(("v3",) if v3 else ()))

@@ -13,7 +13,7 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -21,12 +21,13 @@ from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.processes import Process
 from fogbank.functions.runtimes.node import needs, sdk
 from fogbank.functions.runtimes.wrapped import DEBUGGED, Command
-from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, TASK
+from fogbank.functions.sandbox.places import LAYERS, SDK_V2, SDK_V3, task_of
 from fogbank.functions.sandbox.protections import own_interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fogbank.functions.http.doorway import Doorway, Doorways
     from fogbank.functions.instances import Instance
     from fogbank.functions.model import Version
     from fogbank.functions.runtimes.node.needs import Needs
@@ -45,8 +46,24 @@ _KINDS_MAX = 4
 _SDKS = {"v2": SDK_V2, "v3": SDK_V3}  # Where they are seen in a cell.
 _MOST_MEMORY_MB, _MOST_TMP_MB = 10_240, 10_240  # Lambda quotas; of one that waits for its function.
 
-Kind: TypeAlias = "tuple[str, ...]"  # The modules that a process has loaded, by their paths.
-_PLAIN: Kind = ()
+_FRAMEWORK = "nodejs/node_modules/@google-cloud/functions-framework/build/src"
+# What its program loads before it looks for the function.
+_OF_FRAMEWORK = ("server.js", "loader.js", "options.js", "logger.js", "invoker.js")
+
+
+_GOOGLES = "@google-cloud/"
+_PRELOADED_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Of processes that wait."""
+
+    modules: tuple[str, ...] = ()  # What it has loaded, by their paths.
+    packages: Path | None = None  # Of a web application: the layer that those are from; it waits for no other.
+
+
+_PLAIN = Kind()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,8 @@ class _Spare:
     end: socket.socket
     output: int
     place: Place
+    errors: int = -1  # Of a web application: its second output, and where it is spoken to.
+    door: Doorway | None = None
     process: Process | None = None
     instance: Instance | None = None  # Once it is claimed.
 
@@ -86,11 +105,23 @@ class _Spare:
         self.place.close()
         self.end.close()
         os.close(self.output)
+        if self.door is not None:
+            self.door.close()
+            os.close(self.errors)
+
+    def become(self, instance: Instance) -> None:
+        self.instance, instance.cell, instance.group = instance, self.place.cell, self.place.alone
+        instance.log.follow(self.output)
+        if self.door is not None and instance.door is not None and instance.errors is not None:
+            instance.door.close()
+            instance.door = self.door
+            instance.errors.follow(self.errors)
 
 
 class NodeRuntime:
-    def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox) -> None:
+    def __init__(self, cache_dir: Path, telemetry: Telemetry, sandbox: Sandbox, doorways: Doorways) -> None:
         self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
+        self._doorways = doorways
         self._spares: dict[Kind, list[_Spare]] = {}  # The kind that was asked for last stands last.
         self._warden: Warden | None = None
         self._starting = asyncio.Lock()
@@ -108,12 +139,12 @@ class NodeRuntime:
             if instance.is_placed:
                 spare = await self._start(_PLAIN, Place(instance.cell, instance.group), version, environment)
             else:
-                spare = await self._claim(_kind(needed, folders, seen), version, environment, folders)
+                kind = await self._web_kind(version) if version.web else _kind(needed, folders, seen)
+                spare = await self._claim(kind, version, environment, folders)
         finally:
             os.close(log_end)
-        spare.instance, instance.cell, instance.group = instance, spare.place.cell, spare.place.alone
+        spare.become(instance)
         assert spare.process is not None
-        instance.log.follow(spare.output)
         instance.pid = spare.process.pid
         if spare.process.over:  # Before anybody could hear of it.
             instance.ended(spare.process.status or 0)
@@ -193,7 +224,7 @@ class NodeRuntime:
             # What Node reads when it starts, and what Landlock lets it read, cannot be told to one that waits already.
             trees = await self._trees(version, folders)
             place = await self._place(version.memory_mb, version.ephemeral_mb, trees)
-            return await self._start(_PLAIN, place, version, environment)
+            return await self._start(Kind(packages=kind.packages), place, version, environment)
         self._spares.setdefault(_PLAIN, [])
         self._spares[kind] = self._spares.pop(kind, [])
         spare, loaded = await self._waiting(kind)
@@ -207,7 +238,7 @@ class NodeRuntime:
 
     async def _waiting(self, kind: Kind) -> tuple[_Spare, Kind]:
         """One of that kind, else a plain one; else one that is started now. And with what it is loaded."""
-        for known in (kind, _PLAIN):
+        for known in (kind, _PLAIN) if kind.packages is None else (kind,):
             while self._spares[known]:
                 spare = self._spares[known].pop()
                 if spare.process is not None and not spare.process.over:
@@ -218,15 +249,17 @@ class NodeRuntime:
     async def _furnish(self, spare: _Spare, version: Version, folders: Mapping[str, Path], loaded: Kind) -> None:
         if spare.place.cell is not None:
             trees = await self._trees(version, folders)
-            if loaded:
-                trees.pop(SDK_V3, None)  # It is there.
+            if loaded.modules or loaded.packages:
+                trees.pop(SDK_V3 if loaded.packages is None else LAYERS, None)  # It is there.
             await spare.place.cell.furnish(await (await self._ready()).trees(trees), version.ephemeral_mb)
         if spare.place.group is not None:
             spare.place.group.limit(version.memory_mb, version.ephemeral_mb)
 
     async def _start_waiting(self, loaded: Kind) -> _Spare:
         """In a place of its own, as large as any function may need."""
-        trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded else {}
+        trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded.modules else {}
+        if loaded.packages is not None:
+            trees = {LAYERS: loaded.packages}
         return await self._start(loaded, await self._place(_MOST_MEMORY_MB, _MOST_TMP_MB, trees))
 
     async def _start(
@@ -239,16 +272,23 @@ class NodeRuntime:
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         spare = _Spare(ours, read_end, place)
+        fds, program, errors_end = {"events": theirs.fileno()}, ["bootstrap.js", "{events}"], -1
+        if loaded.packages is not None:
+            spare.door = self._doorways.open()
+            spare.errors, errors_end = os.pipe()
+            fds |= {"listen": spare.door.end, "errors": errors_end}
+            program = ["web.js", "{events}", "{listen}"]
+            own = {"NODE_ENV": "production", **own}
         try:
             spare.process = Process(Path(node), spare.told)
             (place.cell or warden).start(
-                spare.process, "/" if version is None else TASK if place.cell is not None else version.code,
+                spare.process, "/" if version is None else task_of(version) if place.cell is not None else version.code,
                 {"PATH": os.environ.get("PATH", ""), "TZ": ":UTC", "LANG": "en_US.UTF-8", **own}, write_end,
                 arguments=(
-                    *_OPTIONS, "--require", str(inside / _REDIRECT_RESPONSES), str(inside / "bootstrap.js"),
-                    "{events}", *loaded,
+                    *_OPTIONS, "--require", str(inside / _REDIRECT_RESPONSES), str(inside / program[0]), *program[1:],
+                    *loaded.modules,
                 ),
-                fds={"events": theirs.fileno()}, group=place.alone, protections=given.given,
+                fds=fds, group=place.alone, protections=given.given,
                 paths=None if version is None else self._sandbox.open_to(
                     version, (str(inside), _home(), str(self._cache_dir))
                 ),
@@ -263,6 +303,9 @@ class NodeRuntime:
         finally:
             theirs.close()
             os.close(write_end)
+            if spare.door is not None:
+                spare.door.handed_over()
+                os.close(errors_end)
         ours.setblocking(False)
         return spare
 
@@ -300,6 +343,11 @@ class NodeRuntime:
             self._say_once(instance, f"{version.runtime} has no `aws-sdk` v2 in Lambda; here the function is given it")
         return found
 
+    async def _web_kind(self, version: Version) -> Kind:
+        packages = version.layers[0] if version.layers else version.code
+        at = LAYERS if (await self._sandbox.given()).cells else str(packages)
+        return Kind(tuple(f"{at}/{name}" for name in await asyncio.to_thread(_of_web, packages)), packages)
+
     async def _sdks(self, needed: Needs, instance: Instance) -> dict[str, Path]:
         """The folders of the SDKs that it is lent, by generation: what `require` finds after the function's own."""
         folders = {}
@@ -321,10 +369,22 @@ class NodeRuntime:
             instance.log.note(text)
 
 
+def _of_web(packages: Path) -> list[str]:
+    """The modules that a web application's process loads whatever its function does, and Google's clients that it
+    names: what they read from the environment they read when they are used."""
+    framework = [f"{_FRAMEWORK}/{name}" for name in _OF_FRAMEWORK if (packages / _FRAMEWORK / name).is_file()]
+    try:
+        manifest = orjson.loads((packages / "nodejs/package.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        manifest = {}
+    named = sorted(name for name in manifest.get("dependencies", {}) if name.startswith(_GOOGLES))[:_PRELOADED_MAX]
+    return [*framework, *(f"nodejs/node_modules/{name}" for name in named)]
+
+
 def _kind(needed: Needs, folders: Mapping[str, Path], seen: Mapping[str, str]) -> Kind:
     """With what a process should be loaded that becomes this function."""
     at = folders.get("v3")
-    return tuple(f"{seen['v3']}/{name}" for name in needed.preloaded if (at / name).is_dir()) if at else _PLAIN
+    return Kind(tuple(f"{seen['v3']}/{name}" for name in needed.preloaded if (at / name).is_dir())) if at else _PLAIN
 
 
 def _order(

@@ -15,7 +15,7 @@ from pathlib import Path
 from fogbank.functions.sandbox.protections import own_interpreter
 
 _LOWEST = re.compile(r">=\s*(\d+\.\d+)")
-_NAME = re.compile(r"python(3\.\d+)")
+_NAME = re.compile(r"python3\.?(\d+)")  # "python3.12" is Lambda's, "python312" Google's.
 KNOWN = tuple(f"3.{minor}" for minor in range(9, 15))  # Whose functions this program knows how to run.
 # What Lambda's Python runtimes include: Developer Guide, "Runtime-included SDK versions".
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3")
@@ -53,7 +53,7 @@ def find(runtime: str) -> Interpreter:
     """The interpreter for "python3.12": of that version if this machine has it, else of the nearest that it has."""
     found = _NAME.match(runtime)
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    wanted = found[1] if found else own
+    wanted = f"3.{found[1]}" if found else own
     for version in sorted({own, wanted, *KNOWN}, key=lambda version: _distance(version, wanted)):
         path = own_interpreter() if version == own else _installed(version)
         if path:

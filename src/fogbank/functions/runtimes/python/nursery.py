@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from fogbank.functions.runtimes.python import debugger, interpreters, mentions
+from fogbank.functions.runtimes.python import debugger, frameworks, interpreters, mentions
 from fogbank.functions.runtimes.wrapped import DEBUGGED, VARIABLE, Command
 from fogbank.functions.sandbox.cells import CellError
 from fogbank.functions.sandbox.line import Line, close_all, pair
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.functions.sandbox.cells import Cell
     from fogbank.functions.sandbox.groups import Group
-    from fogbank.functions.sandbox.sandbox import Sandbox, Started
+    from fogbank.functions.sandbox.sandbox import Loads, Sandbox, Started
     from fogbank.functions.sandbox.starters import Starter
     from fogbank.kernel.telemetry import Telemetry
 
@@ -151,19 +151,20 @@ class _Family:
             self.next_cell = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a zygote has loaded, and by which interpreter."""
+
+    interpreter: str
+    loads: Loads
+    lends_sdk: bool = False  # AWS's: found by what its instances import.
+    framework: Path | None = None  # The folder of what it has loaded for web applications.
+
+
 @dataclass(slots=True)
 class _Zygote:
     parent: Parent
     started: Started = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """Of zygote."""
-
-    interpreter: str
-    lends_sdk: bool
-    loads_sdk: bool
 
 
 class PythonRuntime:
@@ -179,7 +180,9 @@ class PythonRuntime:
         """Have an instance born. `log_end` is the pipe it writes to, closed here."""
         (come, ours_to_write), (ours_to_read, go) = os.pipe(), os.pipe()
         try:
-            await self._order(version, instance, environment, {"come": come, "go": go, "log": log_end})
+            await self._order(
+                version, instance, environment, {"come": come, "go": go, "log": log_end, **instance.web_ends()}
+            )
         except BaseException:
             close_all([ours_to_read, ours_to_write])
             raise
@@ -222,6 +225,7 @@ class PythonRuntime:
         places = await self._sandbox.places(version)
         sdk = str(interpreters.sdk_layer(self._cache_dir)) if self._lends_sdk(version, log) else ""
         settings = {
+            "web": version.web,
             "handler": version.handler,
             "code": places.code,
             "layers": places.layers,
@@ -381,7 +385,9 @@ class PythonRuntime:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
         lends = self._lends_sdk(version, log)
-        return await self._zygote_of(_Kind(interpreter.path, lends, lends and await self._mentions_sdk(version)))
+        framework = self._framework(version, interpreter)
+        loads: Loads = "web" if framework else "sdk" if lends and await self._mentions_sdk(version) else ""
+        return await self._zygote_of(_Kind(interpreter.path, loads, lends, framework))
 
     async def _zygote_of(self, kind: _Kind) -> _Zygote:
         async with self._starting.setdefault(kind, asyncio.Lock()):
@@ -394,9 +400,14 @@ class PythonRuntime:
             self._mention_sdk[version.id] = await asyncio.to_thread(mentions.sdk, [version.code, *version.layers])
         return self._mention_sdk[version.id]
 
+    def _framework(self, version: Version, interpreter: interpreters.Interpreter) -> Path | None:
+        if not version.web or not version.layers:
+            return None
+        return frameworks.fitting(self._cache_dir, interpreter, version.layers[0] / "python")
+
     def _lends_sdk(self, version: Version, log: Log) -> bool:
         interpreter = interpreters.find(version.runtime)
-        if _brings_sdk(version):
+        if version.web or _brings_sdk(version):
             return False
         if interpreter.runs_sdk:
             return True
@@ -410,18 +421,21 @@ class PythonRuntime:
         """Have zygotes ready before the first function asks for one."""
         interpreter = interpreters.find(runtime)
         lends = interpreter.runs_sdk
-        for loads in (True, False) if lends else (False,):  # The one that takes longer first.
-            await self._zygote_of(_Kind(interpreter.path, lends, loads))
+        kinds: tuple[Loads, ...] = ("sdk", "") if lends else ("",)  # The one that takes longer first.
+        for loads in kinds:
+            await self._zygote_of(_Kind(interpreter.path, loads, lends))
 
     async def ready_debugger(self) -> None:
         await asyncio.to_thread(debugger.folder, self._cache_dir)
 
     async def _start(self, kind: _Kind) -> _Zygote:
-        layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir) if kind.lends_sdk else None
+        layer = kind.framework
+        if kind.lends_sdk:
+            layer = await asyncio.to_thread(interpreters.sdk_layer, self._cache_dir)
         ours, theirs = pair()
         with theirs:
             started = await self._sandbox.start(
-                kind.interpreter, zygote=theirs, loads=kind.loads_sdk, folders=(_INSIDE,), runtime=layer
+                kind.interpreter, zygote=theirs, loads=kind.loads, folders=(_INSIDE,), runtime=layer
             )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)

@@ -280,8 +280,8 @@ class Keeper(Loop):
 
 
 def _become(order, ends):
-    """In a new process: a program. `ends`: its output; perhaps the socket of its events, a pipe for the errno of its
-    start, and its control groups."""
+    """In a new process: a program. `ends`: its output, perhaps another for errors; perhaps the socket of its events, one
+    to listen on, a pipe for the errno of its start, and its control groups."""
     report = ends.get("report")
     try:
         signal.set_wakeup_fd(-1)
@@ -290,10 +290,11 @@ def _become(order, ends):
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(ends["output"], 1)
-        os.dup2(ends["output"], 2)
-        lock.close_all_but([ends[name] for name in ("events", "report") if name in ends])
-        if "events" in ends:
-            os.set_inheritable(ends["events"], True)
+        os.dup2(ends.get("errors", ends["output"]), 2)
+        lock.close_all_but([ends[name] for name in ("events", "listen", "report") if name in ends])
+        for name in ("events", "listen"):
+            if name in ends:
+                os.set_inheritable(ends[name], True)
         os.chdir(order["folder"])
         held = lock.Lock(order["protections"])
         held.close(order.get("paths"))
@@ -301,7 +302,7 @@ def _become(order, ends):
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # A change of its user would have taken it back.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them.
             signal.signal(number, signal.SIG_DFL)
-        command = [str(ends["events"]) if word == "{events}" else word for word in order["run"]]
+        command = [str(ends[word[1:-1]]) if word in ("{events}", "{listen}") else word for word in order["run"]]
         os.execve(command[0], command, order["environment"])
     except BaseException as error:
         number = error.errno if isinstance(error, OSError) else 0

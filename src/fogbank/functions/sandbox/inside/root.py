@@ -5,8 +5,10 @@ import sys
 
 import kernel
 
+WORKSPACE = "/workspace"  # What a web application's code is seen as.
 TASK, LAYERS, RUNTIME, DEBUGGER, TEMPORARY = "/var/task", "/opt", "/var/runtime", "/var/debugger", "/tmp"
 BOOTSTRAP = "/var/lang/bootstrap"
+MOUNTS = ("/secrets", "/etc/secrets", "/var/secrets", "/run/secrets", "/mnt")  # Below these files may be mounted.
 SDKS = ("/var/lang/sdk-v2/node_modules", "/var/lang/sdk-v3/node_modules")  # What Node functions are lent.
 HOMEBREW = "/home/linuxbrew/.linuxbrew"  # Its programs use libraries all over it.
 
@@ -37,7 +39,19 @@ def build(at, prefixes, binds):
         _copy_place(at, path)
     _fill_etc(at)
     _fill_dev(at)
-    for path in (TASK, LAYERS, TEMPORARY, RUNTIME, DEBUGGER, BOOTSTRAP, *SDKS, "/home/sbx_user1051", "/run"):
+    for path in (
+        WORKSPACE,
+        TASK,
+        LAYERS,
+        TEMPORARY,
+        RUNTIME,
+        DEBUGGER,
+        BOOTSTRAP,
+        *SDKS,
+        "/home/sbx_user1051",
+        "/run",
+        *MOUNTS,
+    ):
         os.makedirs(at + path)
     for place, path in binds.items():
         kernel.bind(path, at + place)

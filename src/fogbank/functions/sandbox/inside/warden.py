@@ -141,14 +141,17 @@ def _load_zygote():
     """Not by the warden: each keeper is a fork of it, and as small as it is."""
     sys.path[:0] = _FOLDERS
     import zygote
+    import web
     import aws_lambda
 
     del sys.path[: len(_FOLDERS)]
-    return zygote, aws_lambda
+    return zygote, aws_lambda, web
 
 
-def _raise_zygote(settings, layer, zygote, aws_lambda):
-    zygote.main(settings["zygote"], layer, settings["loads"], lock.Lock(settings["protections"]), aws_lambda.live)
+def _raise_zygote(settings, layer, zygote, aws_lambda, web):
+    loads, held = settings["loads"], lock.Lock(settings["protections"])
+    load_web = web.preload if loads == "web" else None
+    zygote.main(settings["zygote"], layer, loads == "sdk", held, aws_lambda.live, load_web)
 
 
 # -- what this machine gives --

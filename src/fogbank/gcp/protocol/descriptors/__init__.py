@@ -120,10 +120,27 @@ def _method(service: str, described: MethodDescriptor) -> Method:
 
 
 # What APIs mix in stands in their service configurations, which are not published with the protos: they have IAM's
-# reading method at GET, beside the POST that its own proto tells.
+# reading method at GET, beside the POST that its own proto tells, and operations and locations below their own names.
 _MIXED_IN = {
     "google.iam.v1.IAMPolicy.GetIamPolicy": [
         Binding("GET", f"/{version}/{{resource=**}}:getIamPolicy", "", "") for version in ("v1", "v2")
+    ],
+    "google.cloud.location.Locations.ListLocations": [Binding("GET", "/v2/{name=projects/*}/locations", "", "")],
+    "google.cloud.location.Locations.GetLocation": [Binding("GET", "/v2/{name=projects/*/locations/*}", "", "")],
+    "google.longrunning.Operations.GetOperation": [
+        Binding("GET", f"/{version}/{{name=projects/*/{owners}/*/operations/*}}", "", "")
+        for version in ("v1", "v2")
+        for owners in ("locations", "databases")
+    ],
+    "google.longrunning.Operations.ListOperations": [
+        Binding("GET", f"/{version}/{{name=projects/*/{owners}/*}}/operations", "", "")
+        for version in ("v1", "v2")
+        for owners in ("locations", "databases")
+    ],
+    "google.longrunning.Operations.DeleteOperation": [
+        Binding("DELETE", f"/{version}/{{name=projects/*/{owners}/*/operations/*}}", "", "")
+        for version in ("v1", "v2")
+        for owners in ("locations", "databases")
     ],
     "google.iam.v1.IAMPolicy.SetIamPolicy": [Binding("POST", "/v2/{resource=**}:setIamPolicy", "*", "")],
     "google.iam.v1.IAMPolicy.TestIamPermissions": [Binding("POST", "/v2/{resource=**}:testIamPermissions", "*", "")],

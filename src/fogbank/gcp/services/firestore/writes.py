@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fogbank.gcp.services.firestore import changes, fields, messages, transforms, values
+from fogbank.gcp.services.firestore import changes, feed, fields, messages, transforms, values
 from fogbank.gcp.services.firestore.refusals import (
     already_exists,
     no_document_to_update,
@@ -65,9 +65,13 @@ class Commit:
         return messages.WriteResult(update_time=staged.now.update_time, transform_results=results)
 
     def keep(self) -> None:
+        documents = self._documents
+        fed = feed.is_open(documents.tx, documents.database.project)
         for path, staged in self._staged.items():
             if staged.was is not staged.now:
-                self._documents.replace(path, staged.was, staged.now, at_us=self.at_us)
+                documents.replace(path, staged.was, staged.now, at_us=self.at_us)
+                if fed:
+                    feed.put(documents.tx, documents.database, path, staged.was, staged.now, at_us=self.at_us)
 
     def now(self, path: Path) -> Any:
         return self._stage(path).now

@@ -23,7 +23,7 @@ class Policies(Service):
     def set_iam_policy(self, tx: Tx, call: Call, request: Any) -> Any:
         key = self._resource(tx, request.resource)
         kept = POLICIES.get(tx, *key, lock=True)
-        etag = _policy(kept).etag
+        etag = self._policy(request.resource, kept).etag
         policy = IAM.Policy()
         policy.CopyFrom(request.policy)
         if policy.etag and policy.etag != etag:
@@ -39,7 +39,8 @@ class Policies(Service):
         return policy
 
     def get_iam_policy(self, tx: Tx, call: Call, request: Any) -> Any:
-        return _policy(POLICIES.get(tx, *self._resource(tx, request.resource)))
+        key = self._resource(tx, request.resource)
+        return self._policy(request.resource, POLICIES.get(tx, *key))
 
     def test_iam_permissions(self, tx: Tx, call: Call, request: Any) -> Any:
         """All of them: policies are not enforced."""
@@ -50,17 +51,25 @@ class Policies(Service):
                 raise RpcError(Code.INVALID_ARGUMENT, text)
         return IAM.TestIamPermissionsResponse(permissions=request.permissions)
 
+    def _policy(self, name: str, kept: Policy | None) -> Any:
+        """What was set; else what the resource has from its beginning on."""
+        if kept is not None:
+            return IAM.Policy.FromString(kept.told)
+        first = getattr(self._link(name), "first_policy", None)
+        policy = first(name) if first is not None else IAM.Policy()
+        policy.etag = EMPTY_ETAG
+        return policy
+
     def _resource(self, tx: Tx, name: str) -> tuple[str, str]:
         """Name and id. Raises `RpcError` where there is none."""
+        return name, self._link(name).resource_id(tx, name)
+
+    def _link(self, name: str) -> Any:
         for link in self.house.links.values():
             pattern = getattr(link, "POLICIED", None)
             if pattern is not None and pattern.fullmatch(name):
-                return name, link.resource_id(tx, name)
+                return link
         raise RpcError(Code.UNIMPLEMENTED, f"fogbank keeps no policies of {name[:256] or 'a resource without a name'}.")
-
-
-def _policy(kept: Policy | None) -> Any:
-    return IAM.Policy.FromString(kept.told) if kept is not None else IAM.Policy(etag=EMPTY_ETAG)
 
 
 def _check(policy: Any) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from fogbank.gcp.protocol import hosts
 from fogbank.gcp.service import RpcError
 from fogbank.gcp.services.pubsub import lending, publishing, state
 from fogbank.gcp.services.pubsub.state import CHANGED, SUBSCRIPTIONS
@@ -41,6 +42,8 @@ class Pushing:
 
     async def run(self) -> None:
         loops: dict[str, asyncio.Task[None]] = {}
+        if not self._house.config.store_url:  # A lone node: whoever was carrying something is gone.
+            await self._house.store.transact(_release, self._house.clock.now_ms())
         try:
             with self._house.signals.watch(CHANGED) as watch:
                 while True:
@@ -64,6 +67,12 @@ def _with_endpoints(tx: Tx) -> dict[str, str]:
         for row in SUBSCRIPTIONS.all(tx)
         if row.settings.push_config.push_endpoint and not row.settings.detached
     }
+
+
+def _release(tx: Tx, now_ms: int) -> None:
+    """What was on its way. What waits for another attempt goes on waiting."""
+    for subscription_id in _with_endpoints(tx):
+        queues.release(tx, subscription_id, now_ms, hidden=False)
 
 
 class _Loop:
@@ -135,11 +144,22 @@ class _Loop:
     async def _arrives(self, subscription: Subscription, lent: Lent) -> bool:
         settings = subscription.settings
         push = settings.push_config
+        for link in self._house.links.values():
+            pushed = getattr(link, "PUSHED", None)
+            if pushed is not None and pushed.search(push.push_endpoint):
+                done = await link.push(self._house, subscription, publishing.content(lent.message), lent.attempt)
+                if done is not None:
+                    return bool(done)
         headers, body = _unwrapped(subscription, lent) if push.HasField("no_wrapper") else _wrapped(subscription, lent)
-        sender = Sender(_AGENT, float(settings.ack_deadline_seconds))
+        if push.HasField("oidc_token"):
+            # "audience": "If not specified, the Push endpoint URL will be used".
+            oidc = push.oidc_token
+            token = await self._house.identity.mint(oidc.audience or push.push_endpoint, oidc.service_account_email)
+            headers["Authorization"] = f"Bearer {token}"
+        sender = Sender(_AGENT, float(settings.ack_deadline_seconds), hosts.OURS)
         try:
             with self._house.clock.aside:
-                status = await sender.post(push.push_endpoint, headers, body)
+                status = await sender.post(push.push_endpoint, headers, body, here=self._house.endpoint())
         except Unreachable:
             return False
         return status in _TAKEN

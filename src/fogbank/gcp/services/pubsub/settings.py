@@ -5,6 +5,7 @@ What this server does not do is refused by name rather than passed over.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ _USUAL_BACKOFF_S = (10, 600)
 _ATTEMPTS = (5, 100)
 _USUAL_ATTEMPTS = 5
 _LABELS_MAX = 64
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 _TOPIC_REFUSED = ("kms_key_name", "ingestion_data_source_settings", "message_transforms")
 _SUBSCRIPTION_REFUSED = ("bigquery_config", "cloud_storage_config", "bigtable_config", "message_transforms")
@@ -148,8 +150,8 @@ def _complete_push(subscription: Any) -> None:
     parts = urlsplit(push.push_endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise invalid(f"Invalid push endpoint given (endpoint={push.push_endpoint}).")
-    if push.HasField("oidc_token"):
-        raise RpcError(Code.UNIMPLEMENTED, "fogbank does not sign pushed messages (push_config.oidc_token) yet.")
+    if push.HasField("oidc_token") and not _EMAIL.fullmatch(push.oidc_token.service_account_email):
+        raise invalid(f"Invalid service account email given (email={push.oidc_token.service_account_email[:512]}).")
     if subscription.enable_exactly_once_delivery:
         raise invalid("Exactly once delivery is not supported for push subscriptions.")
 

@@ -14,6 +14,7 @@ from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.cognito_idp import attributes, passwords, state, tokens
 from fogbank.kernel.gateway.messages import Request, Response, Route
 from fogbank.kernel.store import within
+from fogbank.primitives import web_tokens
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
@@ -33,7 +34,7 @@ class Pools(Operations):
 
     async def create_user_pool(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         _refuse_what_is_not_served(request)
-        private, public = await asyncio.to_thread(tokens.new_key_pair)
+        private, public = await asyncio.to_thread(web_tokens.new_key_pair)
         return await self.house.store.transact(self._create, call, request, private, public)
 
     def _create(self, tx: Tx, call: Call, request: dict[str, Any], private: bytes, public: bytes) -> dict[str, Any]:

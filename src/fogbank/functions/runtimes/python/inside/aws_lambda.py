@@ -27,7 +27,7 @@ import forkable
 import snapshot_restore_py  # AWS's runtime brings it, so it is there without being bundled.
 
 # What a zygote has loaded. A process that a wrapper script starts has neither, and is in its cell already.
-_lock, _zygote = sys.modules.get("lock"), sys.modules.get("zygote")
+_lock, _zygote, _web = (sys.modules.get(name) for name in ("lock", "zygote", "web"))
 
 REPLY_BYTES_MAX = 6 * 1024 * 1024 + 100  # Lambda quotas: invocation payload, synchronous; what the service allows over.
 _RESTORE_FAILED = 65
@@ -63,18 +63,18 @@ def live(order, ends, held):
     events, log = _Events(ends["come"], ends["go"]), ends["log"]
     template = socket.socket(fileno=ends["template"]) if "template" in ends else None
     _lock.close_all_but(ends.values())
-    _become(order, log)
+    _become(order, log, ends.get("errors", log))
     held.close(order.get("paths"))
     if order.get("debugger"):
         wait_for_debugger(order["debugger"], lambda address: _say(events, b"D", address))
     known, draws = forkable.open_files(), forkable.Draws()
     began = time.monotonic()
     try:
-        handler = find_handler(order["handler"])
+        handler = _web.load(order) if order["web"] else find_handler(order["handler"])
         if order["snap_start"]:
             before_snapshot()
     except BaseException as error:
-        _say(events, b"X", _init_error(error))
+        _say(events, b"X", _plain_error(error) if order["web"] else _init_error(error))
         os._exit(1)
     init_ms = (time.monotonic() - began) * 1000
     if template is not None:
@@ -86,12 +86,23 @@ def live(order, ends, held):
             print("fogbank: no snapshot of this function is kept: %s" % reason)
             template.close()
         else:
-            _stay_behind_as_template(order, handler, events, template, init_ms, held)
+            _stay_behind_as_template(order, handler, events, template, init_ms, held, ends.get("listen"))
     held.stay()
     if order["snap_start"]:
         after_restore()
     _say_ready(events, init_ms)
+    _serve(handler, events, order, ends.get("listen"))
+
+
+def _serve(handler, events, order, listening):
+    if order["web"]:
+        _web.serve(handler, events, listening)
     serve(handler, events)
+
+
+def _plain_error(error):
+    """Of a web application, whose own words are in its log."""
+    return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode()
 
 
 def wait_for_debugger(debugger, tell):
@@ -123,11 +134,13 @@ def _wait_for_port(port):
                 time.sleep(0.05)
 
 
-def _stay_behind_as_template(order, handler, events, template, init_ms, held):
+def _stay_behind_as_template(order, handler, events, template, init_ms, held, listening):
     """All instances are forks of this process, the first one too: it gets its pipes from here. Never returns."""
     gc.collect()
     gc.freeze()
     kept = {**events.ends(), "log": os.dup(1)}
+    if order["web"]:
+        kept.update(errors=os.dup(2), listen=listening)
     sys.stdout.flush()
     sys.stderr.flush()
     _redirect(os.open(os.devnull, os.O_WRONLY))
@@ -142,7 +155,7 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
             held.close_again()
             _return_to(folder, order)  # The namespace of a cell has another root.
         held.stay()
-        _redirect(ends["log"])
+        _redirect(ends["log"], ends.get("errors"))
         first = "first" in newer
         began = time.monotonic()
         _wake(order, newer)
@@ -150,9 +163,9 @@ def _stay_behind_as_template(order, handler, events, template, init_ms, held):
         if first or not greeting:
             took_ms = (time.monotonic() - began) * 1000 + (init_ms if first else 0)
             _say_ready(events, took_ms, restored=not first)
-        if newer.get("spare"):
+        if newer.get("spare") and not order["web"]:
             _rehearse()
-        serve(handler, events)
+        _serve(handler, events, order, ends.get("listen"))
 
     template.send(json.dumps({"initialised": init_ms}).encode())
     if order["snapshot"]:
@@ -213,21 +226,26 @@ def _hooks(which):
     return getattr(module, which)() if module is not None else ()
 
 
-def _become(order, log):
+def _become(order, log, errors):
     """From a zygote's fork to a function's process: output, environment, folder, path."""
-    _point_output_at(log)
+    _point_output_at(log, errors)
     os.environ.clear()
     os.environ.update(order["environment"])
     os.environ.update(order.get("own_environment", {}))
     time.tzset()
     os.chdir(order["code"])
+    random.seed()
+    if order["web"]:
+        _make_way([order["code"]])
+        _web.set_up(order)
+        importlib.invalidate_caches()
+        return
     sys.argv[:] = ["/var/runtime/bootstrap.py"]
     own = _folders(order)
     sys.path[:0] = own
     os.environ["PYTHONPATH"] = os.pathsep.join([*own, order["sdk"]] if order["sdk"] else own)
     _make_way(own)
     importlib.invalidate_caches()
-    random.seed()
     _set_up_logging()
 
 
@@ -242,7 +260,10 @@ def _folders(order):
 
 def _make_way(folders):
     """A module that the zygote has loaded, and the function has one of the same name, is the function's."""
-    names = {"aws_lambda", "cells", "filters", "forkable", "forks", "kernel", "landlock", "lock", "root", "zygote"}
+    names = {
+        "aws_lambda", "cells", "filters", "forkable", "forks", "hosts", "kernel", "landlock", "lock", "root", "web",
+        "zygote",
+    }  # fmt: skip
     for folder in folders:
         try:
             names.update(name.partition(".")[0] for name in os.listdir(folder))
@@ -253,19 +274,20 @@ def _make_way(folders):
         del sys.modules[loaded]
 
 
-def _point_output_at(fd):
+def _point_output_at(log, errors):
     sys.stdout.flush()
     sys.stderr.flush()
-    _redirect(fd)
+    _redirect(log, errors)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
-def _redirect(fd):
+def _redirect(fd, errors=None):
     os.dup2(fd, 1)
-    os.dup2(fd, 2)
-    if fd > 2:
-        os.close(fd)
+    os.dup2(fd if errors is None else errors, 2)
+    for end in {fd, fd if errors is None else errors}:
+        if end > 2:
+            os.close(end)
 
 
 # -- the handler --

@@ -199,11 +199,13 @@ def read_models_ahead():
     boto3.session.Session._setup_loader = set_up_knowing
 
 
-def main(control, layer, loads_sdk, held, live):
+def main(control, layer, loads_sdk, held, live, load_web):
     """`layer`: where the SDK lies, if it is lent; `held`: what each instance gives up before it runs people's code;
-    `live`: its life from then on."""
+    `live`: its life from then on; `load_web`: loads what web applications need instead, which then is what `layer` has."""
     control = socket.socket(fileno=control)
-    preload(layer, loads_sdk)
+    preload("" if load_web else layer, loads_sdk)
+    if load_web:
+        load_web(layer)
     gc.collect()
     gc.freeze()
     kernel.take_huge_pages()

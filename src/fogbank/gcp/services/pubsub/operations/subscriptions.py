@@ -11,10 +11,11 @@ from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Call, Service
 from fogbank.gcp.services.pubsub import names, settings, state
 from fogbank.gcp.services.pubsub.expiring import Expiring
+from fogbank.gcp.services.pubsub.forgetting import forget_subscription
 from fogbank.gcp.services.pubsub.pushing import Pushing
 from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SUBSCRIPTIONS, Subscription
 from fogbank.kernel.tasks import Background
-from fogbank.primitives import queues, topics
+from fogbank.primitives import queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,14 +65,7 @@ class Subscriptions(Service):
         return PUBSUB.ListSubscriptionsResponse(subscriptions=[row.settings for _, row in rows], next_page_token=token)
 
     def delete_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
-        row = state.subscription(tx, request.subscription)
-        at = names.read(row.name, "subscriptions")
-        SUBSCRIPTIONS.delete(tx, at.project, at.id)
-        OF_TOPIC.delete(tx, row.topic_id, row.name)
-        queues.drop(tx, row.id)
-        topics.drop(tx, row.id)
-        tx.emit(queues.DUE, (row.id,))  # Whoever waits for its messages learns of it.
-        tx.emit(state.CHANGED)
+        forget_subscription(tx, state.subscription(tx, request.subscription))
         return message("google.protobuf.Empty")()
 
     def _set(self, tx: Tx, row: Subscription, told: Any) -> Any:

@@ -10,6 +10,7 @@ from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Call, Service
 from fogbank.gcp.services.pubsub import names, publishing, schemas, settings, state
+from fogbank.gcp.services.pubsub.forgetting import forget_topic
 from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SNAPSHOTS_OF_TOPIC, TOPICS, Topic
 from fogbank.primitives import queues, topics
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _PAGE_MAX = 1000
-_DELETED = names.DELETED_TOPIC
 
 
 class Topics(Service):
@@ -60,20 +60,7 @@ class Topics(Service):
         return PUBSUB.ListTopicSnapshotsResponse(snapshots=[name for name, _ in rows], next_page_token=token)
 
     def delete_topic(self, tx: Tx, call: Call, request: Any) -> Any:
-        """ "Existing subscriptions to this topic are not deleted, but their `topic` field is set to
-        `_deleted-topic_`."
-        """
-        topic = state.topic(tx, request.topic)
-        at = names.read(topic.name, "topics")
-        for subscription in state.subscriptions_of(tx, topic.id):
-            told = PUBSUB.Subscription()
-            told.CopyFrom(subscription.settings)
-            told.topic = _DELETED
-            state.put_subscription(tx, replace(subscription, told=told.SerializeToString()))
-        OF_TOPIC.clear(tx, topic.id)
-        SNAPSHOTS_OF_TOPIC.clear(tx, topic.id)
-        topics.drop(tx, topic.id)
-        TOPICS.delete(tx, at.project, at.id)
+        forget_topic(tx, state.topic(tx, request.topic))
         return message("google.protobuf.Empty")()
 
     def detach_subscription(self, tx: Tx, call: Call, request: Any) -> Any:

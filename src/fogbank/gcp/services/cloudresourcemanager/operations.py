@@ -1,0 +1,87 @@
+"""google.cloud.resourcemanager.v3.Projects, and of v1, which tools still speak, what they ask of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from fogbank.gcp.identity import projects
+from fogbank.gcp.protocol.descriptors import Package
+from fogbank.gcp.service import Call, Code, RpcError, Service
+from fogbank.kernel.gateway.messages import Request, Response, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fogbank.kernel.store import Tx
+
+_MANAGER = Package("google.cloud.resourcemanager.v3")
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
+_V1 = re.compile(r"/v1/projects(?:/(?P<project>[^/:?]+))?/?$")
+_HERE = re.compile(r"(?:cloudresourcemanager\.googleapis\.com)|[^.]*|[\d.]+|\[.*")
+_CREATED = "2024-01-01T00:00:00Z"  # Nobody remembers when a project began; it was before everything in it.
+_IAM = "google.iam.v1.IAMPolicy"
+
+
+class Projects(Service):
+    service = "google.cloud.resourcemanager.v3.Projects"
+
+    def routes(self) -> Iterable[Route]:
+        return (Route(_answer, host=_HERE, path=_V1),)
+
+    def get_project(self, tx: Tx, call: Call, request: Any) -> Any:
+        return _project(request.name.partition("/")[2])
+
+    def search_projects(self, tx: Tx, call: Call, request: Any) -> Any:
+        """The one that everything is in where nobody says otherwise."""
+        return _MANAGER.SearchProjectsResponse(projects=[_project(projects.DEFAULT)])
+
+    async def get_iam_policy(self, call: Call, request: Any) -> Any:
+        return await self.house.ask(_IAM, "GetIamPolicy", request)
+
+    async def set_iam_policy(self, call: Call, request: Any) -> Any:
+        return await self.house.ask(_IAM, "SetIamPolicy", request)
+
+    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
+        return await self.house.ask(_IAM, "TestIamPermissions", request)
+
+
+def _project(project: str) -> Any:
+    if not _PROJECT.fullmatch(project):
+        raise RpcError(Code.INVALID_ARGUMENT, f"Invalid project name: {project[:128]}")
+    told = _MANAGER.Project(
+        name=f"projects/{projects.number(project)}", project_id=project, display_name=project,
+        state=_MANAGER.Project.State.Value("ACTIVE"),
+    )  # fmt: skip
+    told.create_time.FromJsonString(_CREATED)
+    return told
+
+
+async def _answer(request: Request) -> Response:
+    """v1: GET of a project, and of all."""
+    found = _V1.match(request.path)
+    assert found is not None
+    if request.method != "GET":
+        return _json(501, _error(501, "UNIMPLEMENTED", "fogbank makes no projects: each is there once it is named."))
+    if found["project"] is None:
+        return _json(200, {"projects": [_first(projects.DEFAULT)]})
+    if not _PROJECT.fullmatch(found["project"]):
+        return _json(400, _error(400, "INVALID_ARGUMENT", "Request contains an invalid argument."))
+    return _json(200, _first(found["project"]))
+
+
+def _first(project: str) -> dict[str, Any]:
+    return {
+        "projectNumber": projects.number(project), "projectId": project, "lifecycleState": "ACTIVE", "name": project,
+        "createTime": _CREATED,
+    }  # fmt: skip
+
+
+def _error(code: int, status: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "status": status}}
+
+
+def _json(status: int, content: Any) -> Response:
+    return Response(status, [("content-type", "application/json; charset=UTF-8")], orjson.dumps(content))

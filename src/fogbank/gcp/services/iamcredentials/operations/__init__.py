@@ -1,0 +1,1 @@
+"""Each way to a token, in a file of its own."""

@@ -1,0 +1,1 @@
+"""Service accounts and their keys (google.iam.admin.v1.IAM)."""

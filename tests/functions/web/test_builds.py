@@ -1,0 +1,74 @@
+"""What Google's buildpacks do with a source, as far as there is something to do here."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from fogbank.functions.builds import BuildFailed, build
+from fogbank.functions.runtimes.python import frameworks
+from fogbank.kernel.config import Config
+from tests.support.websites import PYTHON, built
+
+
+def source(tmp_path, **files):
+    for name, text in files.items():
+        (tmp_path / name.replace("__", ".")).write_text(text)
+    return tmp_path
+
+
+def test_the_framework_is_added_where_it_is_not_listed(tmp_path):
+    [layer] = built(source(tmp_path, main__py="", requirements__txt="itsdangerous\n"), PYTHON)
+    assert "functions-framework" in frameworks.versions(layer / "python")
+
+
+def test_the_same_requirements_are_installed_once(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    text = "functions-framework==3.*\n"
+    assert built(source(one, main__py="1", requirements__txt=text), PYTHON) == (
+        built(source(other, main__py="2", requirements__txt=text), PYTHON)
+    )
+
+
+def test_a_free_choice_of_versions_is_what_a_zygote_has_loaded(tmp_path):
+    [layer] = built(source(tmp_path, main__py="", requirements__txt="functions-framework\n"), PYTHON)
+    own = frameworks.versions(layer / "python")
+    pinned = {tuple(line.partition(" ;")[0].split("==")) for line in frameworks.constraints().splitlines()}
+    assert set(own.items()) - pinned == set()
+
+
+def test_requirements_that_cannot_be_had_fail_with_what_pip_says(tmp_path):
+    built(source(tmp_path, main__py="", requirements__txt=""), PYTHON)  # Or there is no network to say so.
+    code = source(tmp_path, main__py="", requirements__txt="functions-framework==0.0.0.999\n")
+    with pytest.raises(BuildFailed, match=r"functions-framework==0\.0\.0\.999"):
+        build(code, PYTHON, Config().cache_dir)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "files", "told"),
+    [
+        (PYTHON, {"app__py": ""}, "missing main.py and GOOGLE_FUNCTION_SOURCE not specified"),
+        ("nodejs20", {"app__js": ""}, "function.js or index.js does not exist"),
+        ("nodejs20", {"index__js": "", "package__json": "{"}, "failed to parse package.json"),
+        ("nodejs20", {"index__js": "", "package__json": '{"dependencies": 3}'}, "failed to parse package.json"),
+        ("go122", {"main__go": ""}, "no function of go122 is built here"),
+    ],
+)
+def test_a_source_that_is_no_function_fails_with_the_reason(tmp_path, runtime, files, told):
+    with pytest.raises(BuildFailed, match=told):
+        build(source(tmp_path, **files), runtime, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_source_file_that_was_named_must_be_there(tmp_path):
+    with pytest.raises(BuildFailed, match="GOOGLE_FUNCTION_SOURCE specified file"):
+        build(source(tmp_path, main__py=""), PYTHON, tmp_path / "cache", {"GOOGLE_FUNCTION_SOURCE": "other.py"})
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not on the PATH")
+def test_node_gets_the_framework_where_it_is_not_listed(tmp_path):
+    [layer] = built(source(tmp_path, index__js=""), "nodejs20")
+    assert (layer / "nodejs/node_modules/@google-cloud/functions-framework/build/src/main.js").is_file()
