@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import secretmanager
+from google.cloud import secretmanager, tasks_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,3 +49,24 @@ class Secrets:
         changed = {"name": secret.name, **settings}
         paths = [path for path in settings if path != "etag"]
         return self.client.update_secret(request={"secret": changed, "update_mask": {"paths": paths}})
+
+
+class Tasks:
+    """Cloud Tasks' client, and short words for what every test does."""
+
+    def __init__(self, port: int, wire: str = "grpc") -> None:
+        self.client = client(tasks_v2.CloudTasksClient, port, wire)
+
+    def queue(self, queue_id: str = "mail", **settings: Any) -> str:
+        """Its name."""
+        request = {"parent": LOCATION, "queue": {"name": f"{LOCATION}/queues/{queue_id}", **settings}}
+        return str(self.client.create_queue(request=request).name)
+
+    def create(self, queue: str, url: str, name: str = "", **settings: Any) -> Any:
+        http = {"url": url, **settings.pop("http", {})}
+        task = {"http_request": http, **settings} | ({"name": f"{queue}/tasks/{name}"} if name else {})
+        return self.client.create_task(request={"parent": queue, "task": task})
+
+    def ids(self, queue: str) -> list[str]:
+        """Of the tasks that are in it."""
+        return [task.name.rpartition("/")[2] for task in self.client.list_tasks(parent=queue)]
