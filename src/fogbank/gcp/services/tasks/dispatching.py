@@ -99,7 +99,7 @@ class _Loop:
 
     def __init__(self, house: House, name: QueueName, queue_id: str, *, alone: bool) -> None:
         self._house, self._name, self._id, self._alone = house, name, queue_id, alone
-        self._working: set[asyncio.Task[None]] = set()
+        self._working: dict[str, asyncio.Task[None]] = {}  # By the attempts' ids.
 
     async def run(self) -> None:
         house = self._house
@@ -119,17 +119,17 @@ class _Loop:
                     if not sent:
                         await watch.wait(next_ms)
         finally:
-            for task in self._working:
+            tasks = list(self._working.values())
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def begin(self, sent: Sent) -> None:
-        task = asyncio.ensure_future(self._send(sent))
-        self._working.add(task)
-        task.add_done_callback(self._ended)
+        task = self._working[sent.row.attempt] = asyncio.ensure_future(self._send(sent))
+        task.add_done_callback(lambda _: self._ended(sent.row.attempt))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
+    def _ended(self, attempt: str) -> None:
+        self._working.pop(attempt, None)
         self._house.signals.wake(queues.DUE, (self._id,))  # There is room.
 
     def _take_back(self, tx: Tx) -> None:
@@ -179,13 +179,20 @@ class _Loop:
             queues.delete(tx, self._id, message.receipt)
             return None
         found = replace(found, receipt=message.receipt)
+        if found.attempt in self._working:  # The clock was moved past the end of its time; here it is still being sent.
+            queues.hide(tx, self._id, message.receipt, due_ms=self._until_ms(found, now_ms), now_ms=now_ms)
+            SENDING.put(tx, self._id, message.body, row=self._until_ms(found, now_ms))
+            TASKS.put(tx, self._id, message.body, row=found)
+            return None
         if found.created_ms + state.LIVES_MS <= now_ms:
             state.forget_task(tx, row, message.body, found, now_ms)
             return None
         if not self._alone:  # Another node takes it over if this one is gone.
-            until_ms = now_ms + state.deadline_ms(found.settings) + _LEND_SLACK_MS
-            queues.hide(tx, self._id, message.receipt, due_ms=until_ms, now_ms=now_ms)
-        return begun(tx, self._id, message.body, found, now_ms)
+            queues.hide(tx, self._id, message.receipt, due_ms=self._until_ms(found, now_ms), now_ms=now_ms)
+        return begun(tx, self._id, message.body, replace(found, attempt=self._house.ids.new()), now_ms)
+
+    def _until_ms(self, row: Task, now_ms: int) -> int:
+        return now_ms + state.deadline_ms(row.settings) + _LEND_SLACK_MS
 
     async def _send(self, sent: Sent) -> None:
         house = self._house
@@ -232,7 +239,7 @@ class _Loop:
     def _settle(self, tx: Tx, sent: Sent, reply: Reply | None, now_ms: int) -> None:
         queue = QUEUES.get(tx, self._name.scope, self._name.id)
         found = TASKS.get(tx, self._id, sent.task_id, lock=True)
-        if queue is None or queue.id != self._id or found is None or found.receipt != sent.row.receipt:
+        if queue is None or queue.id != self._id or found is None or found.attempt != sent.row.attempt:
             return  # It is deleted, or has been taken over.
         if reply is not None and 200 <= reply.status < 300:
             state.forget_task(tx, queue, sent.task_id, found, now_ms)
@@ -252,7 +259,11 @@ class _Loop:
         ran = reply is not None and status < 500
         state.unplan(tx, queue, sent.task_id, found)
         kept = replace(
-            found, told=task.SerializeToString(), answers=found.answers + ran, previous=status or found.previous
+            found,
+            told=task.SerializeToString(),
+            answers=found.answers + ran,
+            previous=status or found.previous,
+            attempt="",
         )
         state.plan(tx, queue, sent.task_id, kept, due_ms, self._house.ids.new)
 

@@ -51,6 +51,7 @@ class Task(msgspec.Struct, frozen=True):
     created_ms: int
     answers: int = 0  # Responses that say that the handler has run: all but 5xx.
     previous: int = 0  # The HTTP status of the last response.
+    attempt: str = ""  # The one that is under way.
 
     @property
     def settings(self) -> Any:

@@ -88,7 +88,9 @@ class Tasks(Service):
         until_ms = call.now_ms + state.deadline_ms(task.settings) + 60_000
         lent = Message(call.new_id(), name.id, until_ms, task.created_ms, receive_count=1)
         queues.send(tx, row.id, lent)
-        sent = dispatching.begun(tx, row.id, name.id, replace(task, receipt=lent.receipt), call.now_ms, forced=True)
+        sent = dispatching.begun(
+            tx, row.id, name.id, replace(task, receipt=lent.receipt, attempt=call.new_id()), call.now_ms, forced=True
+        )
 
         async def send() -> Any:
             self._dispatching.send_now(row.id, name.queue, sent)
