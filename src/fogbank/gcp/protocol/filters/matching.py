@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.protocol.filters import fields
-from fogbank.gcp.protocol.filters.syntax import And, Comparison, Not, Or
+from fogbank.gcp.protocol.filters.syntax import ENDS, And, Comparison, Not, Or
 from fogbank.gcp.service import Code, RpcError
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ def _by_text(have: str, sign: str, value: Value) -> bool:
     wanted = value.text.lower()
     if sign == ":":
         return wanted in have
+    if sign == ENDS:
+        return have.endswith(wanted)
     return _by_size(have, sign, wanted)
 
 
@@ -173,6 +175,11 @@ def _moment(text: str) -> int | None:
     if at.tzinfo is None:
         at = datetime.fromisoformat(f"{at.isoformat()}+00:00")
     return round(at.timestamp()) * 1_000_000_000 + nanoseconds
+
+
+def moment_ms(text: str) -> int | None:
+    at = _moment(text)
+    return None if at is None else at // 1_000_000
 
 
 def _seconds(text: str) -> float | None:

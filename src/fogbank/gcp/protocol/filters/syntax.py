@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import quote
 
 from fogbank.gcp.service import Code, RpcError
 
@@ -25,6 +26,7 @@ _TOKEN = re.compile(
     |(?P<word>[^\s"'=<>:!(),.~]+)""",
     re.VERBOSE | re.DOTALL,
 )
+ENDS = "ends with"  # What no text has as an operator.
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|[0-7]{1,3}|.)", re.DOTALL)
 
@@ -51,7 +53,7 @@ class Value:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     path: tuple[str, ...]  # Empty: any field.
-    operator: str  # "=", "!=", "<", "<=", ">", ">=", ":", "=~", "!~".
+    operator: str  # "=", "!=", "<", "<=", ">", ">=", ":", "=~", "!~"; or ENDS.
     value: Value
 
 
@@ -140,9 +142,7 @@ class _Parser:
         first = self.next
         parts = self._member()
         if self._is("mark", "("):
-            raise RpcError(
-                Code.UNIMPLEMENTED, f"fogbank does not serve the function {'.'.join(parts)[:64]}() in filters."
-            )
+            return self._called(parts)
         if self.next.kind != "operator":
             return Comparison((), ":", Value(".".join(parts), first.kind == "quoted"))
         operator = self._take().text
@@ -154,6 +154,17 @@ class _Parser:
         if self.next.kind == "minus":  # severity=-ERROR is no comparison; a number has its sign in itself.
             raise self.wrong()
         return Comparison(tuple(parts), operator, self._value())
+
+    def _called(self, parts: list[str]) -> Node:
+        """A function: `log_id("syslog")` is about the end of a log's name."""
+        if [part.lower() for part in parts] != ["log_id"]:
+            raise RpcError(
+                Code.UNIMPLEMENTED, f"fogbank does not serve the function {'.'.join(parts)[:64]}() in filters."
+            )
+        self._take()
+        value = self._value()
+        self._close()
+        return Comparison(("logName",), ENDS, Value(f"/logs/{quote(value.text, safe='')}", quoted=True))
 
     def _member(self) -> list[str]:
         """ "resource.labels.zone": parts may be in quotes where they have dots."""
