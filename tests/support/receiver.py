@@ -16,6 +16,7 @@ class Received:
     path: str
     headers: dict[str, str]  # Names in lower case.
     body: bytes
+    method: str = "POST"
 
 
 @dataclass
@@ -32,13 +33,16 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                received = Received(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                received = Received(self.path, headers, body, self.command)
                 receiver.requests.append(received)
                 self.send_response(receiver.answer(received))
                 for name, value in receiver.tells.items():
                     self.send_header(name, value)
                 self.send_header("content-length", "0")
                 self.end_headers()
+
+            do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
 
             def log_message(self, *_: object) -> None:
                 """Nobody reads it."""

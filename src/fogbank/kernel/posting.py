@@ -1,4 +1,4 @@
-"""POSTs to HTTP/S endpoints of people's own: a request, its status, and not one byte more than that needs."""
+"""Requests to HTTP/S endpoints of people's own: one, its status and headers, and not one byte more than that needs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ _HEAD_MAX = 65_536
 
 class Unreachable(Exception):
     """There was no answer in time, or nothing that is one; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: dict[str, str]  # Names in lower case.
 
 
 @dataclass(slots=True)
@@ -49,25 +55,33 @@ class Sender:
         """The status. Raises `Unreachable`. A user in the URL is sent when the endpoint asks for it ("Basic … Access
         Authentication"). `here` is this server's address.
         """
+        return (await self.send("POST", url, headers, body, here=here)).status
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, here: str = ""
+    ) -> Reply:  # fmt: skip
+        """As `post`, by any method."""
         try:
             async with asyncio.timeout(self.timeout_s):
                 parts = urlsplit(url)
-                status, told = await self._send(parts, headers, body, here)
-                if status == 401 and parts.username and "basic" in told.get("www-authenticate", "").lower():
-                    status, _ = await self._send(parts, {**headers, "Authorization": _basic(parts)}, body, here)
+                reply = await self._send(method, parts, headers, body, here)
+                asked = reply.headers.get("www-authenticate", "").lower()
+                if reply.status == 401 and parts.username and "basic" in asked:
+                    headers = {**headers, "Authorization": _basic(parts)}
+                    reply = await self._send(method, parts, headers, body, here)
         except TimeoutError as error:
             raise Unreachable(f"no answer within {self.timeout_s:.0f} seconds") from error
         except (OSError, EOFError, ValueError, httptools.HttpParserError) as error:
             raise Unreachable(str(error) or type(error).__name__) from error
-        return status
+        return reply
 
     async def _send(
-        self, parts: SplitResult, headers: Mapping[str, str], body: bytes, here: str
-    ) -> tuple[int, dict[str, str]]:  # fmt: skip
+        self, method: str, parts: SplitResult, headers: Mapping[str, str], body: bytes, here: str
+    ) -> Reply:  # fmt: skip
         host, port, secure = self._address(parts, here)
         reader, writer = await asyncio.open_connection(host, port, ssl=_trusting() if secure else None)
         try:
-            writer.write(self._head(parts, headers, len(body)) + body)
+            writer.write(self._head(method, parts, headers, len(body)) + body)
             await writer.drain()
             return await _answer(reader)
         finally:
@@ -84,10 +98,10 @@ class Sender:
         secure = parts.scheme == "https"
         return host, parts.port or (443 if secure else 80), secure
 
-    def _head(self, parts: SplitResult, headers: Mapping[str, str], length: int) -> bytes:
+    def _head(self, method: str, parts: SplitResult, headers: Mapping[str, str], length: int) -> bytes:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         lines = [
-            f"POST {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}",
+            f"{method} {path} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}",
             f"User-Agent: {self.agent}", "Accept-Encoding: gzip,deflate", "Connection: close",
             *(f"{name}: {value}" for name, value in headers.items()), f"Content-Length: {length}",
         ]  # fmt: skip
@@ -97,7 +111,7 @@ class Sender:
         return f"{text}\r\n\r\n".encode()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+async def _answer(reader: asyncio.StreamReader) -> Reply:
     head, read = _Head(), 0
     parser = httptools.HttpResponseParser(head)
     while not head.complete:
@@ -106,7 +120,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
         if not some or read > _HEAD_MAX:
             raise EOFError("the answer is no HTTP response")
         parser.feed_data(some)
-    return parser.get_status_code(), head.headers
+    return Reply(parser.get_status_code(), head.headers)
 
 
 def _basic(parts: SplitResult) -> str:

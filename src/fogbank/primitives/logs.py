@@ -7,6 +7,7 @@ function next to nothing.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -18,7 +19,7 @@ from fogbank.kernel.store import END, StoreError
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from fogbank.kernel.clock import Clock
     from fogbank.kernel.store import Key, Store, Tx
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _FLUSH_EVERY_S = 0.1
 _PENDING_BYTES_MAX = 64 * 1024 * 1024
 _BATCH_LINES_MAX = 5000
+_BATCH_SPAN_MS = 10_000  # From a batch's first line to its last: how far `merged` has to look back.
+APPENDED = "logs.appended"  # The signal: lines were added. Its key is (owner,).
 
 Line = tuple[int, str]  # Milliseconds since the epoch, message.
 
@@ -67,9 +70,8 @@ def append(tx: Tx, owner: str, group: str, stream: str, lines: list[Line], now_m
         GROUPS.put(tx, owner, group, row=Group(group, now_ms))
     found = STREAMS.get(tx, owner, group, stream, lock=True) or Stream(stream, now_ms)
     ordered = sorted(lines, key=_when)
-    for start in range(0, len(ordered), _BATCH_LINES_MAX):
-        part = ordered[start : start + _BATCH_LINES_MAX]
-        number = found.batches + start // _BATCH_LINES_MAX
+    parts = _in_batches(ordered)
+    for number, part in enumerate(parts, found.batches):
         BATCHES.put(tx, owner, group, stream, part[0][0], number, row=Batch(now_ms, part))
     first, last = ordered[0][0], ordered[-1][0]
     grown = replace(
@@ -77,9 +79,21 @@ def append(tx: Tx, owner: str, group: str, stream: str, lines: list[Line], now_m
         first_ms=min(first, found.first_ms or first),
         last_ms=max(last, found.last_ms or last),
         ingested_ms=now_ms,
-        batches=found.batches + 1 + (len(ordered) - 1) // _BATCH_LINES_MAX,
+        batches=found.batches + len(parts),
     )
     STREAMS.put(tx, owner, group, stream, row=grown)
+    tx.emit(APPENDED, (owner,))
+
+
+def _in_batches(ordered: list[Line]) -> list[list[Line]]:
+    """None too large, none over too long a time."""
+    parts: list[list[Line]] = []
+    for line in ordered:
+        last = parts[-1] if parts else []
+        if not last or len(last) == _BATCH_LINES_MAX or line[0] - last[0][0] > _BATCH_SPAN_MS:
+            parts.append(last := [])
+        last.append(line)
+    return parts
 
 
 def read(
@@ -97,6 +111,37 @@ def read(
         for number, line in reversed(numbered) if reverse else numbered:
             if from_ms <= line[0] and (to_ms is None or line[0] < to_ms):
                 yield f"{key[-2]!s:0>20}{key[-1]!s:0>10}{number:06d}", batch.ingested_ms, line
+
+
+def merged(
+    tx: Tx, owner: str, group: str, streams: Iterable[str], *, from_ms: int, to_ms: int, reverse: bool = False
+) -> Iterator[tuple[int, str, int, str, str]]:  # fmt: skip
+    """(moment, name of the line, when it was taken in, stream, message) of several streams, in the order of time,
+    `from_ms <= time < to_ms`. Lines are read as they are asked for."""
+    each = [_in_order(tx, owner, group, stream, from_ms, to_ms, reverse=reverse) for stream in streams]
+    return heapq.merge(*each, reverse=reverse)
+
+
+def _in_order(
+    tx: Tx, owner: str, group: str, stream: str, from_ms: int, to_ms: int, *, reverse: bool
+) -> Iterator[tuple[int, str, int, str, str]]:  # fmt: skip
+    """A batch may begin before another and end after it: what is read is held until nothing can come before it."""
+    first = BATCHES.key(owner, group, stream, max(0, from_ms - _BATCH_SPAN_MS))
+    last = BATCHES.key(owner, group, stream, max(0, to_ms))
+    held: list[tuple[int, str, int, str, str]] = []
+    for key, raw in tx.scan(first, last, reverse=reverse):
+        begins_ms = int(key[-2])  # type: ignore[arg-type]  # As `append` has put it.
+        settled = [row for row in held if (row[0] > begins_ms + _BATCH_SPAN_MS if reverse else row[0] < begins_ms)]
+        if settled:
+            yield from sorted(settled, reverse=reverse)
+            held = [row for row in held if not (row[0] > begins_ms + _BATCH_SPAN_MS if reverse else row[0] < begins_ms)]
+        batch = _decode(raw)
+        held += [
+            (at_ms, f"{key[-2]!s:0>20}{key[-1]!s:0>10}{number:06d}", batch.ingested_ms, stream, message)
+            for number, (at_ms, message) in enumerate(batch.lines)
+            if from_ms <= at_ms < to_ms
+        ]
+    yield from sorted(held, reverse=reverse)
 
 
 _decode: Callable[[bytes], Batch] = msgspec.msgpack.Decoder(Batch).decode

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 from fogbank.kernel.store.records import Records
 
 if TYPE_CHECKING:
-    from fogbank.kernel.store import Tx
+    from collections.abc import Callable
+
+    from fogbank.kernel.clock import Clock
+    from fogbank.kernel.signals import Signals
+    from fogbank.kernel.store import Store, Tx
 
 CHANGED = "schedules.changed"  # The signal: something may be due sooner than was known. Its key is (kind,).
 
@@ -52,3 +56,24 @@ def next_due_ms(tx: Tx, kind: str) -> int | None:
     for _, entry in DUE.scan(tx, kind, limit=1):
         return entry.due_ms
     return None
+
+
+async def keep(
+    store: Store, clock: Clock, signals: Signals, kind: str, act: Callable[[Tx, Entry, int], None]
+) -> None:  # fmt: skip
+    """For the supervisor: each entry that is due is dropped and handed to `act`, which may put it again, in one
+    transaction; so it is acted on once, whatever is killed when."""
+    with signals.watch(CHANGED, (kind,)) as watch:
+        while True:
+            now_ms = clock.now_ms()
+            with clock.aside:  # A moving clock waits for what is due at a moment before it goes on.
+                next_ms = await store.transact(_act_on_due, kind, act, now_ms)
+            if next_ms is None or next_ms > now_ms:
+                await watch.wait(next_ms)
+
+
+def _act_on_due(tx: Tx, kind: str, act: Callable[[Tx, Entry, int], None], now_ms: int) -> int | None:
+    for entry in due(tx, kind, now_ms):
+        drop(tx, kind, entry.id)
+        act(tx, entry, now_ms)
+    return next_due_ms(tx, kind)

@@ -36,7 +36,10 @@ class Rest:
             Route(self.answer, host=re.compile(r".+\.googleapis\.com")),
             Route(
                 self.answer, host=re.compile(r"[^.]*|[\d.]+|\[.*"),
-                path=re.compile(r"/v\d\w*/(projects|operations|folders|organizations)(/|$)"),
+                path=re.compile(
+                    r"/v\d\w*/((projects|operations|folders|organizations|billingAccounts)(/|$)"
+                    r"|entries:(write|list|tail|copy)$|monitoredResourceDescriptors$)"
+                ),
             ),
         ]  # fmt: skip
 

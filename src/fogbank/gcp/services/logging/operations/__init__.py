@@ -1,0 +1,1 @@
+"""Cloud Logging's rpcs, by noun."""

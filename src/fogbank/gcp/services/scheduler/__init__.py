@@ -1,0 +1,1 @@
+"""Cloud Scheduler: jobs that run when their schedules say so, in their time zones."""

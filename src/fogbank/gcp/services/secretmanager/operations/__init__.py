@@ -1,0 +1,1 @@
+"""Secret Manager's rpcs, by noun."""
