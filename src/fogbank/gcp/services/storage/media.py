@@ -43,9 +43,9 @@ def response(
     }
     if _is_to_be_decoded(row, headers):
         return _decoded(house_blobs, row, told)
-    start, length = part_of(row, headers)
-    status = 200
-    if (start, length) != (0, row.size) or _RANGE.fullmatch(headers.get("range", "")):
+    part, status = part_of(row, headers), 200
+    start, length = part or (0, row.size)
+    if part is not None:
         status = 206
         told["Content-Range"] = f"bytes {start}-{start + length - 1}/{row.size}"
     if row.blob:
@@ -80,20 +80,19 @@ def described(row: Object) -> dict[str, str]:
     return told
 
 
-def part_of(row: Object, headers: Mapping[str, str]) -> tuple[int, int]:
-    """Where to begin and how much: all, where no single range is asked for. Raises 416."""
+def part_of(row: Object, headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Where to begin and how much; none where no single range is asked for. Raises 416."""
     found = _RANGE.fullmatch(headers.get("range", "").replace(" ", ""))
     if found is None or found[1] == found[2] == "":
-        return 0, row.size
-    first, last = found[1], found[2]
+        return None
+    first, last, empty = found[1], found[2], False
     if first == "":  # The last so many bytes.
         start, end = max(0, row.size - int(last)), row.size
         empty = int(last) == 0
+    elif last and int(last) < int(first):  # RFC 9110, "Range": not valid, so passed over.
+        return None
     else:
         start, end = int(first), min(int(last) + 1, row.size) if last else row.size
-        if last and int(last) < int(first):  # RFC 9110, "Range": not valid, so passed over.
-            return 0, row.size
-        empty = False
     if start >= row.size or empty:
         raise StorageError(
             416, "requestedRangeNotSatisfiable", "Request range not satisfiable",

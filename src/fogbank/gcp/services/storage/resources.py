@@ -53,7 +53,7 @@ def patched(row: Object, told: Mapping[str, Any], owner: Bucket, now_ms: int, *,
         if name == "metadata" and isinstance(told[name], dict):
             both = {**row.told.get("metadata", {}), **told[name]}
             merged[name] = {key: value for key, value in both.items() if value is not None}
-        elif told[name] is None:
+        elif told[name] is None or (isinstance(told[name], dict) and not any(told[name].values())):
             merged.pop(name, None)
         else:
             merged[name] = told[name]
