@@ -38,6 +38,7 @@ _CREDENTIAL: Final = re.compile(
 )
 _V4_HEADER: Final = re.compile(r"(?P<algorithm>GOOG4-RSA-SHA256|GOOG4-HMAC-SHA256|AWS4-HMAC-SHA256)\s+(?P<fields>.*)")
 _V2_HEADER: Final = re.compile(r"(GOOG1|AWS) ([^:\s]+):(\S+)")
+_OF_V2: Final = ("googleaccessid", "expires", "signature", "awsaccesskeyid")
 _ALGORITHMS: Final = ("GOOG4-RSA-SHA256", "GOOG4-HMAC-SHA256", "AWS4-HMAC-SHA256")
 
 
@@ -149,7 +150,7 @@ def verify_document(tx: Tx, who: str, algorithm: str, signed: bytes, signature: 
 def _verify(tx: Tx, who: str, algorithm: str, signed: bytes, signature: str, scope: str) -> None:
     if algorithm == "GOOG4-RSA-SHA256":
         try:
-            _verify_rsa(tx, who, signed, bytes.fromhex(signature))
+            _verify_rsa(tx, who, [signed], bytes.fromhex(signature))
         except ValueError:
             raise _wrong() from None
         return
@@ -182,15 +183,11 @@ def _check_v2(tx: Tx, request: Request, who: str, signature: str, date: str) -> 
         f"{name}:{' '.join(text.split())}\n" for name, text in headers.items()
         if name.startswith(("x-goog-", "x-amz-")) and not name.startswith("x-goog-encryption-key")
     )  # fmt: skip
-    resource = _v2_resource(request)
-    lines = [
-        request.method,
-        headers.get("content-md5", ""),
-        headers.get("content-type", ""),
-        date,
-        "".join(extra) + resource,
+    first = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
+    signed = [
+        "\n".join([*first, "".join(extra) + resource]).encode("utf-8", "surrogateescape")
+        for resource in _v2_resources(request)
     ]
-    signed = "\n".join(lines).encode("utf-8", "surrogateescape")
     if "@" in who:
         try:
             _verify_rsa(tx, who, signed, b64decode(signature, validate=True))
@@ -199,32 +196,31 @@ def _check_v2(tx: Tx, request: Request, who: str, signature: str, date: str) -> 
         return
     secret = _secret(tx, who)
     if secret is not None:
-        made = b64encode(hmac.digest(secret.encode(), signed, "sha1")).decode()
-        if not hmac.compare_digest(made, signature):
+        made = [b64encode(hmac.digest(secret.encode(), one, "sha1")).decode() for one in signed]
+        if not any(hmac.compare_digest(one, signature) for one in made):
             raise _wrong()
 
 
-def _v2_resource(request: Request) -> str:
-    """The path with the bucket, and what else the query has."""
+def _v2_resources(request: Request) -> list[str]:
+    """The path with the bucket, and what else of the query is signed: clients sign nothing that only shapes the answer,
+    unless they were told to."""
     host = request.host
     bucket = host.removesuffix(".storage.googleapis.com") if host.endswith(".storage.googleapis.com") else ""
     path = (f"/{bucket}" if bucket else "") + request.path
-    own = ("googleaccessid", "expires", "signature", "awsaccesskeyid")
-    others = [
-        (name.lower(), text)
-        for name, text in parse_qsl(request.query, keep_blank_values=True)
-        if name.lower() not in own
-    ]
-    return f"{path}?{urlencode(sorted(others))}" if others else path
+    pairs = sorted((name.lower(), text) for name, text in parse_qsl(request.query, keep_blank_values=True))
+    others = [pair for pair in pairs if pair[0] not in _OF_V2]
+    signed = [pair for pair in others if pair[0] != "generation" and not pair[0].startswith("response-")]
+    return [f"{path}?{urlencode(chosen)}" if chosen else path for chosen in (others, signed)]
 
 
 # -- keys --
 
 
-def _verify_rsa(tx: Tx, who: str, signed: bytes, signature: bytes) -> None:
+def _verify_rsa(tx: Tx, who: str, signed: list[bytes], signature: bytes) -> None:
+    """One of these texts is what was signed."""
     keys = [load_der_public_key(raw) for raw in public_keys(tx, unquote(who))]
     known = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
-    if known and not any(_fits(key, signed, signature) for key in known):
+    if known and not any(_fits(key, one, signature) for key in known for one in signed):
         raise _wrong()
 
 
