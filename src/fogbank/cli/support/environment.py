@@ -32,7 +32,7 @@ def redirected(url: str, region: str, current: dict[str, str]) -> dict[str, str]
 def google_emulators(url: str) -> dict[str, str]:
     """The variables by which Google's own clients ask another address, without TLS and without credentials."""
     host = urlsplit(url).netloc
-    return {"PUBSUB_EMULATOR_HOST": host, "FIRESTORE_EMULATOR_HOST": host}
+    return {"PUBSUB_EMULATOR_HOST": host, "FIRESTORE_EMULATOR_HOST": host, "STORAGE_EMULATOR_HOST": url}
 
 
 def removed(current: dict[str, str]) -> list[str]:

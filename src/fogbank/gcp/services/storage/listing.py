@@ -55,8 +55,6 @@ def read(parameters: Mapping[str, str]) -> Query:
     """As the JSON API has it."""
     if parameters.get("filter"):
         raise not_served("the filter of objects.list")
-    if parameters.get("includeFoldersAsPrefixes") == "true":
-        raise not_served("folders and managed folders")
     low, passed = decoded(parameters["pageToken"]) if parameters.get("pageToken") else ("", -1)
     glob = parameters.get("matchGlob")
     versions, soft_deleted = parameters.get("versions") == "true", parameters.get("softDeleted") == "true"

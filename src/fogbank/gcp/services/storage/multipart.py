@@ -33,7 +33,9 @@ def boundary(content_type: str) -> bytes:
     found = message.get_param("boundary")
     if not isinstance(found, str) or not found:
         raise invalid("Missing boundary parameter in Content-Type header.")
-    return b"--" + found.encode()
+    if len(found) > 2 and found[0] == found[-1] == "'":  # So gcloud quotes it, which RFC 2045 does not know.
+        found = found[1:-1]
+    return b"--" + found.encode("utf-8", "replace")
 
 
 def upload(body: bytes | memoryview, content_type: str) -> tuple[bytes, Part]:
