@@ -213,6 +213,13 @@ def test_a_custom_time_never_goes_back(bucket: Any) -> None:
         blob.patch()
 
 
+@pytest.mark.parametrize("moment", ["yesterday", "9999-12-31T23:59:59-20:00", "0001-01-01T00:00:00Z", "2027-13-01", 5])
+def test_a_custom_time_that_is_none_is_refused(http: httpx.Client, bucket: Any, moment: Any) -> None:
+    put(bucket, "a")
+    answer = http.patch(f"/storage/v1/b/{bucket.name}/o/a", json={"customTime": moment})
+    assert reason(answer)[:2] == (400, "invalid")
+
+
 def test_a_customer_supplied_key_is_asked_for_again(bucket: Any) -> None:
     key, other = b"k" * 32, b"o" * 32
     bucket.blob("a", encryption_key=key).upload_from_string("secret")

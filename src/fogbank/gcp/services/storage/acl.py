@@ -85,8 +85,10 @@ def of_new_object(bucket: Bucket, resource: dict[str, Any], predefined: str = ""
     return bucket.default_acl
 
 
-def with_entries(entries: Entries, told: Sequence[Any], *, roles: Sequence[str] = (OWNER, READER)) -> Entries:
+def with_entries(entries: Entries, told: Any, *, roles: Sequence[str] = (OWNER, READER)) -> Entries:
     """With these (as JSON has them) in place of what they had."""
+    if not isinstance(told, list):
+        raise invalid("Invalid value for: acl: it must be a list")
     for one in told:
         entity, role = read(one, roles)
         entries = [*(entry for entry in entries if entry[0] != entity), [entity, role]]

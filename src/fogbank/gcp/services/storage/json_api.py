@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
+from msgspec.structs import replace
 
 from fogbank.gcp.protocol import discovery
 from fogbank.gcp.protocol import partial as partial_response
@@ -50,6 +51,7 @@ class JsonApi:
     def answer(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return Ready(_preflight(request))
+        request = readable(request)
         query = dict(pairs := parse_qsl(request.query, keep_blank_values=True))
         try:
             method, run, asked = self._read(request, query, pairs)
@@ -174,6 +176,19 @@ def as_told(house: House, request: Request, error: Exception) -> StorageError:
     )  # fmt: skip
     told = f"Internal error; look for trace {request.trace_id} in fogbank's log."
     return StorageError(500, "internalError", told)
+
+
+def readable(request: Request) -> Request:
+    """Bytes of its head that are no UTF-8 are nowhere to be kept: they become what stands for such."""
+    head = (request.path, request.query, *request.headers.values())
+    if all(map(str.isascii, head)):
+        return request
+    headers = {name: _mended(text) for name, text in request.headers.items()}
+    return replace(request, path=_mended(request.path), query=_mended(request.query), headers=headers)
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def base_of(request: Request) -> str:

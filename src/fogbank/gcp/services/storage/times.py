@@ -7,6 +7,8 @@ from email.utils import formatdate
 
 from fogbank.gcp.services.storage.errors import invalid
 
+_END_MS = 253_402_300_800_000  # The year 10000.
+
 
 def told(at_ms: int) -> str:
     """ "2027-01-15T08:00:00.000Z"."""
@@ -21,9 +23,12 @@ def read(text: object, name: str) -> int:
     """In milliseconds. Raises `StorageError`."""
     try:
         moment = datetime.fromisoformat(str(text))
-        return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+        at_ms = round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
     except (ValueError, OverflowError):
-        raise invalid(f"Invalid value for: {name}: Invalid date/time format: {str(text)[:64]}") from None
+        at_ms = -1
+    if not 0 <= at_ms < _END_MS:
+        raise invalid(f"Invalid value for: {name}: Invalid date/time format: {str(text)[:64]}")
+    return at_ms
 
 
 def day(text: object, name: str) -> int:

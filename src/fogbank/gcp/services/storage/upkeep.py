@@ -20,6 +20,7 @@ from fogbank.gcp.services.storage.state import (
     Bucket,
     Object,
 )
+from fogbank.kernel.store import END
 
 if TYPE_CHECKING:
     from fogbank.gcp.service import House
@@ -107,7 +108,7 @@ def _next_names(tx: Tx, owner: Bucket, after: str) -> list[str]:
     for records in (LIVE, NONCURRENT):
         low = records.key(owner.id, after + "\0" if after else "")
         seen: set[str] = set()
-        for key, _ in tx.scan(low, records.key(owner.id + "\0")):
+        for key, _ in tx.scan(low, (*records.key(owner.id), END)):
             seen.add(str(key[3]))
             if len(seen) > _AT_ONCE:
                 break

@@ -52,6 +52,7 @@ class XmlApi:
         self._parts, self._forms = XmlParts(house, objects), XmlForms(house, objects)
 
     async def answer(self, request: Request) -> Response:
+        request = json_api.readable(request)
         place = _place(request)
         rules: list[dict[str, Any]] = []
         try:

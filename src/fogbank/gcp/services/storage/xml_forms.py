@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +39,8 @@ class XmlForms:
     async def post(self, asked: Asked) -> Response:
         if len(asked.body) > _BODY_MAX:
             raise StorageError(400, "invalid", "Your proposed upload exceeds the maximum.", code="EntityTooLarge")
-        fields, file, file_name = _fields(multipart.parts(asked.body, asked.headers.get("content-type", "")))
+        kind = asked.headers.get("content-type", "")
+        fields, file, file_name = await asyncio.to_thread(_read, asked.body, kind)  # It may be long.
         name = fields.get("key", "").replace("${filename}", file_name)
         await self._house.store.transact(_check_signature, fields)
         if "policy" in fields:
@@ -55,6 +57,10 @@ class XmlForms:
             return kept, loose
 
         return _answer(await self._objects.keep(content.blob, put), asked, fields)
+
+
+def _read(body: bytes | memoryview, kind: str) -> tuple[dict[str, str], bytes, str]:
+    return _fields(multipart.parts(body, kind))
 
 
 def _fields(parts: Iterable[multipart.Part]) -> tuple[dict[str, str], bytes, str]:
