@@ -4,11 +4,12 @@ import shutil
 import signal
 import sys
 
-from bench import crowds, functions, http, start, storage
+from bench import crowds, functions, http, objects, start, storage
 from fogbank import compiled
 
 BENCHES = {
-    "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main, "start": start.main,
+    "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main,
+    "objects": objects.main, "start": start.main,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -235,9 +235,10 @@ def served() -> tuple[dict[str, list[str]], list[str]]:
 
 
 def google_served() -> dict[str, list[str]]:
-    """The rpcs that are written, by service."""
-    classes = list(_found(fogbank.gcp.services, GoogleService))
-    return {
+    """The rpcs that are written, by service, and the methods of APIs that have none."""
+    found = list(_found(fogbank.gcp.services, GoogleService))
+    classes = [cls for cls in found if not cls.methods]
+    return {cls.service: list(cls.methods) for cls in found if cls.methods} | {
         service: [
             name
             for name in descriptors.methods(service)

@@ -9,6 +9,7 @@ def test_googles_clients_are_told_host_and_port_by_the_emulators_variables() -> 
     variables = redirected("http://127.0.0.1:4566", "us-east-1", {})
     assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert variables["PUBSUB_EMULATOR_HOST"] == variables["FIRESTORE_EMULATOR_HOST"] == "127.0.0.1:4566"
+    assert variables["STORAGE_EMULATOR_HOST"] == "http://127.0.0.1:4566"
 
 
 def test_googles_clients_are_told_one_project_unless_the_person_has_named_one() -> None:

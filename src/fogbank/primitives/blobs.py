@@ -10,12 +10,42 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from fogbank.kernel.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+
+_PIECE_BYTES = 1 << 20
+
+
+class Digest(Protocol):
+    def update(self, piece: bytes | memoryview, /) -> object: ...
+
+
+def pieces(path: Path, start: int, length: int) -> Iterator[bytes]:
+    """Part of a file, for `put`. Raises `FileNotFoundError` with the first piece if it is gone."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while length > 0 and (piece := file.read(min(length, _PIECE_BYTES))):
+            length -= len(piece)
+            yield piece
+
+
+def slices(body: bytes | memoryview) -> Iterator[memoryview]:
+    """A body, piece by piece: it may be a view of a large file."""
+    view = memoryview(body)
+    return (view[start : start + _PIECE_BYTES] for start in range(0, len(view), _PIECE_BYTES))
+
+
+def digesting(pieces: Iterable[bytes | memoryview], *digests: Digest) -> Iterator[bytes | memoryview]:
+    """The same, told to the digests on the way: by the thread that writes."""
+    for piece in pieces:
+        for digest in digests:
+            digest.update(piece)
+        yield piece
 
 
 class Blobs:
@@ -23,16 +53,19 @@ class Blobs:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def put(self, pieces: bytes | memoryview | Iterable[bytes | memoryview], *, owner: str = "") -> str:
+    async def put(self, content: bytes | memoryview | Iterable[bytes | memoryview], *, owner: str = "") -> str:
         """Keep it; the answer is its name: the SHA-256 of its content in hex.
 
         With an `owner` (an id that is used once) the name is that holder's alone, so it may delete the blob without
-        asking who else has the same content. Raises `StoreError` where there is no room for it.
+        asking who else has the same content. Raises `StoreError` where there is no room for it, `FileNotFoundError`
+        where a file that it is made of is gone.
         """
-        if isinstance(pieces, bytes | memoryview):
-            pieces = (pieces,)
+        if isinstance(content, bytes | memoryview):
+            content = (content,)
         try:
-            return await asyncio.to_thread(self._write, pieces, owner)
+            return await asyncio.to_thread(self._write, content, owner)
+        except FileNotFoundError:  # What it is made of is gone.
+            raise
         except OSError as error:
             raise StoreError(error.strerror or str(error)) from error
 
@@ -53,12 +86,12 @@ class Blobs:
         """The caller knows that nobody names it any more."""
         self.path(digest).unlink(missing_ok=True)
 
-    def _write(self, pieces: Iterable[bytes | memoryview], owner: str) -> str:
+    def _write(self, content: Iterable[bytes | memoryview], owner: str) -> str:
         digest = hashlib.sha256()
         descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=".new-")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                for piece in pieces:
+                for piece in content:
                     digest.update(piece)
                     file.write(piece)
                 file.flush()

@@ -6,13 +6,12 @@ S3 User Guide, "Checking object integrity in Amazon S3". What an object's body i
 from __future__ import annotations
 
 import hashlib
-import importlib
 from base64 import b64decode, b64encode
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
 from fogbank.aws.service import ServiceError
+from fogbank.primitives import checksums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,16 +38,10 @@ class _Crc:
         return self._value.to_bytes(self._size)
 
 
-@cache
-def _crt() -> Any:
-    """AWS's own implementations in C; loaded when the first is needed, for it takes 30 ms."""
-    return importlib.import_module("awscrt.checksums")
-
-
 DIGESTS: dict[str, Callable[[], Digest]] = {
     "CRC32": lambda: _Crc(crc32, 4),
-    "CRC32C": lambda: _Crc(_crt().crc32c, 4),
-    "CRC64NVME": lambda: _Crc(_crt().crc64nvme, 8),
+    "CRC32C": lambda: _Crc(checksums.crc32c, 4),
+    "CRC64NVME": lambda: _Crc(checksums.crc64nvme, 8),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
     "SHA256": hashlib.sha256,
     "SHA512": hashlib.sha512,

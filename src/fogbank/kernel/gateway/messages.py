@@ -100,8 +100,10 @@ Answer: TypeAlias = "Ready | Pending | Awaitable[Response]"  # Now, once it is t
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """Requests whose host and path match (where given; the whole host, the path's beginning) go to `answer`."""
+    """Requests whose host and path match (where given; the whole host, the path's beginning) go to `answer`; of those
+    only what `only` takes, where a path belongs to several."""
 
     answer: Callable[[Request], Answer]
     host: re.Pattern[str] | None = None
     path: re.Pattern[str] | None = None
+    only: Callable[[Request], bool] | None = None

@@ -32,7 +32,21 @@ class Routes:
 
     def _find(self, request: Request) -> Callable[[Request], Answer]:
         host, path = request.host, request.path
+        choosy: list[Route] = []  # Those that look at each request.
         for route in self._routes:
             if (route.host is None or route.host.fullmatch(host)) and (route.path is None or route.path.match(path)):
-                return route.answer
-        return self._default
+                if route.only is None:
+                    return _choosing(choosy, route.answer)
+                choosy.append(route)
+        return _choosing(choosy, self._default)
+
+
+def _choosing(choosy: list[Route], otherwise: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+    if not choosy:
+        return otherwise
+
+    def answer(request: Request) -> Answer:
+        found = next((route for route in choosy if route.only is not None and route.only(request)), None)
+        return otherwise(request) if found is None else found.answer(request)
+
+    return answer

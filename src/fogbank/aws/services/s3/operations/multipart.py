@@ -13,17 +13,14 @@ from fogbank.aws.service import Call, Operations, ServiceError
 from fogbank.aws.services.s3 import answers, checksums, state, unserved
 from fogbank.aws.services.s3.operations.listing import encoding, page_of
 from fogbank.aws.services.s3.state import Object, Part, Upload
+from fogbank.primitives import blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from fogbank.kernel.store import Tx
 
 PART_BYTES_MIN = 5 * 1024 * 1024  # Of all but the last.
 PARTS_MAX = 10_000
 _PAGE_MAX = 1000
-_PIECE_BYTES = 1 << 20
 
 
 class Multipart(Operations):
@@ -73,9 +70,9 @@ class Multipart(Operations):
         algorithm = upload.algorithm or checksums.DEFAULT
         checksum = checksums.new(algorithm)
         path = self.house.blobs.path(source.blob) if source.blob else None
-        pieces = _read(path, start, length) if path else iter([source.body[start : start + length]])
+        pieces = blobs.pieces(path, start, length) if path else iter([source.body[start : start + length]])
         try:
-            blob = await self.house.blobs.put(_digesting(pieces, digest, checksum), owner=call.new_id())
+            blob = await self.house.blobs.put(blobs.digesting(pieces, digest, checksum), owner=call.new_id())
         except FileNotFoundError as error:
             raise state.no_such_key(key) from error
         kept = checksums.shown(algorithm, checksum)
@@ -103,7 +100,7 @@ class Multipart(Operations):
     async def complete_multipart_upload(self, call: Call, request: dict[str, Any]) -> dict[str, Any]:
         upload, parts = await self.house.store.transact(self._chosen, request)
         paths = [self.house.blobs.path(part.blob) for part in parts]
-        pieces = (piece for path, part in zip(paths, parts, strict=True) for piece in _read(path, 0, part.size))
+        pieces = (piece for path, part in zip(paths, parts, strict=True) for piece in blobs.pieces(path, 0, part.size))
         algorithm = upload.algorithm or checksums.DEFAULT
         whole = checksums.new(algorithm)
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
@@ -113,7 +110,7 @@ class Multipart(Operations):
             told = f"The provided 'x-amz-mp-object-size' header value {request['MpuObjectSize']} does not match what was computed: {sum(sizes)}"  # noqa: E501
             raise ServiceError("InvalidRequest", told)
         try:
-            blob = await self.house.blobs.put(_digesting(pieces, whole), owner=call.new_id())
+            blob = await self.house.blobs.put(blobs.digesting(pieces, whole), owner=call.new_id())
         except FileNotFoundError as error:  # Another request completed or aborted it meanwhile.
             raise ServiceError("OperationAborted", "The upload was ended by another request.", status=409) from error
         composite = upload.checksum_type == checksums.COMPOSITE
@@ -240,19 +237,3 @@ def _check_number(number: int) -> None:
 
 def _differs(part: Part, named: dict[str, Any]) -> bool:
     return any(named.get(name, value) != value for name, value in part.checksums.items())
-
-
-def _read(path: Path, start: int, length: int) -> Iterator[bytes]:
-    """Runs in the thread that writes."""
-    with path.open("rb") as file:
-        file.seek(start)
-        while length > 0 and (piece := file.read(min(length, _PIECE_BYTES))):
-            length -= len(piece)
-            yield piece
-
-
-def _digesting(pieces: Iterator[bytes], *digests: Any) -> Iterator[bytes]:
-    for piece in pieces:
-        for digest in digests:
-            digest.update(piece)
-        yield piece

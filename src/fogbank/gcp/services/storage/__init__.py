@@ -1,0 +1,1 @@
+"""Cloud Storage: buckets and objects, over its JSON and XML APIs."""
