@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.cloud import firestore
+from google.cloud import firestore, firestore_admin_v1
+from google.cloud.firestore_admin_v1.services.firestore_admin.transports import FirestoreAdminGrpcTransport
 from google.protobuf import json_format
 
 from fogbank.gcp.protocol.descriptors import methods
@@ -28,6 +29,12 @@ def client(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, database: str = "(defa
 @pytest.fixture
 def db(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client(cloud, monkeypatch)
+
+
+@pytest.fixture
+def admin(cloud: Cloud) -> Any:
+    channel = grpc.insecure_channel(cloud.url.removeprefix("http://"))
+    return firestore_admin_v1.FirestoreAdminClient(transport=FirestoreAdminGrpcTransport(channel=channel))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import RpcError, Service
-from fogbank.gcp.services.firestore import changes, messages, names, transactions, upkeep
+from fogbank.gcp.services.firestore import changes, expiring, messages, names, transactions, upkeep
 from fogbank.gcp.services.firestore.refusals import invalid, not_served
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit, write_all
@@ -27,7 +27,10 @@ class CommitOperations(Service):
     service = "google.firestore.v1.Firestore"
 
     def backgrounds(self) -> Iterable[Background]:
-        return (Background("firestore: forget what is past", lambda: upkeep.keep_forgetting(self.house)),)
+        return (
+            Background("firestore: forget what is past", lambda: upkeep.keep_forgetting(self.house)),
+            Background("firestore: time to live", lambda: expiring.keep_expiring(self.house)),
+        )
 
     def begin_transaction(self, tx: Tx, call: Call, request: Any) -> Any:
         documents = _documents(tx, call, names.database(request.database))
