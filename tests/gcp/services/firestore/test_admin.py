@@ -125,10 +125,6 @@ def test_what_of_administration_is_not_there_is_refused_by_name(cloud: Cloud, rp
     _refused(cloud, "google.firestore.admin.v1.FirestoreAdmin", rpc)
 
 
-def test_pipelines_are_refused_by_name(cloud: Cloud) -> None:
-    _refused(cloud, "google.firestore.v1.Firestore", "ExecutePipeline")
-
-
 def _refused(cloud: Cloud, service: str, rpc: str) -> None:
     method = methods(service)[rpc]
     with grpc.insecure_channel(cloud.url.removeprefix("http://")) as channel:

@@ -20,6 +20,7 @@ ADMIN: Final = Package("google.firestore.admin.v1")
 OPERATIONS: Final = Package("google.longrunning")
 INDEXES: Final = Records(bytes, "firestore", "index")  # (incarnation, collection's id, id): an Index without its name.
 FIELDS: Final = Records(bytes, "firestore", "field")  # (incarnation, collection's id, path): a Field without its name.
+_PAGE_MAX: Final = 1000
 EVERY: Final = "*"
 DEFAULT: Final = "__default__"
 _GROUP: Final = re.compile(r"(projects/[^/]+/databases/[^/]+)/collectionGroups/([^/]+)(?:/(indexes|fields)/(.+))?")
@@ -71,6 +72,15 @@ def forget(tx: Tx, uid: str) -> None:
     FIELDS.clear(tx, uid)
     for key, _ in list(ttl.POLICIES.scan(tx, uid)):
         ttl.end(tx, uid, str(key[3]))
+
+
+def page(told: list[Any], request: Any) -> tuple[list[Any], str]:
+    """Of a list that is not long, in the order of names: a page of it, and the token of the next. Raises `RpcError`."""
+    if request.page_size < 0:
+        raise invalid("The value for page_size is negative.")
+    size = min(request.page_size or _PAGE_MAX, _PAGE_MAX)
+    rest = sorted((one for one in told if one.name > request.page_token), key=lambda one: str(one.name))
+    return rest[:size], str(rest[size - 1].name) if len(rest) > size else ""
 
 
 def done(name: str, answer: Any, metadata: Any) -> Any:

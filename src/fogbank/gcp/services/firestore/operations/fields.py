@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _MASK: Final = ("ttl_config", "index_config")
 _OFFSET_MAX_S: Final = 2_147_483_647
-_PAGE_MAX: Final = 1000
 # The two questions that ListFields answers, in the spellings of clients, alone or joined by OR.
 _OTHER_THAN_USUAL: Final = re.compile(r"index_?config\.uses_?ancestor_?config\s*[:=]\s*false", re.IGNORECASE)
 _WITH_TTL: Final = re.compile(r"ttl_?config\s*:\s*\*", re.IGNORECASE)
@@ -40,12 +39,10 @@ class FieldOperations(Service):
             found |= {(DEFAULT, EVERY)} | {(str(key[3]), str(key[4])) for key, _ in FIELDS.scan(tx, uid)}
         if alive:
             found |= {(str(key[3]), policy.field) for key, policy in ttl.POLICIES.scan(tx, uid)}
-        wanted = sorted(each for each in found if at.group in ("-", each[0]))
+        wanted = [each for each in found if at.group in ("-", each[0])]
         told = [_told(tx, uid, configs.Name(at.database, group, path)) for group, path in wanted]
-        size = min(request.page_size or _PAGE_MAX, _PAGE_MAX)
-        rest = [one for one in told if one.name > request.page_token]
-        token = rest[size - 1].name if len(rest) > size else ""
-        return ADMIN.ListFieldsResponse(fields=rest[:size], next_page_token=token)
+        page, token = configs.page(told, request)
+        return ADMIN.ListFieldsResponse(fields=page, next_page_token=token)
 
     async def update_field(self, call: Call, request: Any) -> Any:
         """The answer comes once the documents that are there are under the policy."""

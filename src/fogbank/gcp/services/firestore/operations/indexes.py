@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _FIELDS_MAX: Final = 100  # "Usage and limits", maximum number of fields per composite index.
-_PAGE_MAX: Final = 1000
 _NAME: Final = "__name__"
 
 
@@ -47,11 +46,8 @@ class IndexOperations(Service):
         uid = configs.incarnation(tx, at.database)
         rows = INDEXES.scan(tx, uid) if at.group == "-" else INDEXES.scan(tx, uid, at.group)
         told = [_told(at, str(key[3]), str(key[4]), kept) for key, kept in rows]
-        size = min(request.page_size or _PAGE_MAX, _PAGE_MAX)
-        first = next((place for place, one in enumerate(told) if one.name > request.page_token), len(told))
-        page = told[first : first + size]
-        more = first + size < len(told)
-        return ADMIN.ListIndexesResponse(indexes=page, next_page_token=page[-1].name if more else "")
+        page, token = configs.page(told, request)
+        return ADMIN.ListIndexesResponse(indexes=page, next_page_token=token)
 
     def delete_index(self, tx: Tx, call: Call, request: Any) -> Any:
         at = configs.read(request.name, "indexes")
