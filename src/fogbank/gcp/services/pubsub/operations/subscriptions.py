@@ -14,7 +14,7 @@ from fogbank.gcp.services.pubsub.expiring import Expiring
 from fogbank.gcp.services.pubsub.pushing import Pushing
 from fogbank.gcp.services.pubsub.state import OF_TOPIC, PUBSUB, SUBSCRIPTIONS, Subscription
 from fogbank.kernel.tasks import Background
-from fogbank.primitives import queues, topics
+from fogbank.primitives import queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Subscriptions(Service):
 
     def backgrounds(self) -> Iterable[Background]:
         yield Background("pubsub: push", Pushing(self.house).run)
-        yield Background("pubsub: expire messages", Expiring(self.house).run)
+        yield Background("pubsub: expire", Expiring(self.house).run)
 
     def create_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
         at = names.read_new(request.name, "subscriptions")
@@ -42,6 +42,7 @@ class Subscriptions(Service):
         row = Subscription(call.new_id(), told.name, topic.id, told.SerializeToString())
         state.put_subscription(tx, row)
         OF_TOPIC.put(tx, topic.id, row.name, row=row.name)
+        state.note_active(tx, row, call.now_ms)
         return told
 
     def get_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
@@ -49,10 +50,12 @@ class Subscriptions(Service):
 
     def update_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
         row = state.subscription(tx, request.subscription.name)
+        state.note_active(tx, row, call.now_ms)
         return self._set(tx, row, settings.changed_subscription(row.settings, request))
 
     def modify_push_config(self, tx: Tx, call: Call, request: Any) -> Any:
         row = state.subscription(tx, request.subscription)
+        state.note_active(tx, row, call.now_ms)
         self._set(tx, row, settings.with_push(row.settings, request.push_config))
         return message("google.protobuf.Empty")()
 
@@ -65,13 +68,7 @@ class Subscriptions(Service):
 
     def delete_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
         row = state.subscription(tx, request.subscription)
-        at = names.read(row.name, "subscriptions")
-        SUBSCRIPTIONS.delete(tx, at.project, at.id)
-        OF_TOPIC.delete(tx, row.topic_id, row.name)
-        queues.drop(tx, row.id)
-        topics.drop(tx, row.id)
-        tx.emit(queues.DUE, (row.id,))  # Whoever waits for its messages learns of it.
-        tx.emit(state.CHANGED)
+        state.forget_subscription(tx, row)
         return message("google.protobuf.Empty")()
 
     def _set(self, tx: Tx, row: Subscription, told: Any) -> Any:
