@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.services.pubsub.state import Subscription
     from fogbank.kernel.store import Tx
 
-_EVERY_MS = 10 * 60_000  # What is over is given to nobody in the meantime.
+_EVERY_MS = 3_600_000  # What is over is given to nobody in the meantime.
 _AT_ONCE = 1000
 
 
