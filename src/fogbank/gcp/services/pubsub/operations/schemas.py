@@ -25,7 +25,7 @@ class Schemas(Service):
 
     def create_schema(self, tx: Tx, call: Call, request: Any) -> Any:
         project = names.read_project(request.parent)
-        at = names.read_new(f"projects/{project}/schemas/{request.schema_id}", "schemas")
+        at = names.read(f"projects/{project}/schemas/{request.schema_id}", "schemas")
         if SCHEMAS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
         kind = schemas.check(request.schema)

@@ -32,10 +32,11 @@ class Subscriptions(Service):
         yield Background("pubsub: expire", Expiring(self.house).run)
 
     def create_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
-        at = names.read_new(request.name, "subscriptions")
-        topic = state.topic(tx, request.topic)
+        at = names.read(request.name, "subscriptions")
+        names.read(request.topic, "topics")
         if SUBSCRIPTIONS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
+        topic = state.topic(tx, request.topic)
         told = settings.new_subscription(request)
         if topic.keeps_ms:
             told.topic_message_retention_duration.CopyFrom(topic.settings.message_retention_duration)
