@@ -147,7 +147,7 @@ def _refuse(database: Any) -> None:
         raise not_served("A database in Datastore mode")
     if database.database_edition == ADMIN.Database.DatabaseEdition.Value("ENTERPRISE"):
         raise not_served("A database of the Enterprise edition")
-    if database.HasField("cmek_config"):
+    if database.cmek_config.kms_key_name:  # Tools send an empty one.
         raise not_served("A database with a key of one's own (cmek_config)")
 
 
