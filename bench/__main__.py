@@ -4,12 +4,12 @@ import shutil
 import signal
 import sys
 
-from bench import crowds, functions, http, objects, start, storage
+from bench import crowds, functions, google, http, objects, start, storage
 from fogbank import compiled
 
 BENCHES = {
     "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main,
-    "objects": objects.main, "start": start.main,
+    "objects": objects.main, "start": start.main, "google": google.main,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.cloud import firestore
-from google.protobuf import json_format
+from google.cloud import firestore, firestore_admin_v1
+from google.cloud.firestore_admin_v1.services.firestore_admin.transports import FirestoreAdminGrpcTransport
 
-from fogbank.gcp.protocol.descriptors import methods
+from tests.support import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,12 @@ def db(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def admin(cloud: Cloud) -> Any:
+    channel = grpc.insecure_channel(cloud.url.removeprefix("http://"))
+    return firestore_admin_v1.FirestoreAdminClient(transport=FirestoreAdminGrpcTransport(channel=channel))
+
+
+@pytest.fixture
 def rpc(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
     return asker(cloud)
 
@@ -41,23 +47,4 @@ def asker(cloud: Cloud) -> Callable[[str, dict[str, Any]], Any]:
 
 
 def asker_of(address: str) -> Callable[[str, dict[str, Any]], Any]:
-    channel = grpc.insecure_channel(address)
-
-    def call(name: str, body: dict[str, Any]) -> Any:
-        method = methods("google.firestore.v1.Firestore")[name]
-        kind = channel.unary_stream if method.gives_stream else channel.unary_unary
-        ask = kind(
-            method.path,
-            request_serializer=method.request.SerializeToString,
-            response_deserializer=method.response.FromString,
-        )
-        request = json_format.ParseDict(body, method.request())
-        try:
-            answer = ask(request, timeout=30, metadata=[("authorization", "Bearer owner")])
-            if method.gives_stream:
-                return [json_format.MessageToDict(each) for each in answer]
-            return json_format.MessageToDict(answer)
-        except grpc.RpcError as error:
-            return error.code().name, error.details()
-
-    return call
+    return emulators.asker(address, "google.firestore.v1.Firestore")

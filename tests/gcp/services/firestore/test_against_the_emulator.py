@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
-import socket
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pytest
 
 from tests.gcp.services.firestore.conftest import DATABASE, ROOT, asker, asker_of
+from tests.support import emulators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.cloud import Cloud
 
-JAR = Path("/usr/lib/google-cloud-sdk/platform/cloud-firestore-emulator/cloud-firestore-emulator.jar")
 MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
-pytestmark = pytest.mark.skipif(not (JAR.exists() and shutil.which("java")), reason="the official emulator is not here")
+pytestmark = emulators.needs(emulators.FIRESTORE)
 
 # The emulator speaks of its entities where the service speaks of documents.
 LIKE_THE_SERVICE = (
@@ -40,19 +35,8 @@ VERSION = re.compile(r"stored version \(\d+\)")
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        ["java", "-Xmx300m", "-Duser.language=en", "-cp", str(JAR), MAIN, "--host=127.0.0.1", f"--port={port}"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        grpc.channel_ready_future(grpc.insecure_channel(f"127.0.0.1:{port}")).result(60)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+    with emulators.running(emulators.FIRESTORE, MAIN) as address:
+        yield address
 
 
 class Sequence:

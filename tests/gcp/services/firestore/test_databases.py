@@ -8,8 +8,6 @@ import grpc
 import httpx
 import pytest
 from google.api_core import exceptions
-from google.cloud import firestore_admin_v1
-from google.cloud.firestore_admin_v1.services.firestore_admin.transports import FirestoreAdminGrpcTransport
 from google.cloud.firestore_admin_v1.types import CreateDatabaseRequest, Database, DeleteDatabaseRequest
 
 from fogbank.gcp.protocol.descriptors import methods
@@ -19,12 +17,6 @@ from tests.gcp.services.firestore.conftest import DATABASE, ROOT, client
 
 if TYPE_CHECKING:
     from tests.support.cloud import Cloud
-
-
-@pytest.fixture
-def admin(cloud: Cloud) -> Any:
-    channel = grpc.insecure_channel(cloud.url.removeprefix("http://"))
-    return firestore_admin_v1.FirestoreAdminClient(transport=FirestoreAdminGrpcTransport(channel=channel))
 
 
 def test_a_database_is_made_listed_and_deleted(

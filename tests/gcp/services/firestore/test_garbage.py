@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+from inspect import isasyncgenfunction, iscoroutinefunction
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +15,17 @@ from google.protobuf.descriptor import FieldDescriptor
 from fogbank.gcp.protocol.descriptors import Method, method_name, methods
 from fogbank.gcp.service import Call, Code, Later, RpcError
 from fogbank.gcp.services.firestore import messages, targets
+from fogbank.gcp.services.firestore.configs import INDEXES
 from fogbank.gcp.services.firestore.names import Database
 from fogbank.gcp.services.firestore.operations.commits import CommitOperations
 from fogbank.gcp.services.firestore.operations.databases import DatabaseOperations
 from fogbank.gcp.services.firestore.operations.documents import DocumentOperations
+from fogbank.gcp.services.firestore.operations.fields import FieldOperations
+from fogbank.gcp.services.firestore.operations.indexes import IndexOperations
 from fogbank.gcp.services.firestore.operations.queries import QueryOperations
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import write_all
+from fogbank.kernel.clock import VirtualClock
 from fogbank.kernel.store.sqlite import SqliteStore
 
 DATABASE = "projects/p/databases/(default)"
@@ -37,7 +43,12 @@ _INTEGER_TYPES = (FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_SINT32)
 LIKELY = {
     "database": DATABASE, "parent": ROOT, "name": f"{ROOT}/c/a", "document": f"{ROOT}/c/a", "collection_id": "c"
 }  # fmt: skip
-LIKELY_TO_ADMIN = {"parent": "projects/p", "name": DATABASE, "database_id": "good-id"}
+GROUP = f"{DATABASE}/collectionGroups/c"
+LIKELY_OF = {
+    IndexOperations: {"parent": GROUP, "name": f"{GROUP}/indexes/i"},
+    DatabaseOperations: {"parent": "projects/p", "name": DATABASE, "database_id": "good-id"},
+    FieldOperations: {"parent": GROUP, "name": f"{GROUP}/fields/n", "filter": "ttlConfig:*"},
+}
 
 
 class Garbage:
@@ -110,11 +121,13 @@ def house() -> Any:
 
 def _write(tx: Any, write: Any) -> None:
     write_all(Documents.open_or_create(tx, Database("p", "(default)"), uid="u", now_us=1), [write], now_us=1)
+    INDEXES.put(tx, "u", "c", "i", row=b"")
 
 
+ADMIN = (DatabaseOperations, IndexOperations, FieldOperations)
 SERVED = [
     (owner, method)
-    for owner in (DocumentOperations, CommitOperations, QueryOperations, DatabaseOperations)
+    for owner in (DocumentOperations, CommitOperations, QueryOperations, *ADMIN)
     for method in methods(owner.service).values()
     if hasattr(owner, method_name(method.name)) and not method.takes_stream and method.name != "DeleteDatabase"
 ]
@@ -123,15 +136,20 @@ SERVED = [
 @pytest.mark.parametrize(("owner", "method"), SERVED, ids=[method.name for _, method in SERVED])
 def test_any_request_is_answered_or_refused(house: Any, owner: Any, method: Method) -> None:
     runner, store = house
-    run = getattr(owner(None), method_name(method.name))
-    garbage, answered = Garbage(7, LIKELY_TO_ADMIN if owner is DatabaseOperations else LIKELY), 0
+    run = getattr(owner(SimpleNamespace(store=store, clock=VirtualClock())), method_name(method.name))
+    garbage, answered = Garbage(7, LIKELY_OF.get(owner, LIKELY)), 0
 
     async def ask(request: Any, number: int) -> None:
         ids = iter(UUID(int=(number << 8) + each) for each in range(100))
         call = Call(1_800_000_000_000 + number, "", "", lambda: str(next(ids)))
-        result = await store.transact(lambda tx: _made(run(tx, call, request)))
-        if isinstance(result, Later):
-            await result.finish()
+        if isasyncgenfunction(run):
+            _made([each async for each in run(call, request)])
+        elif iscoroutinefunction(run):
+            _made(await run(call, request))
+        else:
+            result = await store.transact(lambda tx: _made(run(tx, call, request)))
+            if isinstance(result, Later):
+                await result.finish()
 
     for number in range(1500):
         request = garbage.fill(method.request())

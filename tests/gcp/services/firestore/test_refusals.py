@@ -232,7 +232,27 @@ def test_a_request_may_be_eleven_mebibytes_large(rpc: Any) -> None:
 
 
 def test_what_is_left_out_is_refused_by_name(rpc: Any) -> None:
-    asked = {"parent": ROOT, "structuredQuery": {"from": [{"collectionId": "c"}]}, "explainOptions": {}}
-    assert rpc("RunQuery", asked) == ("UNIMPLEMENTED", "Query Explain (explain_options) is not served.")
     code, message = rpc("ExecutePipeline", {"database": DATABASE})
     assert (code, "ExecutePipeline" in message) == ("UNIMPLEMENTED", True)
+
+
+def test_a_document_has_five_hundred_transforms_at_most(rpc: Any) -> None:
+    """ "Usage and limits": "Maximum number of field transformations that can be performed on a single document"."""
+
+    def commit(count: int) -> Any:
+        transforms = [{"fieldPath": f"f{number}", "increment": ONE} for number in range(count)]
+        write = {"update": {"name": f"{ROOT}/c/a", "fields": {}}, "updateTransforms": transforms}
+        return rpc("Commit", {"database": DATABASE, "writes": [write]})
+
+    assert len(commit(500)["writeResults"]) == 1
+    code, message = commit(501)
+    assert (code, "500 field transforms" in message) == ("INVALID_ARGUMENT", True)
+
+
+def test_a_document_of_another_project_is_not_of_the_database_and_nothing_is_written(rpc: Any) -> None:
+    mine, other = f"{ROOT}/c/a", "projects/other/databases/(default)/documents/c/a"
+    writes = [{"update": {"name": mine, "fields": {}}}, {"update": {"name": other, "fields": {}}}]
+    refused = rpc("Commit", {"database": DATABASE, "writes": writes})
+    told = f'Document name "{other}" does not belong to the database "{DATABASE}" of the request.'
+    assert refused == ("INVALID_ARGUMENT", told)
+    assert rpc("GetDocument", {"name": mine})[0] == "NOT_FOUND"

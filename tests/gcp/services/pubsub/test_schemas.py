@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import fastavro
 import pytest
 from google.api_core import exceptions
-from google.cloud.pubsub_v1 import SchemaServiceClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +16,8 @@ from fogbank.gcp.services.pubsub import avro
 from tests.support.google import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from google.cloud.pubsub_v1 import SchemaServiceClient
 
-    from tests.support.cloud import Cloud
     from tests.support.google import PubSub
 
 ORDER: dict[str, Any] = {
@@ -41,16 +39,6 @@ GOOD: dict[str, Any] = {
     "id": "a", "count": 1, "price": 1.5, "paid": True, "note": {"string": "x"}, "kind": "NEW", "tags": ["t"],
     "sizes": {"s": 9}, "mark": "ab", "next": None,
 }  # fmt: skip
-
-
-@pytest.fixture
-def schemas(cloud: Cloud) -> Iterator[SchemaServiceClient]:
-    from tests.support.google import emulator
-
-    with emulator("PUBSUB_EMULATOR_HOST", cloud.server.port):
-        client = SchemaServiceClient()
-    yield client
-    client.transport.close()
 
 
 def make(schemas: SchemaServiceClient, definition: Any = ORDER) -> str:
@@ -85,12 +73,6 @@ def test_what_is_no_schema_is_refused(schemas: SchemaServiceClient, definition: 
     request = {"parent": f"projects/{PROJECT}", "schema": {"type_": "AVRO", "definition": definition}}
     with pytest.raises(exceptions.InvalidArgument, match="schema definition"):
         schemas.validate_schema(request=request)
-
-
-def test_protocol_buffers_are_refused_by_name(schemas: SchemaServiceClient) -> None:
-    schema = {"type_": "PROTOCOL_BUFFER", "definition": 'syntax = "proto3"; message A { string b = 1; }'}
-    with pytest.raises(exceptions.MethodNotImplemented, match="PROTOCOL_BUFFER"):
-        schemas.validate_schema(request={"parent": f"projects/{PROJECT}", "schema": schema})
 
 
 def test_a_topic_takes_only_messages_of_its_schema(pubsub: PubSub, schemas: SchemaServiceClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fogbank.gcp.services.firestore import messages, transactions
+from fogbank.gcp.services.firestore import messages, rules, transactions
 from fogbank.gcp.services.firestore.state import Documents
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Reading:
 
 def begin(tx: Tx, call: Call, database: Database, request: Any) -> Reading:
     """By the request's `consistency_selector`. Raises `RpcError`."""
+    rules.check(call)
     now_us = call.now_ms * 1000
     selector = request.WhichOneof("consistency_selector")
     if selector == "new_transaction":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.gcp.services.firestore import messages, names, ordering
+from fogbank.gcp.services.firestore import messages, names, ordering, ttl
 from fogbank.gcp.services.firestore.indexing import place
 from fogbank.kernel.store import END
 from fogbank.kernel.store.records import Records
@@ -34,6 +34,8 @@ class DatabaseRow:
     created_us: int
     location: str = ""
     deleted: bool = False  # A new one of this name goes on with its incarnation, and after its times.
+    updated_us: int = 0
+    told: bytes = b""  # A google.firestore.admin.v1.Database: what of it was set.
 
 
 DATABASES: Final = Records(DatabaseRow, "firestore", "database")  # By project and id.
@@ -122,6 +124,7 @@ class Documents:
         else:
             row = messages.Document(fields=now.fields, create_time=now.create_time, update_time=now.update_time)
             documents.put(self.tx, table, key, row.SerializeToString(), there, place(now))
+        ttl.note(self.tx, self.uid, path, was, now)
         group = ("firestore", "group", self.uid, path[-2], ordering.path_prefix(path))
         if was is None:
             self.tx.put(group, "/".join(path).encode())
@@ -148,10 +151,13 @@ class Documents:
             if row is not None:
                 yield path, row
 
-    def group_paths(self, parent: Path, collection_id: str, *, reverse: bool = False) -> Iterator[Path]:
+    def group_paths(
+        self, parent: Path, collection_id: str, *, after: Path = (), reverse: bool = False
+    ) -> Iterator[Path]:
         within, prefix = ("firestore", "group", self.uid, collection_id), ordering.path_prefix(parent)
+        first = (*within, ordering.path_prefix(after), END) if after else (*within, prefix)
         last = (*within, prefix + b"\xff")  # No element begins with it.
-        for _, path in self.tx.scan((*within, prefix), last, reverse=reverse):
+        for _, path in self.tx.scan(first, last, reverse=reverse):
             yield tuple(path.decode().split("/"))
 
     def scan_below(self, parent: Path, *, limit: int | None = None) -> Iterator[tuple[Path, bytes]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
+_OF_A_DOCUMENT_MAX: Final = 500  # "Usage and limits", writes and transactions: field transformations.
 _NUMBERS: Final = ("integer_value", "double_value")
 
 
@@ -28,6 +29,8 @@ class Transform:
 def read(transforms: Iterable[Any]) -> list[Transform]:
     """Raises `RpcError`."""
     found = [_read(transform) for transform in transforms]
+    if len(found) > _OF_A_DOCUMENT_MAX:
+        raise invalid(f"A document can have at most {_OF_A_DOCUMENT_MAX} field transforms in one commit.")
     _refuse_nested([transform.path for transform in found])
     return found
 

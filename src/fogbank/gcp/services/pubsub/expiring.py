@@ -1,17 +1,27 @@
-"""What is kept for a time, and then no more: messages of subscriptions, of topics and of snapshots."""
+"""What is kept for a time, and then no more: messages of subscriptions and topics, snapshots, and subscriptions that
+nobody is there for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fogbank.gcp.services.pubsub.state import SNAPSHOTS, SUBSCRIPTIONS, TOPICS, forget_snapshot
+from fogbank.gcp.services.pubsub.forgetting import forget_subscription
+from fogbank.gcp.services.pubsub.state import (
+    ACTIVE,
+    SNAPSHOTS,
+    SUBSCRIPTIONS,
+    TOPICS,
+    forget_snapshot,
+    note_active,
+)
 from fogbank.primitives import queues, topics
 
 if TYPE_CHECKING:
     from fogbank.gcp.service import House
+    from fogbank.gcp.services.pubsub.state import Subscription
     from fogbank.kernel.store import Tx
 
-_EVERY_MS = 10 * 60_000  # What is over is given to nobody in the meantime.
+_EVERY_MS = 3_600_000  # What is over is given to nobody in the meantime.
 _AT_ONCE = 1000
 
 
@@ -45,10 +55,22 @@ def _expire_subscription(tx: Tx, project: str, name: str, now_ms: int) -> bool:
     row = SUBSCRIPTIONS.get(tx, project, name)
     if row is None:
         return False
+    if _is_left_alone(tx, row, now_ms):
+        forget_subscription(tx, row)
+        return False
     gone = max(
         queues.expire(tx, row.id, now_ms, _AT_ONCE), topics.expire(tx, row.id, now_ms - row.retention_ms, _AT_ONCE)
     )
     return gone == _AT_ONCE
+
+
+def _is_left_alone(tx: Tx, row: Subscription, now_ms: int) -> bool:
+    """ "If expiration_policy.ttl is not set, the associated resource never expires." """
+    after_ms, seen_ms = row.expires_after_ms, ACTIVE.get(tx, row.id)
+    if seen_ms is None:  # Made before this was noted.
+        note_active(tx, row, now_ms)
+        return False
+    return after_ms > 0 and now_ms >= seen_ms + after_ms
 
 
 def _expire_topic(tx: Tx, project: str, name: str, now_ms: int) -> bool:

@@ -19,6 +19,7 @@ def forget_subscription(tx: Tx, row: Subscription) -> None:
     at = names.read(row.name, "subscriptions")
     SUBSCRIPTIONS.delete(tx, at.project, at.id)
     OF_TOPIC.delete(tx, row.topic_id, row.name)
+    state.ACTIVE.delete(tx, row.id)
     queues.drop(tx, row.id)
     topics.drop(tx, row.id)
     tx.emit(queues.DUE, (row.id,))  # Whoever waits for its messages learns of it.

@@ -102,6 +102,7 @@ def _dead_letters(
 
 def acknowledge(tx: Tx, subscription: Subscription, ack_ids: Sequence[str], now_ms: int) -> list[str]:
     """Those that were no good: only a subscription with exactly-once delivery tells of them."""
+    state.note_active(tx, subscription, now_ms)
     keeps, bad = subscription.settings.retain_acked_messages, []
     for ack_id, receipt in _receipts(ack_ids):
         held = _is_held(tx, subscription, receipt, now_ms)

@@ -20,25 +20,17 @@ class Name:
 
 
 def read(name: str, kind: str) -> Name:
-    """Of one that is asked for; `kind` is "topics", "subscriptions", "snapshots" or "schemas". Raises `RpcError`."""
+    """`kind`: "topics", "subscriptions", "snapshots" or "schemas". Raises `RpcError` for what no resource can have."""
     parts = name.split("/")
     if (
         len(parts) != 4
         or parts[0] != "projects"
         or parts[2] != kind
-        or not parts[3]
         or not _PROJECT.fullmatch(parts[1])
+        or not _ID.fullmatch(parts[3])
     ):
         raise _invalid(name)
     return Name(parts[1], parts[3])
-
-
-def read_new(name: str, kind: str) -> Name:
-    """Of one that is to be made."""
-    found = read(name, kind)
-    if not _ID.fullmatch(found.id):
-        raise _invalid(name)
-    return found
 
 
 def read_project(name: str) -> str:

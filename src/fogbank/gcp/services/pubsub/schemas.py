@@ -1,4 +1,4 @@
-"""Schemas with their revisions, and what they say of messages. Of Avro: Protocol Buffers are refused by name."""
+"""Schemas with their revisions, and what they say of messages: Avro's, and Protocol Buffers'."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fogbank.gcp.service import Code, RpcError
 from fogbank.gcp.services.pubsub import names
 from fogbank.gcp.services.pubsub.settings import invalid
 from fogbank.gcp.services.pubsub.state import PUBSUB
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 REVISIONS_MAX = 20  # "The maximum number of revisions … is 20" ("Schema overview").
 _DEFINITION_MAX = 300_000  # "Schema definitions … 300 KB" ("Pub/Sub quotas and limits").
 DELETED = "_deleted-schema_"
+_KINDS = {1: "PROTOCOL_BUFFER", 2: "AVRO"}  # google.pubsub.v1.Schema.Type.
+_READERS = {"PROTOCOL_BUFFER": "protos", "AVRO": "avro"}  # Loaded with the first schema of their kind.
 
 
 class Revision(msgspec.Struct, frozen=True):
@@ -34,11 +35,12 @@ class Revision(msgspec.Struct, frozen=True):
 class Schema(msgspec.Struct, frozen=True):
     name: str
     revisions: list[Revision]  # The oldest first.
+    kind: str = "AVRO"  # Or "PROTOCOL_BUFFER".
 
     def told(self, revision: Revision, *, full: bool, at_revision: bool = False) -> Any:
         """As the API's Schema."""
         told = PUBSUB.Schema(
-            name=f"{self.name}@{revision.id}" if at_revision else self.name, type="AVRO", revision_id=revision.id,
+            name=f"{self.name}@{revision.id}" if at_revision else self.name, type=self.kind, revision_id=revision.id,
             definition=revision.definition if full else "",
         )  # fmt: skip
         told.revision_create_time.FromMilliseconds(revision.created_ms)
@@ -67,29 +69,29 @@ def revision(schema: Schema, revision_id: str) -> Revision:
     raise names.missing(names.Name("", f"{schema.name.rpartition('/')[2]}@{revision_id}"))
 
 
-def check(schema: Any) -> None:
-    """Of the API's Schema: that it is a definition we know. Raises `RpcError`."""
-    if schema.type == PUBSUB.Schema.Type.Value("PROTOCOL_BUFFER"):
-        raise RpcError(Code.UNIMPLEMENTED, "fogbank does not serve schemas of type PROTOCOL_BUFFER.")
-    if schema.type != PUBSUB.Schema.Type.Value("AVRO"):
+def check(schema: Any) -> str:
+    """Of the API's Schema: that it is a definition we know; its kind. Raises `RpcError`."""
+    kind = _KINDS.get(schema.type)
+    if kind is None:
         raise invalid("Invalid schema type given: it must be AVRO or PROTOCOL_BUFFER.")
     if len(schema.definition.encode()) > _DEFINITION_MAX:
         raise invalid(f"The schema definition is too long: the maximum is {_DEFINITION_MAX} bytes.")
-    parsed(schema.definition)
+    parsed(kind, schema.definition)
+    return kind
 
 
 @lru_cache(64)
-def parsed(definition: str) -> Any:
+def parsed(kind: str, definition: str) -> Any:
     """Raises `RpcError`."""
-    avro = importlib.import_module("fogbank.gcp.services.pubsub.avro")
+    reader = importlib.import_module(f"fogbank.gcp.services.pubsub.{_READERS[kind]}")
     try:
-        return avro.Schema(definition)
-    except avro.NoSchema as error:
+        return reader.Schema(definition)
+    except reader.NoSchema as error:
         raise invalid(f"Invalid schema definition: {error}") from error
 
 
-def fits(definition: str, data: bytes, encoding: int) -> bool:
-    schema = parsed(definition)
+def fits(kind: str, definition: str, data: bytes, encoding: int) -> bool:
+    schema = parsed(kind, definition)
     fits_it = schema.fits_json if encoding == PUBSUB.Encoding.Value("JSON") else schema.fits_binary
     return bool(fits_it(data))
 
@@ -103,7 +105,9 @@ def validate(tx: Tx, topic: Topic, messages: Iterable[Any]) -> None:
     schema = find(tx, settings.schema)
     allowed = _allowed(schema, settings)
     for message in messages:
-        taken = next((one for one in allowed if fits(one.definition, message.data, settings.encoding)), None)
+        taken = next(
+            (one for one in allowed if fits(schema.kind, one.definition, message.data, settings.encoding)), None
+        )
         if taken is None:
             raise invalid("Invalid data in message: Message failed schema validation.")
         message.attributes["googclient_schemaname"] = schema.name

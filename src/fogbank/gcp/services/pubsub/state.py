@@ -15,13 +15,14 @@ from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.services.pubsub import names
 from fogbank.kernel.store.records import Records
-from fogbank.primitives import queues
+from fogbank.primitives import queues, topics
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 R = TypeVar("R")
 PUBSUB = Package("google.pubsub.v1")
+_NOTED_EVERY_MS = 3_600_000
 
 
 class Topic(msgspec.Struct, frozen=True):
@@ -55,6 +56,11 @@ class Subscription(msgspec.Struct, frozen=True):
     def retention_ms(self) -> int:
         return milliseconds(self.settings.message_retention_duration)
 
+    @property
+    def expires_after_ms(self) -> int:
+        """Without anybody who is there for it; 0: never."""
+        return milliseconds(self.settings.expiration_policy.ttl)
+
     def pause_ms(self, lending: int) -> int:
         """How long a message waits after its so many-th lending has come to nothing ("Retry requests")."""
         if not self.settings.HasField("retry_policy"):
@@ -85,6 +91,7 @@ SUBSCRIPTIONS = Records(Subscription, "pubsub", "subscription")  # (project, id)
 SNAPSHOTS = Records(Snapshot, "pubsub", "snapshot")  # (project, id)
 OF_TOPIC = Records(str, "pubsub", "of-topic")  # (topic's id, subscription's name)
 SNAPSHOTS_OF_TOPIC = Records(str, "pubsub", "snapshots-of-topic")  # (topic's id, snapshot's name)
+ACTIVE = Records(int, "pubsub", "active")  # (subscription's id): when somebody was last seen to be there for it.
 CHANGED = "pubsub.changed"  # The signal: a subscription was made, set otherwise or deleted.
 
 
@@ -150,3 +157,11 @@ def forget_snapshot(tx: Tx, row: Snapshot) -> None:
     SNAPSHOTS.delete(tx, at.project, at.id)
     SNAPSHOTS_OF_TOPIC.delete(tx, row.topic_id, row.name)
     queues.drop(tx, row.id)
+
+
+def note_active(tx: Tx, row: Subscription, now_ms: int) -> None:
+    """ "Expiration policy": somebody pulls, acknowledges, has a stream open, takes what is pushed, or sets something.
+    Not every time is kept: policies are of days."""
+    known_ms = ACTIVE.get(tx, row.id)
+    if known_ms is None or now_ms >= known_ms + _NOTED_EVERY_MS:
+        ACTIVE.put(tx, row.id, row=now_ms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import RpcError, Service
-from fogbank.gcp.services.firestore import changes, messages, names, transactions, upkeep
+from fogbank.gcp.services.firestore import changes, expiring, messages, names, rules, transactions, upkeep
 from fogbank.gcp.services.firestore.refusals import invalid, not_served
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit, write_all
@@ -27,7 +27,10 @@ class CommitOperations(Service):
     service = "google.firestore.v1.Firestore"
 
     def backgrounds(self) -> Iterable[Background]:
-        return (Background("firestore: forget what is past", lambda: upkeep.keep_forgetting(self.house)),)
+        return (
+            Background("firestore: forget what is past", lambda: upkeep.keep_forgetting(self.house)),
+            Background("firestore: time to live", lambda: expiring.keep_expiring(self.house)),
+        )
 
     def begin_transaction(self, tx: Tx, call: Call, request: Any) -> Any:
         documents = _documents(tx, call, names.database(request.database))
@@ -80,6 +83,7 @@ class CommitOperations(Service):
                     raise invalid("The first request of a write stream must not contain writes.")
                 yield messages.WriteResponse(stream_id=stream_id, stream_token=acknowledged.to_bytes(8))
                 continue
+            rules.check(call)  # Not before: an app's client takes a refusal of the opening for one that passes.
             if request.stream_token and int.from_bytes(request.stream_token[:8]) > acknowledged:
                 raise invalid("The stream token was not given by this stream.")
             now_us = self.house.clock.now_ms() * 1000
@@ -99,6 +103,7 @@ def _check_size(request: Any) -> None:
 
 
 def _documents(tx: Tx, call: Call, database: Database) -> Documents:
+    rules.check(call)
     return Documents.open_or_create(tx, database, uid=call.new_id(), now_us=call.now_ms * 1000)
 
 

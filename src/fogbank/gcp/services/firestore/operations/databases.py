@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from fogbank.gcp.protocol.descriptors import Package
+from fogbank.gcp.protocol import masks
 from fogbank.gcp.service import Code, RpcError, Service
-from fogbank.gcp.services.firestore import messages, names, state
+from fogbank.gcp.services.firestore import configs, messages, names, state
 from fogbank.gcp.services.firestore.changes import Change
+from fogbank.gcp.services.firestore.configs import ADMIN
 from fogbank.gcp.services.firestore.refusals import invalid, not_served
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit
@@ -29,7 +31,11 @@ _ID: Final = re.compile(r"[a-z](?=.{3,62}$)[a-z0-9-]*[a-z0-9]|\(default\)")
 _PROJECT: Final = re.compile(r"projects/([^/]+)")
 _CLEAR: Final = re.compile(r"/emulator/v1/(projects/[^/]+/databases/[^/]+)/documents")
 _AT_ONCE: Final = 500
-_admin, _operations = Package("google.firestore.admin.v1"), Package("google.longrunning")
+_MUTABLE: Final = (
+    "type", "concurrency_mode", "point_in_time_recovery_enablement", "app_engine_integration_mode",
+    "delete_protection_state", "realtime_updates_mode", "tags",
+)  # fmt: skip
+_CREATABLE: Final = (*_MUTABLE, "location_id")
 
 
 class DatabaseOperations(Service):
@@ -44,23 +50,37 @@ class DatabaseOperations(Service):
             raise invalid(
                 f'Invalid database id "{database.id}": it must be "(default)" or 4-63 characters of [a-z0-9-].'
             )
-        if request.database.type == _admin.Database.DatabaseType.Value("DATASTORE_MODE"):
-            raise not_served("A database in Datastore mode")
+        _refuse(request.database)
         if _find(tx, database) is not None:
             raise RpcError(Code.ALREADY_EXISTS, f"Database already exists: {database.name}")
         now_us = call.now_ms * 1000
         uid = Documents.open_or_create(tx, database, uid=call.new_id(), now_us=now_us).uid
-        row = state.DatabaseRow(uid, now_us, location=request.database.location_id)
+        row = state.DatabaseRow(uid, now_us, told=_settings(request.database, _CREATABLE))
         state.DATABASES.put(tx, database.project, database.id, row=row)
-        return _done(database, row, _admin.CreateDatabaseMetadata())
+        return _done(database, row, ADMIN.CreateDatabaseMetadata())
+
+    def update_database(self, tx: Tx, call: Call, request: Any) -> Any:
+        database = names.database(request.database.name)
+        _refuse(request.database)
+        row = _checked(tx, database, request.database.etag)
+        paths = list(request.update_mask.paths) or [
+            field.name for field, _ in request.database.ListFields() if field.name in _MUTABLE
+        ]
+        if other := [path for path in paths if path not in _MUTABLE]:
+            raise invalid(f"Invalid update mask: the field {other[0]} of a database cannot be updated.")
+        settings = ADMIN.Database.FromString(row.told)
+        masks.apply(paths, request.database, settings)
+        row = replace(row, told=_settings(settings, _CREATABLE), updated_us=call.now_ms * 1000)
+        state.DATABASES.put(tx, database.project, database.id, row=row)
+        return _done(database, row, ADMIN.UpdateDatabaseMetadata())
 
     def get_database(self, tx: Tx, call: Call, request: Any) -> Any:
         database = names.database(request.name)
-        return _described(database, _existing(tx, database))
+        return _described(database, configs.existing(tx, database))
 
     def list_databases(self, tx: Tx, call: Call, request: Any) -> Any:
         project = _project(request.parent)
-        answer = _admin.ListDatabasesResponse()
+        answer = ADMIN.ListDatabasesResponse()
         for key, row in state.DATABASES.scan(tx, project):
             if not row.deleted:
                 answer.databases.append(_described(names.Database(project, str(key[-1])), row))
@@ -68,10 +88,15 @@ class DatabaseOperations(Service):
 
     async def delete_database(self, call: Call, request: Any) -> Any:
         database = names.database(request.name)
-        row = await self.house.store.transact(_existing, database)
+        row = await self.house.store.transact(_checked, database, request.etag)
+        if ADMIN.Database.FromString(row.told).delete_protection_state == _PROTECTED:
+            raise RpcError(
+                Code.FAILED_PRECONDITION,
+                f"Database '{database.id}' has delete protection enabled. Disable it before you delete the database.",
+            )
         await self._empty(database)
         await self.house.store.transact(_forget, database)
-        return _done(database, row, _admin.DeleteDatabaseMetadata())
+        return _done(database, row, ADMIN.DeleteDatabaseMetadata())
 
     async def _clear(self, request: Request) -> Response:
         """`DELETE /emulator/v1/projects/P/databases/D/documents`, of the official emulator."""
@@ -100,7 +125,8 @@ def _delete_some(tx: Tx, database: Database, now_us: int) -> bool:
 
 def _forget(tx: Tx, database: Database) -> None:
     """The row stays: a database of that name goes on where this one ends, later than all that it told."""
-    row = _existing(tx, database)
+    row = configs.existing(tx, database)
+    configs.forget(tx, row.uid)
     state.DATABASES.put(tx, database.project, database.id, row=replace(row, deleted=True))
 
 
@@ -116,25 +142,46 @@ def _find(tx: Tx, database: Database) -> DatabaseRow | None:
     return None if row is None or row.deleted else row
 
 
-def _existing(tx: Tx, database: Database) -> DatabaseRow:
-    row = _find(tx, database)
-    if row is None:
-        raise RpcError(Code.NOT_FOUND, f"Project '{database.project}' or database '{database.id}' does not exist.")
+def _refuse(database: Any) -> None:
+    if database.type == ADMIN.Database.DatabaseType.Value("DATASTORE_MODE"):
+        raise not_served("A database in Datastore mode")
+    if database.database_edition == ADMIN.Database.DatabaseEdition.Value("ENTERPRISE"):
+        raise not_served("A database of the Enterprise edition")
+    if database.cmek_config.kms_key_name:  # Tools send an empty one.
+        raise not_served("A database with a key of one's own (cmek_config)")
+
+
+def _checked(tx: Tx, database: Database, etag: str) -> DatabaseRow:
+    """Raises `RpcError` where it is not there, or is not what the caller knows."""
+    row = configs.existing(tx, database)
+    if etag and etag != _described(database, row).etag:
+        raise RpcError(Code.FAILED_PRECONDITION, "The etag of the request is not that of the database.")
     return row
 
 
+_PROTECTED: Final = 2  # DeleteProtectionState: DELETE_PROTECTION_ENABLED.
+
+
+def _settings(given: Any, members: tuple[str, ...]) -> bytes:
+    """What of a Database is kept as it was given."""
+    kept = ADMIN.Database()
+    masks.apply(members, given, kept)
+    return bytes(kept.SerializeToString())
+
+
 def _described(database: Database, row: DatabaseRow) -> Any:
-    created = messages.timestamp(row.created_us)
-    return _admin.Database(
-        name=database.name, uid=row.uid, create_time=created, update_time=created, location_id=row.location or "nam5",
+    told = ADMIN.Database(
+        name=database.name, uid=row.uid, create_time=messages.timestamp(row.created_us),
+        update_time=messages.timestamp(row.updated_us or row.created_us), location_id=row.location or "nam5",
         type="FIRESTORE_NATIVE", concurrency_mode="OPTIMISTIC", database_edition="STANDARD",
         point_in_time_recovery_enablement="POINT_IN_TIME_RECOVERY_DISABLED",
         delete_protection_state="DELETE_PROTECTION_DISABLED", app_engine_integration_mode="DISABLED",
     )  # fmt: skip
+    told.version_retention_period.seconds = state.RETENTION_US // 1_000_000
+    told.MergeFrom(ADMIN.Database.FromString(row.told))
+    told.etag = sha256(told.SerializeToString(deterministic=True)).hexdigest()[:16]
+    return told
 
 
 def _done(database: Database, row: DatabaseRow, metadata: Any) -> Any:
-    operation = _operations.Operation(name=f"{database.name}/operations/{row.uid}", done=True)
-    operation.metadata.Pack(metadata)
-    operation.response.Pack(_described(database, row))
-    return operation
+    return configs.done(f"{database.name}/operations/{row.uid}", _described(database, row), metadata)

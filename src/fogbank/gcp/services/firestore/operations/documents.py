@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.service import Later, RpcError, Service
-from fogbank.gcp.services.firestore import changes, fieldpaths, fields, listing, messages, names, reading
+from fogbank.gcp.services.firestore import changes, fieldpaths, fields, listing, messages, names, reading, rules
 from fogbank.gcp.services.firestore.refusals import document_not_found, invalid
 from fogbank.gcp.services.firestore.state import Documents
 from fogbank.gcp.services.firestore.writes import Commit
@@ -97,6 +97,7 @@ class DocumentOperations(Service):
         return messages.empty()
 
     def _commit(self, tx: Tx, call: Call, database: names.Database, path: Path, write: Any, mask: Mask) -> Any:
+        rules.check(call)
         documents = Documents.open_or_create(tx, database, uid=call.new_id(), now_us=call.now_ms * 1000)
         change = changes.read(database, write)
         commit = Commit(documents, now_us=call.now_ms * 1000)

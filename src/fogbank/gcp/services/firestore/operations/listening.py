@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import RpcError, Service
-from fogbank.gcp.services.firestore import messages, names, targets
+from fogbank.gcp.services.firestore import messages, names, rules, targets
 from fogbank.gcp.services.firestore.refusals import invalid, too_many_targets
 from fogbank.gcp.services.firestore.state import Documents
+from fogbank.kernel.gateway.messages import Route
 from fogbank.primitives import versions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from fogbank.gcp.service import Call, House
     from fogbank.gcp.services.firestore.names import Database, Path
     from fogbank.gcp.services.firestore.targets import Event, Target
+    from fogbank.kernel.gateway.messages import Request, Response
     from fogbank.kernel.signals import Watch
     from fogbank.kernel.store import Tx
 
 TOKEN_AGE_MS: Final = 30_000  # Of changes that are none of its targets' a listener is told a new token so often.
 TARGETS_MAX: Final = 1000  # Of one stream.
 _INBOX_MAX: Final = 100
+_CHANNEL: Final = re.compile(r"/google\.firestore\.v1\.Firestore/(?:Listen|Write)/channel")  # WebChannel, of browsers.
 _rpc = Package("google.rpc")
 
 
 class ListenOperations(Service):
     service = "google.firestore.v1.Firestore"
+
+    def routes(self) -> Iterable[Route]:
+        return (Route(_refuse_channel, path=_CHANNEL),)
 
     async def listen(self, call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         first = await anext(requests, None)
@@ -38,7 +45,7 @@ class ListenOperations(Service):
         database = names.database(first.database)
         uid = await self.house.store.transact(_uid, database, call.new_id(), self.house.clock.now_ms() * 1000)
         with self.house.signals.watch(versions.CHANGED, (uid,)) as watch:
-            stream = _Stream(self.house, database, watch)
+            stream = _Stream(self.house, call, database, watch)
             stream.inbox.put_nowait(first)
             reader = asyncio.ensure_future(stream.read(requests))
             try:
@@ -50,6 +57,10 @@ class ListenOperations(Service):
                     await reader
 
 
+async def _refuse_channel(request: Request) -> Response:
+    return rules.refuse_channel(request)
+
+
 def _uid(tx: Tx, database: Database, new_id: str, now_us: int) -> str:
     """The database is there from now on: its changes have a name to wait for."""
     return Documents.open_or_create(tx, database, uid=new_id, now_us=now_us).uid
@@ -58,8 +69,8 @@ def _uid(tx: Tx, database: Database, new_id: str, now_us: int) -> str:
 class _Stream:
     """One listener: its targets, and the moment up to which it knows them."""
 
-    def __init__(self, house: House, database: Database, watch: Watch) -> None:
-        self._house, self._database, self._watch = house, database, watch
+    def __init__(self, house: House, call: Call, database: Database, watch: Watch) -> None:
+        self._house, self._call, self._database, self._watch = house, call, database, watch
         self.inbox: asyncio.Queue[Any] = asyncio.Queue(_INBOX_MAX)  # Who asks faster than he is answered waits.
         self._ended = False
         self._targets: dict[int, Target] = {}
@@ -113,6 +124,7 @@ class _Stream:
             raise too_many_targets(TARGETS_MAX)
         yield _target_change("ADD", target_id)
         try:
+            rules.check(self._call)
             target = targets.read(self._database, message, target_id)
         except RpcError as error:
             refused = _target_change("REMOVE", target_id)

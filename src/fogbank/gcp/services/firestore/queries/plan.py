@@ -6,6 +6,7 @@ composite index, the best single one narrows the search and the rest is looked a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from fogbank.primitives.documents import Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from fogbank.gcp.services.firestore.fieldpaths import FieldPath
     from fogbank.gcp.services.firestore.names import Path
     from fogbank.gcp.services.firestore.queries.filters import Comparison, Conjunction
     from fogbank.gcp.services.firestore.queries.shape import Cursor, Order, Query
@@ -35,7 +37,17 @@ class Sorted(Enum):
     FULLY = 2
 
 
-def rows(documents: Documents, query: Query) -> tuple[Rows, Sorted]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    rows: Rows
+    sorted: Sorted
+    indexes: tuple[str, ...]  # Those it goes by, as the service shows them: "(age ASC, __name__ ASC)".
+
+
+_BY_NAME: Final = ("(__name__ ASC)",)
+
+
+def rows(documents: Documents, query: Query) -> Way:
     if query.descendants or not query.collection_id:
         return _wide(documents, query)
     collection = (*query.parent, query.collection_id)
@@ -44,13 +56,14 @@ def rows(documents: Documents, query: Query) -> tuple[Rows, Sorted]:
         return _by_equality(documents, collection, query, conjunction) or _by_order(
             documents, collection, query, conjunction
         )
-    ways: list[Rows] = []
+    ways: list[Way] = []
     for conjunction in query.conjunctions:
         way = _by_equality(documents, collection, query, conjunction)
         if way is None:
             return _by_order(documents, collection, query, ())
-        ways.append(way[0])
-    return _distinct(chain.from_iterable(ways)), Sorted.NOT
+        ways.append(way)
+    found = _distinct(chain.from_iterable(way.rows for way in ways))
+    return Way(found, Sorted.NOT, tuple(dict.fromkeys(index for way in ways for index in way.indexes)))
 
 
 def _distinct(found: Iterable[tuple[Path, bytes]]) -> Rows:
@@ -61,37 +74,47 @@ def _distinct(found: Iterable[tuple[Path, bytes]]) -> Rows:
             yield path, row
 
 
-def _wide(documents: Documents, query: Query) -> tuple[Rows, Sorted]:
+def _wide(documents: Documents, query: Query) -> Way:
     """Several collections: there is no index over them, but that of names in a collection group."""
     first = query.orders[0]
     by_name, reverse = first.field == fieldpaths.NAME, first.descending
     if query.collection_id:
         found = documents.scan_group(query.parent, query.collection_id, reverse=by_name and reverse)
-        return found, Sorted.FULLY if by_name else Sorted.NOT
+        return Way(
+            found, Sorted.FULLY if by_name else Sorted.NOT, (_shown(fieldpaths.NAME, descending=by_name and reverse),)
+        )
     if query.descendants:
-        return documents.scan_below(query.parent), Sorted.NOT
+        return Way(documents.scan_below(query.parent), Sorted.NOT, _BY_NAME)
     collections = [(*query.parent, each) for each in documents.collection_ids(query.parent)]
-    return chain.from_iterable(documents.scan(each, Span()) for each in collections), Sorted.NOT
+    found = chain.from_iterable(documents.scan(each, Span()) for each in collections)
+    return Way(found, Sorted.NOT, _BY_NAME)
+
+
+def _shown(field: FieldPath, *, descending: bool, array: bool = False) -> str:
+    direction = "DESC" if descending else "ASC"
+    if field == fieldpaths.NAME:
+        return f"(__name__ {direction})"
+    return f"({fieldpaths.show(field)} {'CONTAINS' if array else direction}, __name__ {direction})"
 
 
 _EQUALITIES: Final = frozenset((Op.EQUAL, Op.IS_NULL, Op.IS_NAN))
 
 
-def _by_equality(
-    documents: Documents, collection: Path, query: Query, conjunction: Conjunction
-) -> tuple[Rows, Sorted] | None:
+def _by_equality(documents: Documents, collection: Path, query: Query, conjunction: Conjunction) -> Way | None:
     equal = [leaf for leaf in conjunction if leaf.op in _EQUALITIES and leaf.field != fieldpaths.NAME]
     narrow = equal or [leaf for leaf in conjunction if leaf.op is Op.ARRAY_CONTAINS]
     for leaf in conjunction:
         if leaf.field == fieldpaths.NAME and leaf.op is Op.EQUAL:
-            return _by_name(documents, collection, leaf), Sorted.FULLY
+            return Way(_by_name(documents, collection, leaf), Sorted.FULLY, _BY_NAME)
     if not narrow:
         return None
     fixed = {leaf.field for leaf in equal}
     left = [order for order in query.orders if order.field not in fixed]
     fully = left[0].field == fieldpaths.NAME
-    found = _entries(documents, collection, narrow[0], reverse=fully and left[0].descending)
-    return found, Sorted.FULLY if fully else Sorted.NOT
+    reverse = fully and left[0].descending
+    found = _entries(documents, collection, narrow[0], reverse=reverse)
+    index = _shown(narrow[0].field, descending=reverse, array=not equal)
+    return Way(found, Sorted.FULLY if fully else Sorted.NOT, (index,))
 
 
 def _entries(documents: Documents, collection: Path, leaf: Comparison, *, reverse: bool) -> Rows:
@@ -107,14 +130,16 @@ def _entries(documents: Documents, collection: Path, leaf: Comparison, *, revers
 _SPECIAL: Final = {Op.IS_NULL: (ordering.NULL,), Op.IS_NAN: (ordering.double(float("nan")),)}
 
 
-def _by_order(documents: Documents, collection: Path, query: Query, conjunction: Conjunction) -> tuple[Rows, Sorted]:
+def _by_order(documents: Documents, collection: Path, query: Query, conjunction: Conjunction) -> Way:
     first = query.orders[0]
     bounds = _Bounds(first, conjunction, query.start, query.end)
     if first.field == fieldpaths.NAME:
-        return _in_bounds_of_names(documents, collection, bounds, reverse=first.descending), Sorted.FULLY
+        found = _in_bounds_of_names(documents, collection, bounds, reverse=first.descending)
+        return Way(found, Sorted.FULLY, (_shown(first.field, descending=first.descending),))
     span = span_of(bounds.low, bounds.high)
     index = indexing.by_value(first.field)
-    return documents.scan_index(collection, index, span, reverse=first.descending), Sorted.BY_FIRST
+    found = documents.scan_index(collection, index, span, reverse=first.descending)
+    return Way(found, Sorted.BY_FIRST, (_shown(first.field, descending=first.descending),))
 
 
 class _Bounds:

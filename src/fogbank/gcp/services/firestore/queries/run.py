@@ -26,11 +26,16 @@ _FIRST = itemgetter(0)
 
 def answers(documents: Documents, query: Query, *, at_us: int | None = None) -> Iterator[Any]:
     """`Document`s. `at_us`: as it was at that time."""
+    return told(query, matching(documents, query, at_us))
+
+
+def told(query: Query, pairs: Iterable[Pair]) -> Iterator[Any]:
+    """Of all that match, in order: the `Document`s that are asked for."""
     if query.nearest is not None:
-        for distance, view in nearest.find(query.nearest, (view for _, view in matching(documents, query, at_us))):
+        for distance, view in nearest.find(query.nearest, (view for _, view in pairs)):
             yield _measured(query, view, distance)
         return
-    for _, view in limited(query, matching(documents, query, at_us)):
+    for _, view in limited(query, pairs):
         yield projected(query, view)
 
 
@@ -76,12 +81,12 @@ def _rows_then(documents: Documents, paths: Iterable[Path], at_us: int) -> Itera
 
 
 def _now(documents: Documents, query: Query) -> Iterator[Pair]:
-    rows, how = plan.rows(documents, query)
-    pairs = _pairs(query, rows, documents)
-    if how is Sorted.NOT:
+    way = plan.rows(documents, query)
+    pairs = _pairs(query, way.rows, documents)
+    if way.sorted is Sorted.NOT:
         yield from sorted(pairs, key=_FIRST)
         return
-    yield from pairs if how is Sorted.FULLY else _ties_sorted(query, pairs)
+    yield from pairs if way.sorted is Sorted.FULLY else _ties_sorted(query, pairs)
 
 
 def _pairs(query: Query, rows: Iterable[tuple[Path, bytes]], documents: Documents) -> Iterator[Pair]:

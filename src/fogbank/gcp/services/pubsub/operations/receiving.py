@@ -26,6 +26,7 @@ _PULL_WAIT_MS = 30_000  # "…the system may wait (for a bounded amount of time)
 _BATCH_MAX = 100  # Of what goes out on a stream at once.
 _BATCH_BYTES = 4 * 1024 * 1024
 _DEADLINE_MAX_S = 600
+_SEEN_EVERY_MS = 6 * 3_600_000  # A stream that is open is noted as somebody who is there ("Expiration policy").
 _ACKS_MAX = 512 * 1024  # "Acknowledge … requests": 512 KB ("Pub/Sub quotas and limits").
 _BAD_ACKS = (
     "Some acknowledgement ids in the request were invalid. This could be because the acknowledgement ids have expired "
@@ -51,6 +52,7 @@ class Receiving(Service):
         subscription = state.subscription(tx, request.subscription)
         if subscription.settings.push_config.push_endpoint:
             raise RpcError(Code.FAILED_PRECONDITION, "This method is not supported for this subscription type.")
+        state.note_active(tx, subscription, call.now_ms)
         lent = self._lend(tx, call.new_id, request)
         if lent or request.return_immediately:
             return _pulled(lent)
@@ -135,7 +137,8 @@ class Receiving(Service):
                     for response in _responses(stream, subscription, lent):
                         yield response
                     if not lent:
-                        await watch.wait(next_ms)
+                        again_ms = self.house.clock.now_ms() + _SEEN_EVERY_MS
+                        await watch.wait(min(next_ms or again_ms, again_ms))
                 reader.result()  # Raises what was wrong with a request.
             finally:
                 self._streams.remove(stream)
@@ -159,6 +162,7 @@ class Receiving(Service):
                 new_id=call.new_id,
                 bytes_max=bytes_max,
             )
+            state.note_active(tx, subscription, now_ms)
             next_ms = queues.next_due_ms(tx, subscription.id, after_ms=now_ms) if room else stream.next_over_ms()
             return subscription, lent, next_ms
 

@@ -25,11 +25,11 @@ class Schemas(Service):
 
     def create_schema(self, tx: Tx, call: Call, request: Any) -> Any:
         project = names.read_project(request.parent)
-        at = names.read_new(f"projects/{project}/schemas/{request.schema_id}", "schemas")
+        at = names.read(f"projects/{project}/schemas/{request.schema_id}", "schemas")
         if SCHEMAS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
-        schemas.check(request.schema)
-        made = Schema(f"projects/{at.project}/schemas/{at.id}", [_revision(call, request.schema.definition)])
+        kind = schemas.check(request.schema)
+        made = Schema(f"projects/{at.project}/schemas/{at.id}", [_revision(call, request.schema.definition)], kind)
         SCHEMAS.put(tx, at.project, at.id, row=made)
         return made.told(made.revisions[-1], full=True)
 
@@ -51,7 +51,8 @@ class Schemas(Service):
 
     def commit_schema(self, tx: Tx, call: Call, request: Any) -> Any:
         schema = schemas.find(tx, request.name)
-        schemas.check(request.schema)
+        if schemas.check(request.schema) != schema.kind:
+            raise invalid(f"The type of a schema does not change: it is {schema.kind}.")
         return self._add(tx, schema, _revision(call, request.schema.definition))
 
     def rollback_schema(self, tx: Tx, call: Call, request: Any) -> Any:
@@ -94,13 +95,12 @@ class Schemas(Service):
         names.read_project(request.parent)
         if request.WhichOneof("schema_spec") == "name":
             schema = schemas.find(tx, request.name)
-            definition = schemas.revision(schema, request.name.partition("@")[2]).definition
+            kind, definition = schema.kind, schemas.revision(schema, request.name.partition("@")[2]).definition
         else:
-            schemas.check(request.schema)
-            definition = request.schema.definition
+            kind, definition = schemas.check(request.schema), request.schema.definition
         if request.encoding not in (1, 2):
             raise invalid("Invalid encoding given: it must be JSON or BINARY.")
-        if not schemas.fits(definition, request.message, request.encoding):
+        if not schemas.fits(kind, definition, request.message, request.encoding):
             raise invalid("Invalid data in message: Message failed schema validation.")
         return PUBSUB.ValidateMessageResponse()
 

@@ -34,7 +34,7 @@ class Snapshots(Service):
     service = "google.pubsub.v1.Subscriber"
 
     def create_snapshot(self, tx: Tx, call: Call, request: Any) -> Any:
-        at = names.read_new(request.name, "snapshots")
+        at = names.read(request.name, "snapshots")
         subscription = state.subscription(tx, request.subscription)
         lending.ready(subscription)
         if SNAPSHOTS.get(tx, at.project, at.id, lock=True) is not None:
@@ -89,6 +89,7 @@ class Snapshots(Service):
     def seek(self, tx: Tx, call: Call, request: Any) -> Any:
         subscription = state.subscription(tx, request.subscription)
         lending.ready(subscription)
+        state.note_active(tx, subscription, call.now_ms)
         target = request.WhichOneof("target")
         if target == "snapshot":
             _seek_snapshot(tx, subscription, _alive(tx, request.snapshot, call.now_ms), call.now_ms)

@@ -30,19 +30,21 @@ class Subscriptions(Service):
 
     def backgrounds(self) -> Iterable[Background]:
         yield Background("pubsub: push", Pushing(self.house).run)
-        yield Background("pubsub: expire messages", Expiring(self.house).run)
+        yield Background("pubsub: expire", Expiring(self.house).run)
 
     def create_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
-        at = names.read_new(request.name, "subscriptions")
-        topic = state.topic(tx, request.topic)
+        at = names.read(request.name, "subscriptions")
+        names.read(request.topic, "topics")
         if SUBSCRIPTIONS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
+        topic = state.topic(tx, request.topic)
         told = settings.new_subscription(request)
         if topic.keeps_ms:
             told.topic_message_retention_duration.CopyFrom(topic.settings.message_retention_duration)
         row = Subscription(call.new_id(), told.name, topic.id, told.SerializeToString())
         state.put_subscription(tx, row)
         OF_TOPIC.put(tx, topic.id, row.name, row=row.name)
+        state.note_active(tx, row, call.now_ms)
         return told
 
     def get_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
@@ -50,10 +52,12 @@ class Subscriptions(Service):
 
     def update_subscription(self, tx: Tx, call: Call, request: Any) -> Any:
         row = state.subscription(tx, request.subscription.name)
+        state.note_active(tx, row, call.now_ms)
         return self._set(tx, row, settings.changed_subscription(row.settings, request))
 
     def modify_push_config(self, tx: Tx, call: Call, request: Any) -> Any:
         row = state.subscription(tx, request.subscription)
+        state.note_active(tx, row, call.now_ms)
         self._set(tx, row, settings.with_push(row.settings, request.push_config))
         return message("google.protobuf.Empty")()
 

@@ -24,7 +24,7 @@ class Topics(Service):
     service = "google.pubsub.v1.Publisher"
 
     def create_topic(self, tx: Tx, call: Call, request: Any) -> Any:
-        at = names.read_new(request.name, "topics")
+        at = names.read(request.name, "topics")
         if TOPICS.get(tx, at.project, at.id, lock=True) is not None:
             raise names.taken(at)
         topic = settings.new_topic(request)
