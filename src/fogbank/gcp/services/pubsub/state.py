@@ -15,7 +15,7 @@ from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.services.pubsub import names
 from fogbank.kernel.store.records import Records
-from fogbank.primitives import queues, topics
+from fogbank.primitives import queues
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
