@@ -30,6 +30,7 @@ class AQueue(StoreMachine):
         self.group: dict[str, str] = {}
         self.receipts: dict[str, str] = {}  # The newest receipt of each that was ever lent.
         self.stale: list[str] = []
+        self.hidden: set[str] = set()  # Those whose holders have asked for another moment.
 
     def do(self, work: Any, *args: Any, **options: Any) -> Any:
         return self.transact(work, "orders", *args, **options)
@@ -68,13 +69,16 @@ class AQueue(StoreMachine):
         for message in lent:
             if message.id in self.receipts:
                 self.stale.append(self.receipts[message.id])
+            self.hidden.discard(message.id)
             self.due_ms[message.id] = self.now_ms + lend_ms
             self.receipts[message.id] = message.receipt
 
-    @rule()
-    def release(self) -> None:
-        self.do(queues.release, self.now_ms)
-        for message_id in [m for m in self.receipts if self.due_ms[m] > self.now_ms]:
+    @rule(hidden=st.booleans())
+    def release(self, hidden: bool) -> None:
+        self.do(queues.release, self.now_ms, hidden=hidden)
+        in_flight = [m for m in self.receipts if self.due_ms[m] > self.now_ms]
+        for message_id in [m for m in in_flight if hidden or m not in self.hidden]:
+            self.hidden.discard(message_id)
             self.due_ms[message_id] = self.sent_ms[message_id]
             self.stale.append(self.receipts.pop(message_id))
 
@@ -90,6 +94,7 @@ class AQueue(StoreMachine):
         assert self.do(queues.hide, receipt, due_ms=self.now_ms + more_ms, now_ms=self.now_ms) is in_flight
         if in_flight:
             self.due_ms[message_id] = self.now_ms + more_ms
+            self.hidden.add(message_id)
 
     @precondition(lambda self: self.receipts)
     @rule(data=st.data())

@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from cloudevents.http import CloudEvent, from_http
 from google.cloud import eventarc_v1
 from google.cloud import firestore as google_firestore
@@ -241,6 +242,21 @@ def test_a_deleted_trigger_leaves_nothing_behind(
         assert cloud.run(cloud.server.store.transact(listened)) == (at == 0, 1 - at)
     firestore.document("a/b").set({"x": 1})
     assert cloud.run(cloud.server.store.transact(_is_empty))
+
+
+def test_to_empty_a_database_is_no_event(
+    cloud: Cloud, eventarc: eventarc_v1.EventarcClient, firestore: google_firestore.Client
+) -> None:
+    with Receiver() as receiver:
+        firestore.document("a/b").set({"x": 1})
+        make(eventarc, event_filters=_of("deleted"), destination=_to(receiver))
+        documents = f"projects/{PROJECT}/databases/(default)/documents"
+        assert httpx.delete(f"{cloud.url}/emulator/v1/{documents}").status_code == 200
+        assert not firestore.document("a/b").get().exists
+        firestore.document("a/c").set({"x": 1})
+        firestore.document("a/c").delete()
+        eventually(lambda: receiver.requests)
+        assert [one.headers["ce-document"] for one in receiver.requests] == ["a/c"]
 
 
 def test_a_trigger_with_an_account_sends_its_token(eventarc: eventarc_v1.EventarcClient, pubsub: PubSub) -> None:

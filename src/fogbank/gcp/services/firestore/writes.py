@@ -64,9 +64,10 @@ class Commit:
         # "If the write did not actually change the document, this will be the previous update_time."
         return messages.WriteResult(update_time=staged.now.update_time, transform_results=results)
 
-    def keep(self) -> None:
+    def keep(self, *, tells: bool = True) -> None:
+        """`tells`: whoever listens to the feed learns of it."""
         documents = self._documents
-        fed = feed.is_open(documents.tx, documents.database.project)
+        fed = tells and feed.is_open(documents.tx, documents.database.project)
         for path, staged in self._staged.items():
             if staged.was is not staged.now:
                 documents.replace(path, staged.was, staged.now, at_us=self.at_us)
