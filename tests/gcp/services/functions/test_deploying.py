@@ -1,4 +1,4 @@
-"""Functions of the 2nd generation: made, changed, listed and deleted; what goes wrong is told in the service's words."""
+"""Functions of the 2nd generation: made, changed, listed, deleted; what goes wrong is told in the service's words."""
 
 from __future__ import annotations
 
