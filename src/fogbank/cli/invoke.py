@@ -38,9 +38,8 @@ def invoke(
 ) -> None:
     """Run a function and print its reply, then its log."""
     client = running.need(data).client
-    google = google_functions.every(client).get(name)
-    if google is not None:
-        _invoke_google(client, google, _event(event), json=json)
+    if name in google_functions.names(client):
+        _invoke_google(client, google_functions.every(client)[name], _event(event), json=json)
         return
     path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
     content = _event(event)
