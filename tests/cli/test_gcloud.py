@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from fogbank.cli.support.environment import redirected, removed
 from fogbank.cli.support.gcloud_sources import completed
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEPLOY = ["gcloud", "functions", "deploy", "create_item", "--runtime", "python311", "--trigger-http"]
 
@@ -43,13 +40,27 @@ def test_a_source_without_requirements_is_given_to_gcloud_as_a_copy_that_has_the
     folder.mkdir()
     (folder / "main.py").write_text("import functions_framework\nfrom google.cloud import firestore\n")
     monkeypatch.chdir(folder)
-    command, note = completed([*DEPLOY, *(option.format(folder) for option in options)], tmp_path / "copies")
+    command, note = completed([*DEPLOY, *(option.format(folder) for option in options)], tmp_path / "state")
     assert command[:-1] == DEPLOY
-    copy = tmp_path / "copies" / command[-1].rpartition("/")[2]
+    copy = tmp_path / "state" / "gcloud" / "sources" / command[-1].rpartition("/")[2]
     assert command[-1] == f"--source={copy}"
     assert (copy / "requirements.txt").read_text() == "functions-framework\ngoogle-cloud-firestore\n"
     assert (copy / "main.py").read_text() == (folder / "main.py").read_text()
     assert "requirements.txt" in note and not (folder / "requirements.txt").exists()
+
+
+@pytest.mark.parametrize("state", [".fogbank", "elsewhere/cloud"])
+def test_the_state_of_this_cloud_is_not_uploaded(tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("package.json", "index.js", ".gcloudignore", f"{state}/store.db", "lib/a.js"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    monkeypatch.chdir(tmp_path)
+    command, note = completed(DEPLOY, tmp_path / state)
+    copy = Path(command[-1].partition("=")[2])
+    assert sorted(str(file.relative_to(copy)) for file in copy.rglob("*") if file.is_file()) == [
+        ".gcloudignore", "index.js", "lib/a.js", "package.json",
+    ]  # fmt: skip
+    assert note == ""
 
 
 @pytest.mark.parametrize(
@@ -62,4 +73,4 @@ def test_a_source_without_requirements_is_given_to_gcloud_as_a_copy_that_has_the
     ],
 )
 def test_other_commands_are_run_as_they_are(tmp_path: Path, command: list[str]) -> None:
-    assert completed(command, tmp_path) == (command, "")
+    assert completed(command, tmp_path / "state") == (command, "")
