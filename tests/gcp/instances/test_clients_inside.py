@@ -85,7 +85,7 @@ functions.http('over_grpc', (req, res) => {
   const request = Buffer.concat([Buffer.from([10, project.length]), project]);
   const same = (bytes) => bytes;
   client.makeUnaryRequest('/google.pubsub.v1.Publisher/ListTopics', same, same, request, (error, answer) => {
-    res.json(error ? String(error) : [answer.subarray(4).toString()]);
+    res.json(error ? String(error) : [answer.subarray(4, 4 + answer[3]).toString()]);
   });
 });
 """
@@ -96,7 +96,7 @@ def ask(cloud, tmp_path) -> Callable[..., tuple[int, Any]]:
     """A request to the function of that name in a folder with these files: its status, and what it says."""
 
     def ask(
-        files: dict[str, str], name: str, body: Any = None, runtime: str = PYTHON, **headers: str
+        files: dict[str, str], name: str, body: Any = (), runtime: str = PYTHON, **headers: str
     ) -> tuple[int, Any]:
         code = tmp_path / "code"
         code.mkdir(exist_ok=True)
