@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -473,7 +475,11 @@ def test_a_retired_version_ends_after_the_requests_it_is_at(site):
 
 
 def _runs(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}/exe") and bool(os.readlink(f"/proc/{pid}/exe"))
+    """Whether there is more of it than the word of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 # -- snapshots --
@@ -526,3 +532,21 @@ def test_a_cold_start_takes_a_small_part_of_what_loading_the_framework_takes(sit
         return time.perf_counter() - began
 
     assert min(site.run(cold()) for _ in range(5)) < min(site.run(plain()) for _ in range(2)) / 2
+
+
+def test_an_instance_that_has_just_died_costs_no_request(site):
+    """Nobody has noticed yet: its socket refuses, and another instance is asked."""
+    version = site.deploy(WHO)
+    _, pid = site.get(version)
+    [instance] = site.engine._pools[version.id].all
+
+    async def die_unnoticed():
+        os.kill(int(pid), signal.SIGKILL)
+        while _runs(int(pid)):  # The loop hears nothing meanwhile.
+            time.sleep(0.01)
+        instance.door._idle.clear()
+        return await site.ask(version)
+
+    response = site.run(die_unnoticed())
+    assert response.status == 200
+    assert response.body != pid.encode()

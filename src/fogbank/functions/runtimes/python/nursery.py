@@ -233,7 +233,11 @@ class PythonRuntime:
             at = DEBUGGER if places.trees else str(lent)
             settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
-            own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
+            interpreter = interpreters.find(version.runtime)
+            loaded = self._framework(
+                version, interpreter
+            )  # Its zygote's: what that left unloaded is loaded from there.
+            own = (interpreter.home, str(_INSIDE), sdk, str(lent or ""), str(loaded or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
         return settings
 
