@@ -8,12 +8,12 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from fogbank.functions.engine import InitFailed
 from fogbank.kernel.gateway.messages import Unfinished
+from tests.support.processes import alive, until_dead
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.shares_files
@@ -468,18 +468,10 @@ def test_a_retired_version_ends_after_the_requests_it_is_at(site):
         site.release("r")
         response = await inside
         pid = int(await response.whole())
-        await until(lambda: not _runs(pid))
+        await until_dead(pid)
         return response.status
 
     assert site.run(retire()) == 200
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is more of it than the word of its end."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 # -- snapshots --
@@ -542,7 +534,7 @@ def test_an_instance_that_has_just_died_costs_no_request(site):
 
     async def die_unnoticed():
         os.kill(int(pid), signal.SIGKILL)
-        while _runs(int(pid)):  # The loop hears nothing meanwhile.
+        while alive(int(pid)):  # The loop hears nothing meanwhile.
             time.sleep(0.01)
         instance.door._idle.clear()
         return await site.ask(version)
