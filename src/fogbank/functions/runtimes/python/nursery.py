@@ -156,7 +156,8 @@ class _Kind:
 
     interpreter: str
     with_sdk: bool = False  # AWS's.
-    framework: Path | None = None  # The folder of what it has loaded for web applications.
+    web: bool = False  # It is there for web applications.
+    framework: Path | None = None  # The folder of what it has loaded for those.
 
 
 @dataclass(slots=True)
@@ -379,7 +380,8 @@ class PythonRuntime:
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
-        kind = _Kind(interpreter.path, self._lends_sdk(version, log), self._framework(version, interpreter))
+        framework = self._framework(version, interpreter)
+        kind = _Kind(interpreter.path, self._lends_sdk(version, log), version.web, framework)
         async with self._starting.setdefault(kind, asyncio.Lock()):
             if kind not in self._zygotes or self._zygotes[kind].parent.closed:
                 self._zygotes[kind] = await self._start(kind)
@@ -420,7 +422,7 @@ class PythonRuntime:
         ours, theirs = pair()
         with theirs:
             started = await self._sandbox.start(
-                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, web=kind.framework is not None
+                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, web=kind.web
             )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)
