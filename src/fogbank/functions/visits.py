@@ -73,6 +73,7 @@ class Visits:
             self._watch.end(instance)
 
     def say(self, instance: Instance, lines: Sequence[str]) -> None:
+        instance.hear_out()
         if lines:
             instance.log.say(lines, self._clock.now_ms())
 

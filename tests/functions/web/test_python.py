@@ -474,6 +474,64 @@ def test_a_retired_version_ends_after_the_requests_it_is_at(site):
     assert site.run(retire()) == 200
 
 
+# -- logs --
+
+
+def test_what_a_function_writes_is_logged_with_its_execution_and_trace(site):
+    version = site.deploy(
+        "import functions_framework, json, logging, sys\n"
+        "@functions_framework.http\n"
+        "def greet(request):\n"
+        "    print('plain')\n"
+        "    print(json.dumps({'severity': 'NOTICE', 'message': 'structured', 'part': {'n': 1}}))\n"
+        "    logging.warning('watch out')\n"
+        "    return request.headers['Function-Execution-Id']\n"
+    )
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    _, execution_id = site.get(version, headers={"traceparent": f"00-{trace}-00000000000000ff-01"})
+    found = {
+        str(entry.get("textPayload") or entry.get("jsonPayload")): (
+            entry["logName"].rpartition("%2F")[2], entry["severity"],
+            entry["labels"].get("execution_id"), entry["trace"],
+        )
+        for entry in site.entries()
+        if "httpRequest" not in entry
+    }  # fmt: skip
+    of_trace = f"projects/shop/traces/{trace}"
+    assert found["plain"] == ("stdout", "DEFAULT", execution_id, of_trace)
+    assert found["{'message': 'structured', 'part': {'n': 1}}"] == ("stdout", "NOTICE", execution_id, of_trace)
+    [watch_out] = [facts for text, facts in found.items() if "watch out" in text]
+    assert watch_out[0] == "stderr"
+    assert watch_out[2:] == (execution_id, of_trace)
+    [request] = [entry for entry in site.entries() if "httpRequest" in entry]
+    assert request["httpRequest"]["status"] == 200
+
+
+def test_lines_of_a_first_generation_function_stand_between_its_beginning_and_its_end(site):
+    version = site.deploy(
+        "import sys\ndef greet(request):\n    print('out')\n    print('wrong', file=sys.stderr)\n    return ''\n",
+        generation=1,
+    )
+    site.get(version)
+    found = {entry["textPayload"]: entry for entry in site.entries()}
+    assert found["out"]["severity"] == "DEFAULT"
+    assert found["wrong"]["severity"] == "ERROR"
+    ids = {entry["labels"]["execution_id"] for entry in found.values()}
+    assert len(ids) == 1
+    assert any(text.startswith("Function execution took") for text in found)
+
+
+# -- instances kept ready --
+
+
+def test_minimum_instances_are_initialised_before_any_request(site):
+    version = site.deploy(WHO)
+    site.run(site.engine.prepare(version, 2))
+    ready = {instance.pid for instance in site.engine._pools[version.id].all}
+    assert len(ready) == 2
+    assert int(site.get(version)[1]) in ready
+
+
 # -- snapshots --
 
 

@@ -95,9 +95,7 @@ functions.http('over_grpc', (req, res) => {
 def ask(cloud, tmp_path) -> Callable[..., tuple[int, Any]]:
     """A request to the function of that name in a folder with these files: its status, and what it says."""
 
-    def ask(
-        files: dict[str, str], name: str, body: Any = (), runtime: str = PYTHON, **headers: str
-    ) -> tuple[int, Any]:
+    def ask(files: dict[str, str], name: str, body: Any = (), runtime: str = PYTHON, **headers: str) -> tuple[int, Any]:
         code = tmp_path / "code"
         code.mkdir(exist_ok=True)
         for file, text in files.items():
