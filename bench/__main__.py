@@ -4,10 +4,11 @@ import shutil
 import signal
 import sys
 
-from bench import crowds, functions, http, start, storage
+from bench import crowds, functions, google, http, start, storage
 
 BENCHES = {
-    "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main, "start": start.main,
+    "http": http.main, "functions": functions.main, "google": google.main, "crowds": crowds.main,
+    "storage": storage.main, "start": start.main,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _STATE = ".fogbank"
 
 
 def completed(command: list[str], state: Path) -> tuple[list[str], str]:
-    """The command as it is to be run, and a note where its source is another one. `state`: the folder of the cloud's."""
+    """The command as it is to be run, and a note where its source is another one. `state`: where the cloud's lies."""
     if Path(command[0]).name != "gcloud" or [word for word in command[1:] if word not in _TRACKS][:2] != _DEPLOY:
         return command, ""
     folder = _source(command)

@@ -151,18 +151,18 @@ class Sandbox:
     ) -> Started:  # fmt: skip
         """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
         zygote, out of the modules in `folders`, with the packages in `runtime`. `prefixes`: folders that are seen where
-        they are; `web`: the packages are those of web applications. Raises `CellError`."""
+        they are; `web`: its instances are web applications. Raises `CellError`."""
         given = await self.given()
         ours, theirs = pair()
         settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}
         binds = {places.RUNTIME: str(runtime)} if runtime is not None else {}
-        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": binds}
+        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": binds, "web": web}
         if given.cells and given.groups is not None and self._nursery is None:
             self._nursery = given.groups.nursery()
         nursery = self._nursery.fds if self._nursery is not None else []
         settings["groups"], passed = nursery, [theirs.fileno(), *nursery]
         if zygote is not None:
-            settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or ""), "web": web}
+            settings |= {"zygote": zygote.fileno(), "runtime": str(runtime or "")}
             passed.append(zygote.fileno())
         program = str(protections.INSIDE / "warden.py")
         command = [interpreter, "-I", "-S", "-B", program, orjson.dumps(settings).decode()]

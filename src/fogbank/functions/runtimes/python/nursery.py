@@ -156,7 +156,8 @@ class _Kind:
 
     interpreter: str
     with_sdk: bool = False  # AWS's.
-    framework: Path | None = None  # The folder of what it has loaded for web applications.
+    web: bool = False  # It is there for web applications.
+    framework: Path | None = None  # The folder of what it has loaded for those.
 
 
 @dataclass(slots=True)
@@ -233,7 +234,11 @@ class PythonRuntime:
             at = DEBUGGER if places.trees else str(lent)
             settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
-            own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
+            interpreter = interpreters.find(version.runtime)
+            loaded = self._framework(
+                version, interpreter
+            )  # Its zygote's: what that left unloaded is loaded from there.
+            own = (interpreter.home, str(_INSIDE), sdk, str(lent or ""), str(loaded or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
         return settings
 
@@ -375,7 +380,8 @@ class PythonRuntime:
         if interpreter.version != interpreter.wanted and version.runtime not in self._warned:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
-        kind = _Kind(interpreter.path, self._lends_sdk(version, log), self._framework(version, interpreter))
+        framework = self._framework(version, interpreter)
+        kind = _Kind(interpreter.path, self._lends_sdk(version, log), version.web, framework)
         async with self._starting.setdefault(kind, asyncio.Lock()):
             if kind not in self._zygotes or self._zygotes[kind].parent.closed:
                 self._zygotes[kind] = await self._start(kind)
@@ -416,7 +422,7 @@ class PythonRuntime:
         ours, theirs = pair()
         with theirs:
             started = await self._sandbox.start(
-                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, web=kind.framework is not None
+                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, web=kind.web
             )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)

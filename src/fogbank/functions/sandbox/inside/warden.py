@@ -123,7 +123,8 @@ def _found(settings, tell):
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         modules = _load_zygote() if "zygote" in settings else ()  # As long as their files can be seen.
         kernel.unshare(kernel.NEWNS)
-        root.build(settings["at"], settings["prefixes"], settings["binds"])
+        more = root.OF_WEB if settings.get("web") else ()
+        root.build(settings["at"], settings["prefixes"], settings["binds"], more)
         kernel.pivot(settings["at"])
         cells.say(tell, {"built": True})
         tell.recv(1)  # Until the warden has it.
