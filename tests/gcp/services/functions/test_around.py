@@ -9,6 +9,7 @@ from google.cloud import functions_v2
 from google.cloud.location import locations_pb2
 
 from fogbank.gcp.identity import projects
+from fogbank.gcp.services.functions import deploying, state
 from tests.support.cloud import Cloud
 from tests.support.google import PROJECT
 from tests.support.google_functions import PARENT, REGION, RUNTIME, Functions, ask
@@ -53,6 +54,17 @@ def test_a_build_is_found_by_the_name_that_its_function_tells(functions: Functio
     assert told(cloud, f"/v1/projects/{PROJECT}/builds/{build['id']}")["id"] == build["id"]
     account = told(cloud, f"/v1/{PARENT}/defaultServiceAccount")["serviceAccountEmail"]
     assert account == f"projects/{PROJECT}/serviceAccounts/{NUMBER}-compute@developer.gserviceaccount.com"
+
+
+def test_of_each_function_the_newest_builds_are_kept(functions: Functions, cloud: Cloud) -> None:
+    made = functions.create("hello")
+    house: Any = cloud.server.google_services[0].house
+    function = cloud.run(house.store.transact(state.find, made.name))
+    for number in range(30):
+        build = state.Build(f"build-{number}", made.name, cloud.clock.now_ms() + number, 0, succeeded=True, log="")
+        cloud.run(house.store.transact(deploying.keep_build, function, build))
+    kept = {build["id"] for build in told(cloud, f"/v1/{PARENT}/builds")["builds"]}
+    assert kept == {f"build-{number}" for number in range(10, 30)}
 
 
 def test_services_are_enabled_until_somebody_disables_them(cloud: Cloud) -> None:
