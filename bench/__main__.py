@@ -4,12 +4,12 @@ import shutil
 import signal
 import sys
 
-from bench import crowds, functions, google, http, objects, start, storage
+from bench import crowds, functions, google, google_functions, http, objects, start, storage
 from fogbank import compiled
 
 BENCHES = {
-    "http": http.main, "functions": functions.main, "crowds": crowds.main, "storage": storage.main,
-    "objects": objects.main, "start": start.main, "google": google.main,
+    "http": http.main, "functions": functions.main, "google-functions": google_functions.main, "crowds": crowds.main,
+    "storage": storage.main, "objects": objects.main, "google": google.main, "start": start.main,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from fogbank.aws.service import ServiceError
+from fogbank.gcp.services.functions import state
 from fogbank.kernel.gateway.messages import Request, Response, Route
 from fogbank.kernel.store import StoreError
 
@@ -87,7 +88,9 @@ def routes(node: Node) -> list[Route]:
         return _json(200, {"status": "running", **node.health()})
 
     async def status(_: Request) -> Response:
-        return _json(200, _status(node))
+        google = await node.store.transact(state.every)
+        named = [{"name": one.at.id, "project": one.at.project, "state": one.state} for one in google]
+        return _json(200, {**_status(node), "google_functions": named})
 
     async def read_clock(_: Request) -> Response:
         return _json(200, {"now_ms": node.clock.now_ms(), "offset_ms": node.clock.offset_ms})

@@ -29,7 +29,7 @@ def exec_(
     program = shutil.which(command[0])
     if program is None:
         raise Problem(f"there is no command {command[0]!r} on the PATH")
-    command, note = gcloud_sources.completed(command, data.absolute() / "gcloud" / "sources")
+    command, note = gcloud_sources.completed(command, data)
     if note:
         typer.echo(f"note: {note}", err=True)
     environment = {name: value for name, value in os.environ.items() if name not in removed(dict(os.environ))}

@@ -5,22 +5,27 @@ from __future__ import annotations
 import sys
 from base64 import b64decode
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import orjson
 import typer
 
-from fogbank.cli.support import functions, options, running
+from fogbank.cli.support import functions, google_calls, google_functions, options, running
 from fogbank.cli.support.problems import Problem
 from fogbank.cli.support.progress import Progress
+
+if TYPE_CHECKING:
+    from fogbank.cli.support.client import Client
 
 app = options.application()
 
 
 @app.command()
 def invoke(
-    name: Annotated[str, typer.Argument(help="A function's name, or its logical id in a template.")],
+    name: Annotated[
+        str, typer.Argument(help="A function's name, or its logical id in a template; a Google function's name.")
+    ],
     *,
     event: Annotated[
         str,
@@ -33,6 +38,9 @@ def invoke(
 ) -> None:
     """Run a function and print its reply, then its log."""
     client = running.need(data).client
+    if name in google_functions.names(client):
+        _invoke_google(client, google_functions.every(client)[name], _event(event), json=json)
+        return
     path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
     content = _event(event)
     with Progress(quiet=json).waiting(f"running {name}"):
@@ -46,6 +54,16 @@ def invoke(
         typer.echo(log.rstrip(), err=True)
         typer.echo(reply.decode())
     raise typer.Exit(1 if error else 0)
+
+
+def _invoke_google(client: Client, function: dict[str, Any], content: bytes, *, json: bool) -> None:
+    with Progress(quiet=json).waiting(f"running {function['name'].rpartition('/')[2]}"):
+        status, reply = google_calls.call(client, function, content)
+    if json:
+        typer.echo(orjson.dumps({"status": status, "reply": reply.decode(errors="replace")}).decode())
+    else:
+        typer.echo(reply.decode(errors="replace"))
+    raise typer.Exit(1 if status >= 400 else 0)
 
 
 def _event(source: str) -> bytes:

@@ -57,10 +57,10 @@ def logs(
 
 def _reader(client: Client, name: str, since_ms: int) -> Reader:
     """Of one function, whosever it is; or of all."""
-    project = google_functions.project()
+    googles = google_functions.names(client)
+    if name in googles or (googles and not name):
+        google = GoogleReader(client, google_functions.project(), name, since_ms=since_ms)
+        return google if name else Readers(LambdaReader(client, since_ms=since_ms), google)
     if not name:
-        google = GoogleReader(client, project, since_ms=since_ms)
-        return Readers(LambdaReader(client, since_ms=since_ms), google)
-    if name in google_functions.every(client):
-        return GoogleReader(client, project, name, since_ms=since_ms)
+        return LambdaReader(client, since_ms=since_ms)
     return LambdaReader(client, functions.find(client, name), since_ms=since_ms)

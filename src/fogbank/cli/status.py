@@ -35,6 +35,8 @@ def _show(url: str, facts: dict[str, Any]) -> None:
     typer.echo(f"tasks: {len(facts['tasks'])}, {len(failing)} of them restarted")
     for task in failing:
         typer.echo(f"  {task['name']}: {task['restarts']} restarts, last: {task['last_error']}")
+    google = ", ".join(f"{one['name']} ({one['state'].lower()})" for one in facts["google_functions"])
+    typer.echo(f"functions of Google's: {google or 'none'}")
     typer.echo(f"instances: {len(facts['instances'])}")
     for instance in facts["instances"]:
         typer.echo("  " + "  ".join(f"{name}={value}" for name, value in instance.items()))

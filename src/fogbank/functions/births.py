@@ -143,6 +143,7 @@ class Births:
             self._watch.end(instance)
             if problem is not None:
                 instance.init_ms, now_ms = (time.perf_counter() - began) * 1000, self._clock.now_ms()
+                instance.hear_out()
                 failed = dialect.init_failed(version, problem, instance.init_ms, now_ms, timed_out=timed_out)
                 instance.log.say(failed, now_ms)
         if problem is None:

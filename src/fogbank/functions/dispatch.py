@@ -33,7 +33,7 @@ from fogbank.functions.sandbox.places import TASK
 from fogbank.functions.sandbox.sandbox import Sandbox
 from fogbank.functions.snapshots import Snapshot
 from fogbank.functions.spares import Spare
-from fogbank.functions.visits import Visits
+from fogbank.functions.visits import Gone, Visits
 from fogbank.functions.watch import Watch
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fogbank.functions.dialect import Dialect
-    from fogbank.functions.http.messages import HttpRequest
+    from fogbank.functions.http.messages import HttpRequest, Visit
     from fogbank.functions.model import LogSink, Version
     from fogbank.functions.runtimes.wrapped import Wrappable
     from fogbank.functions.sandbox.sandbox import Mode
@@ -194,20 +194,26 @@ class InstanceEngine:
             for instance in list(pool.all)[:1]:  # Its log is as good as any.
                 self._visits.say(instance, lines)
             return answer
+        while True:
+            served = await self._room_for(pool, visit)
+            if isinstance(served, Outcome):
+                return dialect.unborn(version, served)
+            with suppress(Gone):
+                return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+
+    async def _room_for(self, pool: _Pool, visit: Visit) -> Instance | Outcome:
+        """An instance, where the request is counted from now on; or how the birth of one failed."""
         pool.busy += 1
-        leave = partial(self._leave, pool)
+        served: Instance | Outcome | None = None
         try:
-            served: Instance | Outcome | None = self._take_idle(pool)
+            served = self._take_idle(pool)
             if served is None:
                 with self._clock.aside:
                     served = await self._wait_for_one(pool, Invocation(visit.execution_id, b""))
-        except BaseException:
-            leave()
-            raise
-        if isinstance(served, Outcome):
-            leave()
-            return dialect.unborn(version, served)
-        return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+        finally:
+            if not isinstance(served, Instance):
+                self._leave(pool)
+        return served
 
     async def _admitted(self, pool: _Pool, most: int) -> bool:
         """Whether there is room, at once or after a wait."""

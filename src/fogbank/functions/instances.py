@@ -306,12 +306,19 @@ class Instance:
     def close(self) -> None:
         self.state = "dead"
         if not self.keeps_log:
+            self.hear_out()
             self.log.close()
             if self.errors is not None:
                 self.errors.close()
             self.leave()
         if self.channel is not None:
             self.channel.close()
+
+    def hear_out(self) -> None:
+        """What a web application has written by now is in its log."""
+        if self.errors is not None:
+            self.log.drain()
+            self.errors.drain()
 
     @property
     def is_placed(self) -> bool:

@@ -76,7 +76,8 @@ class Log:
             self.drain()
         if self._rest:
             self._take(b"\n")
-        self._tail += lines
+        if self.form is None:  # Of entries nobody wants the end.
+            self._tail += lines
         self._events += [(now_ms, line) for line in lines]
         self.hand_on()
 
@@ -113,6 +114,8 @@ class Log:
             return
         self._events.append((self._clock.now_ms(), line if self.form is None else self.form(line)))
         self.heard(line)
+        if self.form is not None:
+            return
         self._tail.append(line)
         if len(self._tail) > _TAIL_LINES_MAX:
             del self._tail[: _TAIL_LINES_MAX // 2]

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _GRACE_S: Final = 0.25  # By then an end is known that closed a connection; if none is, the instance lives.
 
 
+class Gone(Exception):
+    """The instance has ended, and never heard of the request: another may run it."""
+
+
 class Visits:
     def __init__(self, clock: Clock, watch: Watch) -> None:
         self._clock, self._watch = clock, watch
@@ -30,9 +34,19 @@ class Visits:
         self, dialect: HttpDialect, instance: Instance, visit: Visit, left: Callable[[], None]
     ) -> HttpResponse:  # fmt: skip
         """The function's response, begun; or the cloud's own words on why there is none. `left` is told once the
-        instance has room for another."""
+        instance has room for another. Raises `Gone`."""
+        assert instance.door is not None
+        try:
+            connection = await instance.door.connection()
+        except OSError as error:
+            instance.kill()
+            left()
+            raise Gone from error
+        except BaseException:
+            left()
+            raise
         self._enter(dialect, instance, visit)
-        stay = _Stay(self, dialect, instance, visit, left)
+        stay = _Stay(self, dialect, instance, visit, connection, left)
         try:
             return await stay.response()
         except BaseException:
@@ -59,6 +73,7 @@ class Visits:
             self._watch.end(instance)
 
     def say(self, instance: Instance, lines: Sequence[str]) -> None:
+        instance.hear_out()
         if lines:
             instance.log.say(lines, self._clock.now_ms())
 
@@ -67,12 +82,12 @@ class _Stay:
     """In an instance, as long as the request is being answered."""
 
     def __init__(
-        self, visits: Visits, dialect: HttpDialect, instance: Instance, visit: Visit, left: Callable[[], None]
+        self, visits: Visits, dialect: HttpDialect, instance: Instance, visit: Visit, connection: Connection,
+        left: Callable[[], None],
     ) -> None:  # fmt: skip
         self._visits, self._dialect, self._instance, self._visit = visits, dialect, instance, visit
-        self._left = left
+        self._connection, self._left = connection, left
         self._began_s = time.perf_counter()
-        self._connection: Connection | None = None
         self._exchange: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._overdue = False
@@ -82,15 +97,13 @@ class _Stay:
 
     async def response(self) -> HttpResponse:
         version, visit = self._instance.version, self._visit
-        assert self._instance.door is not None
+        self._exchange = exchange = self._connection.begin(visit.request)
+        if not version.debugged:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(version.timeout_ms / 1000, self._take_too_long)
         try:
-            self._connection = await self._instance.door.connection()
-            self._exchange = exchange = self._connection.begin(visit.request)
-            if not version.debugged:
-                loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(version.timeout_ms / 1000, self._take_too_long)
             await exchange.begun
-        except (Broken, OSError):
+        except Broken:
             return await self._failed()
         self._status, self._headers = exchange.status, exchange.headers
         headers = self._dialect.send(version, visit, exchange.headers)
@@ -150,7 +163,7 @@ class _Stay:
         if self._exchange is not None:
             self._exchange.on_end = lambda: None
             self._exchange.abandon()  # Nothing is, of one that is over.
-        if self._connection is not None and instance.door is not None:
+        if instance.door is not None:
             instance.door.give_back(self._connection)
         took_ms = (time.perf_counter() - self._began_s) * 1000
         if self._status:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 
@@ -13,6 +14,7 @@ import pytest
 from fogbank.functions.engine import InitFailed
 from fogbank.gcp.identity import metadata
 from fogbank.kernel.gateway.messages import Unfinished
+from tests.support.processes import alive, until_dead
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.shares_files
@@ -467,14 +469,68 @@ def test_a_retired_version_ends_after_the_requests_it_is_at(site):
         site.release("r")
         response = await inside
         pid = int(await response.whole())
-        await until(lambda: not _runs(pid))
+        await until_dead(pid)
         return response.status
 
     assert site.run(retire()) == 200
 
 
-def _runs(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}/exe") and bool(os.readlink(f"/proc/{pid}/exe"))
+# -- logs --
+
+
+def test_what_a_function_writes_is_logged_with_its_execution_and_trace(site):
+    version = site.deploy(
+        "import functions_framework, json, logging, sys\n"
+        "@functions_framework.http\n"
+        "def greet(request):\n"
+        "    print('plain')\n"
+        "    print(json.dumps({'severity': 'NOTICE', 'message': 'structured', 'part': {'n': 1}}))\n"
+        "    logging.warning('watch out')\n"
+        "    return request.headers['Function-Execution-Id']\n"
+    )
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    _, execution_id = site.get(version, headers={"traceparent": f"00-{trace}-00000000000000ff-01"})
+    found = {
+        str(entry.get("textPayload") or entry.get("jsonPayload")): (
+            entry["logName"].rpartition("%2F")[2], entry["severity"],
+            entry["labels"].get("execution_id"), entry["trace"],
+        )
+        for entry in site.entries()
+        if "httpRequest" not in entry
+    }  # fmt: skip
+    of_trace = f"projects/shop/traces/{trace}"
+    assert found["plain"] == ("stdout", "DEFAULT", execution_id, of_trace)
+    assert found["{'message': 'structured', 'part': {'n': 1}}"] == ("stdout", "NOTICE", execution_id, of_trace)
+    [watch_out] = [facts for text, facts in found.items() if "watch out" in text]
+    assert watch_out[0] == "stderr"
+    assert watch_out[2:] == (execution_id, of_trace)
+    [request] = [entry for entry in site.entries() if "httpRequest" in entry]
+    assert request["httpRequest"]["status"] == 200
+
+
+def test_lines_of_a_first_generation_function_stand_between_its_beginning_and_its_end(site):
+    version = site.deploy(
+        "import sys\ndef greet(request):\n    print('out')\n    print('wrong', file=sys.stderr)\n    return ''\n",
+        generation=1,
+    )
+    site.get(version)
+    found = {entry["textPayload"]: entry for entry in site.entries()}
+    assert found["out"]["severity"] == "DEFAULT"
+    assert found["wrong"]["severity"] == "ERROR"
+    ids = {entry["labels"]["execution_id"] for entry in found.values()}
+    assert len(ids) == 1
+    assert any(text.startswith("Function execution took") for text in found)
+
+
+# -- instances kept ready --
+
+
+def test_minimum_instances_are_initialised_before_any_request(site):
+    version = site.deploy(WHO)
+    site.run(site.engine.prepare(version, 2))
+    ready = {instance.pid for instance in site.engine._pools[version.id].all}
+    assert len(ready) == 2
+    assert int(site.get(version)[1]) in ready
 
 
 # -- snapshots --
@@ -527,3 +583,21 @@ def test_a_cold_start_takes_a_small_part_of_what_loading_the_framework_takes(sit
         return time.perf_counter() - began
 
     assert min(site.run(cold()) for _ in range(5)) < min(site.run(plain()) for _ in range(2)) / 2
+
+
+def test_an_instance_that_has_just_died_costs_no_request(site):
+    """Nobody has noticed yet: its socket refuses, and another instance is asked."""
+    version = site.deploy(WHO)
+    _, pid = site.get(version)
+    [instance] = site.engine._pools[version.id].all
+
+    async def die_unnoticed():
+        os.kill(int(pid), signal.SIGKILL)
+        while alive(int(pid)):  # The loop hears nothing meanwhile.
+            time.sleep(0.01)
+        instance.door._idle.clear()
+        return await site.ask(version)
+
+    response = site.run(die_unnoticed())
+    assert response.status == 200
+    assert response.body != pid.encode()

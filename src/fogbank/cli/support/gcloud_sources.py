@@ -1,6 +1,7 @@
-"""The source that `gcloud functions deploy` is given: gcloud lets no Python source go without a requirements.txt.
+"""The source that `gcloud functions deploy` is given: a copy of the folder, where gcloud could not take that as it is.
 
-One that imports nothing but Google's own clients runs here without it; so gcloud is given a copy that has one.
+It would upload the state of this cloud if that lies there. And it lets no Python source go without a requirements.txt;
+one that imports nothing but Google's own clients runs here without it, so the copy is given one.
 """
 
 from __future__ import annotations
@@ -15,24 +16,39 @@ _DEPLOY = ["functions", "deploy"]
 _TRACKS = ("alpha", "beta")
 _OPTION = "--source"
 _LEFT_OUT = shutil.ignore_patterns(".git", ".fogbank", "__pycache__", ".venv", "node_modules")
+_STATE = ".fogbank"
 
 
-def completed(command: list[str], place: Path) -> tuple[list[str], str]:
-    """The command as it is to be run, and a note where it is another one. `place`: where a copy may lie."""
+def completed(command: list[str], state: Path) -> tuple[list[str], str]:
+    """The command as it is to be run, and a note where its source is another one. `state`: where the cloud's lies."""
     if Path(command[0]).name != "gcloud" or [word for word in command[1:] if word not in _TRACKS][:2] != _DEPLOY:
         return command, ""
     folder = _source(command)
-    if folder is None or not (folder / "main.py").is_file():
+    if folder is None or not folder.is_dir():
         return command, ""
-    requirements = implied.requirements(folder)
+    requirements = implied.requirements(folder) if (folder / "main.py").is_file() else []
+    holds_state = (folder / _STATE).exists() or state.resolve().is_relative_to(folder.resolve())
+    if not requirements and not holds_state:
+        return command, ""
+    copy = _copied(folder.resolve(), state.resolve())
+    command = [*_without_source(command), f"{_OPTION}={copy}"]
     if not requirements:
         return command, ""
-    copy = place / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(folder, copy, ignore=_LEFT_OUT, symlinks=True)
     implied.add(copy)
     note = f"gcloud asks for a requirements.txt, and {folder.resolve()} has none: going on as if it said "
-    return [*_without_source(command), f"{_OPTION}={copy}"], note + ", ".join(requirements)
+    return command, note + ", ".join(requirements)
+
+
+def _copied(folder: Path, state: Path) -> Path:
+    """Without the state, wherever that lies, and without what gcloud would leave out as well."""
+    copy = state / "gcloud" / "sources" / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+
+    def left_out(parent: str, names: list[str]) -> set[str]:
+        return _LEFT_OUT(parent, names) | {name for name in names if Path(parent, name) in (state, copy.parent)}
+
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy, ignore=left_out, symlinks=True)
+    return copy
 
 
 def _source(command: list[str]) -> Path | None:

@@ -35,6 +35,12 @@ def every(client: Client) -> dict[str, dict[str, Any]]:
             return found
 
 
+def names(client: Client) -> set[str]:
+    """Of the project's: told without loading what Google's APIs need, which most clouds never do."""
+    told = client.get("/_fogbank/status")["google_functions"]
+    return {one["name"] for one in told if one["project"] == project()}
+
+
 def service(name: str) -> str:
     """Of a function of the 2nd generation, whose logs bear that name."""
     return name.lower().replace("_", "-")

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from fogbank.functions.sandbox.protections import Protections
 
 Mode: TypeAlias = Literal["auto", "require", "off"]
-Loads: TypeAlias = Literal["", "sdk", "web"]
 _FIRST_UID: Final = 1_900_000_000  # Users that no machine has, one for each family of instances.
 _UIDS: Final = 200_000_000  # Another server of this machine begins elsewhere among them.
 _DISMISS_S = 5
@@ -147,18 +146,18 @@ class Sandbox:
         return Peers(self._sockets, _owns(cell, group, leaders))
 
     async def start(
-        self, interpreter: str, *, zygote: socket.socket | None = None, loads: Loads = "",
-        folders: tuple[Path, ...] = (), runtime: Path | None = None, prefixes: tuple[str, ...] = (),
+        self, interpreter: str, *, zygote: socket.socket | None = None, folders: tuple[Path, ...] = (),
+        runtime: Path | None = None, loads: bool = False, prefixes: tuple[str, ...] = (), web: bool = False,
     ) -> Started:  # fmt: skip
         """A warden by this interpreter, ready. With `zygote` (the end of a socket that a nursery speaks to) also a
-        zygote, out of the modules in `folders`, which finds the packages in `runtime` and loads what `loads` says of
-        them: AWS's SDK, or those of web applications. `prefixes`: folders that are seen where they are. Raises
-        `CellError`."""
+        zygote, out of the modules in `folders`, which finds the packages in `runtime`, and `loads` them if they are
+        AWS's SDK. `prefixes`: folders that are seen where they are; `web`: its instances are web applications, and
+        `runtime` is loaded always. Raises `CellError`."""
         given = await self.given()
         ours, theirs = pair()
         settings: dict[str, Any] = {"protections": given.given, "control": theirs.fileno()}
         binds = {places.RUNTIME: str(runtime)} if runtime is not None else {}
-        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": binds}
+        settings |= {"at": str(self._root()), "prefixes": prefixes, "binds": binds, "web": web}
         if given.cells and given.groups is not None and self._nursery is None:
             self._nursery = given.groups.nursery()
         nursery = self._nursery.fds if self._nursery is not None else []

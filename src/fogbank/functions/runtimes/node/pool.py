@@ -123,7 +123,7 @@ class NodeRuntime:
         self._cache_dir, self._telemetry, self._sandbox = cache_dir, telemetry, sandbox
         self._doorways = doorways
         self._spares: dict[Kind, list[_Spare]] = {}  # The kind that was asked for last stands last.
-        self._warden: Warden | None = None
+        self._wardens: dict[bool, Warden] = {}  # One is there for web applications.
         self._starting = asyncio.Lock()
         self._refill: asyncio.Task[None] | None = None
         self._installing = asyncio.Lock()
@@ -172,13 +172,14 @@ class NodeRuntime:
 
     async def settle(self, version: Version, instance: Instance) -> None:
         folders = await self._sdks(await self._look_at(version, instance), instance)
-        place = await self._place(version.memory_mb, version.ephemeral_mb, await self._trees(version, folders))
+        trees = await self._trees(version, folders)
+        place = await self._place(version.memory_mb, version.ephemeral_mb, trees, web=version.web)
         instance.cell, instance.group = place.cell, place.alone
 
-    async def _place(self, memory_mb: int, tmp_mb: int, trees: Mapping[str, Path]) -> Place:
+    async def _place(self, memory_mb: int, tmp_mb: int, trees: Mapping[str, Path], *, web: bool) -> Place:
         """Raises `CellError`."""
         if (await self._sandbox.given()).cells:
-            return Place(cell=await self._sandbox.cell(await self._ready(), memory_mb, tmp_mb, trees))
+            return Place(cell=await self._sandbox.cell(await self._ready(web=web), memory_mb, tmp_mb, trees))
         return Place(alone=await self._sandbox.group(memory_mb, tmp_mb))
 
     async def _trees(self, version: Version, folders: Mapping[str, Path]) -> dict[str, Path]:
@@ -205,14 +206,14 @@ class NodeRuntime:
         for kind in list(self._spares):
             self._dismiss(kind)
 
-    async def _ready(self) -> Warden:
+    async def _ready(self, *, web: bool) -> Warden:
         """Whoever makes the cells, or starts the processes itself. Raises `NoRuntimeError`."""
         async with self._starting:
-            if self._warden is None or not self._warden.alive:
-                started = await self._sandbox.start(own_interpreter(), runtime=_INSIDE, prefixes=(_home(),))
-                self._warden = started.warden
-            assert self._warden is not None
-            return self._warden
+            if web not in self._wardens or not self._wardens[web].alive:
+                started = await self._sandbox.start(own_interpreter(), runtime=_INSIDE, prefixes=(_home(),), web=web)
+                assert started.warden is not None
+                self._wardens[web] = started.warden
+            return self._wardens[web]
 
     # -- processes that wait --
 
@@ -223,7 +224,7 @@ class NodeRuntime:
         if any(_is_read_at_start(name) for name in environment) or ("landlock" in given.given and not given.cells):
             # What Node reads when it starts, and what Landlock lets it read, cannot be told to one that waits already.
             trees = await self._trees(version, folders)
-            place = await self._place(version.memory_mb, version.ephemeral_mb, trees)
+            place = await self._place(version.memory_mb, version.ephemeral_mb, trees, web=version.web)
             return await self._start(Kind(packages=kind.packages), place, version, environment)
         self._spares.setdefault(_PLAIN, [])
         self._spares[kind] = self._spares.pop(kind, [])
@@ -251,7 +252,8 @@ class NodeRuntime:
             trees = await self._trees(version, folders)
             if loaded.modules or loaded.packages:
                 trees.pop(SDK_V3 if loaded.packages is None else LAYERS, None)  # It is there.
-            await spare.place.cell.furnish(await (await self._ready()).trees(trees), version.ephemeral_mb)
+            warden = await self._ready(web=version.web)
+            await spare.place.cell.furnish(await warden.trees(trees), version.ephemeral_mb)
         if spare.place.group is not None:
             spare.place.group.limit(version.memory_mb, version.ephemeral_mb)
 
@@ -260,13 +262,15 @@ class NodeRuntime:
         trees = {SDK_V3: sdk.folder(self._cache_dir, "v3")} if loaded.modules else {}
         if loaded.packages is not None:
             trees = {LAYERS: loaded.packages}
-        return await self._start(loaded, await self._place(_MOST_MEMORY_MB, _MOST_TMP_MB, trees))
+        web = loaded.packages is not None
+        return await self._start(loaded, await self._place(_MOST_MEMORY_MB, _MOST_TMP_MB, trees, web=web))
 
     async def _start(
         self, loaded: Kind, place: Place, version: Version | None = None, environment: Mapping[str, str] | None = None
     ) -> _Spare:  # fmt: skip
         """A process that waits to become a function; with `version` it is told which."""
-        node, warden, given = _node(), await self._ready(), await self._sandbox.given()
+        warden = await self._ready(web=loaded.packages is not None)
+        node, given = _node(), await self._sandbox.given()
         inside = Path(self._sandbox.runtime_at(str(_INSIDE)))
         own = {name: value for name, value in (environment or {}).items() if _is_read_at_start(name)}
         ours, theirs = socket.socketpair()

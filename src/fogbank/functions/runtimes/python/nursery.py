@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fogbank.functions.model import Version
     from fogbank.functions.sandbox.cells import Cell
     from fogbank.functions.sandbox.groups import Group
-    from fogbank.functions.sandbox.sandbox import Loads, Sandbox, Started
+    from fogbank.functions.sandbox.sandbox import Sandbox, Started
     from fogbank.functions.sandbox.starters import Starter
     from fogbank.kernel.telemetry import Telemetry
 
@@ -156,9 +156,10 @@ class _Kind:
     """What a zygote has loaded, and by which interpreter."""
 
     interpreter: str
-    loads: Loads
     lends_sdk: bool = False  # AWS's: found by what its instances import.
-    framework: Path | None = None  # The folder of what it has loaded for web applications.
+    loads_sdk: bool = False
+    web: bool = False  # It is there for web applications.
+    framework: Path | None = None  # The folder of what it has loaded for those.
 
 
 @dataclass(slots=True)
@@ -240,7 +241,11 @@ class PythonRuntime:
             at = DEBUGGER if places.trees else str(lent)
             settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
-            own = (interpreters.find(version.runtime).home, str(_INSIDE), sdk, str(lent or ""))
+            interpreter = interpreters.find(version.runtime)
+            loaded = self._framework(
+                version, interpreter
+            )  # Its zygote's: what that left unloaded is loaded from there.
+            own = (interpreter.home, str(_INSIDE), sdk, str(lent or ""), str(loaded or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
         return settings
 
@@ -385,9 +390,10 @@ class PythonRuntime:
             self._warned.add(version.runtime)
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
         lends = self._lends_sdk(version, log)
-        framework = self._framework(version, interpreter)
-        loads: Loads = "web" if framework else "sdk" if lends and await self._mentions_sdk(version) else ""
-        return await self._zygote_of(_Kind(interpreter.path, loads, lends, framework))
+        loads = lends and await self._mentions_sdk(version)
+        return await self._zygote_of(
+            _Kind(interpreter.path, lends, loads, version.web, self._framework(version, interpreter))
+        )
 
     async def _zygote_of(self, kind: _Kind) -> _Zygote:
         async with self._starting.setdefault(kind, asyncio.Lock()):
@@ -421,9 +427,8 @@ class PythonRuntime:
         """Have zygotes ready before the first function asks for one."""
         interpreter = interpreters.find(runtime)
         lends = interpreter.runs_sdk
-        kinds: tuple[Loads, ...] = ("sdk", "") if lends else ("",)  # The one that takes longer first.
-        for loads in kinds:
-            await self._zygote_of(_Kind(interpreter.path, loads, lends))
+        for loads in (True, False) if lends else (False,):  # The one that takes longer first.
+            await self._zygote_of(_Kind(interpreter.path, lends, loads))
 
     async def ready_debugger(self) -> None:
         await asyncio.to_thread(debugger.folder, self._cache_dir)
@@ -435,7 +440,7 @@ class PythonRuntime:
         ours, theirs = pair()
         with theirs:
             started = await self._sandbox.start(
-                kind.interpreter, zygote=theirs, loads=kind.loads, folders=(_INSIDE,), runtime=layer
+                kind.interpreter, zygote=theirs, folders=(_INSIDE,), runtime=layer, loads=kind.loads_sdk, web=kind.web
             )
         parent = Parent(ours, started.warden, lambda: None)
         await asyncio.wait_for(parent.ready, _START_S)

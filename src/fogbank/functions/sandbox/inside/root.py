@@ -5,10 +5,10 @@ import sys
 
 import kernel
 
-WORKSPACE = "/workspace"  # What a web application's code is seen as.
 TASK, LAYERS, RUNTIME, DEBUGGER, TEMPORARY = "/var/task", "/opt", "/var/runtime", "/var/debugger", "/tmp"
 BOOTSTRAP = "/var/lang/bootstrap"
-MOUNTS = ("/secrets", "/etc/secrets", "/var/secrets", "/run/secrets", "/mnt")  # Below these files may be mounted.
+# What a web application sees as well: its code, and below the others files that are mounted.
+OF_WEB = ("/workspace", "/secrets", "/etc/secrets", "/var/secrets", "/run/secrets", "/mnt")
 SDKS = ("/var/lang/sdk-v2/node_modules", "/var/lang/sdk-v3/node_modules")  # What Node functions are lent.
 HOMEBREW = "/home/linuxbrew/.linuxbrew"  # Its programs use libraries all over it.
 
@@ -31,28 +31,17 @@ _LINKS = (
 _ROOT_OPTIONS = "size=4m,mode=755"
 
 
-def build(at, prefixes, binds):
+def build(at, prefixes, binds, more=()):
     """At this folder, in the mount namespace of the caller. `prefixes`: folders that the interpreter needs beside the
-    system's, seen where they are; `binds`: folders by where they are to be seen."""
+    system's, seen where they are; `binds`: folders by where they are to be seen; `more`: further places."""
     kernel.mount("fogbank", at, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _ROOT_OPTIONS)
     for path in _SYSTEM:
         _copy_place(at, path)
     _fill_etc(at)
     _fill_dev(at)
-    for path in (
-        WORKSPACE,
-        TASK,
-        LAYERS,
-        TEMPORARY,
-        RUNTIME,
-        DEBUGGER,
-        BOOTSTRAP,
-        *SDKS,
-        "/home/sbx_user1051",
-        "/run",
-        *MOUNTS,
-    ):
-        os.makedirs(at + path)
+    own = (TASK, LAYERS, TEMPORARY, RUNTIME, DEBUGGER, BOOTSTRAP, *SDKS, "/home/sbx_user1051", "/run")
+    for path in (*own, *more):
+        os.makedirs(at + path, exist_ok=True)
     for place, path in binds.items():
         kernel.bind(path, at + place)
     for prefix in sorted({*prefixes, *_own_prefixes()}):

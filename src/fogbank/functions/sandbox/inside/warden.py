@@ -124,7 +124,8 @@ def _found(settings, tell):
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         modules = _load_zygote() if "zygote" in settings else ()  # As long as their files can be seen.
         kernel.unshare(kernel.NEWNS)
-        root.build(settings["at"], settings["prefixes"], settings["binds"])
+        more = root.OF_WEB if settings.get("web") else ()
+        root.build(settings["at"], settings["prefixes"], settings["binds"], more)
         kernel.pivot(settings["at"])
         cells.say(tell, {"built": True})
         tell.recv(1)  # Until the warden has it.
@@ -149,9 +150,9 @@ def _load_zygote():
 
 
 def _raise_zygote(settings, layer, zygote, aws_lambda, web):
-    loads, held = settings["loads"], lock.Lock(settings["protections"])
-    load_web = web.preload if loads == "web" else None
-    zygote.main(settings["zygote"], layer, loads == "sdk", held, aws_lambda.live, load_web)
+    load_web = web.preload if settings["web"] and layer else None
+    held = lock.Lock(settings["protections"])
+    zygote.main(settings["zygote"], layer, settings["loads"], held, aws_lambda.live, load_web)
 
 
 # -- what this machine gives --

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4
 _AGAIN_AFTER_MS = 1000
+_BUILDS_KEPT = 20  # Of each function: every save makes one.
 _REVISION_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -127,7 +128,7 @@ class Deploying:
             log, failed = str(error), failures.build(function, build_id, str(error))
         ended_ms = house.clock.now_ms()
         row = Build(build_id, function.name, began_ms, ended_ms, failed is None, log)
-        await house.store.transact(_keep_build, function, row)
+        await house.store.transact(keep_build, function, row)
         if failed is not None:
             raise failed
         await self._tell(job, "SERVICE", build_id, function)
@@ -162,10 +163,14 @@ def _function_of(tx: Tx, job: Job) -> Function | None:
     return function if function is not None and function.id == job.function_id else None
 
 
-def _keep_build(tx: Tx, function: Function, row: Build) -> None:
+def keep_build(tx: Tx, function: Function, row: Build) -> None:
     at = function.at
-    if FUNCTIONS.get(tx, at.project, at.location, at.id) is not None:
-        BUILDS.put(tx, at.project, at.location, row.id, row=row)
+    if FUNCTIONS.get(tx, at.project, at.location, at.id) is None:
+        return
+    BUILDS.put(tx, at.project, at.location, row.id, row=row)
+    own = [build for _, build in BUILDS.scan(tx, at.project, at.location) if build.function == function.name]
+    for old in sorted(own, key=lambda build: build.begun_ms)[:-_BUILDS_KEPT]:
+        BUILDS.delete(tx, at.project, at.location, old.id)
 
 
 def _build_id(operation: str) -> str:

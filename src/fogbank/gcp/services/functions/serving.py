@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fogbank.functions.http.messages import HttpRequest
 from fogbank.gcp.protocol import hosts
-from fogbank.gcp.services.functions import delivering, names, permissions, shapes, state
+from fogbank.gcp.services.functions import delivering, names, permissions, state
 from fogbank.gcp.services.functions.delivering import Undeliverable
 from fogbank.gcp.services.functions.state import LABELS
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -104,15 +104,15 @@ class Serving:
 
     def _addresses(self, function: Function, request: Request, host: str) -> Iterable[str]:
         """Every way to write the address of the function: Google's and ours."""
-        at, here = function.at, self._house.endpoint()
-        own = f"{hosts.functions_host(at.project, at.location)}/{at.id}"
-        yield from (f"{here}/{own}", f"https://{own}", f"http://{request.headers.get('host', '')}/{own}")
-        yield f"http://{request.headers.get('host', '')}/{at.id}"
+        at, asked = function.at, request.headers.get("host", "")
+        own = [f"{hosts.functions_host(at.project, at.location)}/{at.id}"]
         if function.generation == 2:
-            yield shapes.uri(function, here)
-            yield f"http://{request.headers.get('host', '')}"
             for label in hosts.labels(at.project, at.location, function.service):
-                yield from (f"https://{label}.a.run.app", f"https://{label}.run.app", f"{here}/{label}.run.app")
+                own += [f"{label}.a.run.app", f"{label}.run.app"]
+        for one in own:
+            yield from (f"https://{one}", f"{self._house.endpoint()}/{one}", f"http://{asked}/{one}")
+        if request.host == host:  # As it was asked for by name: "http://….run.localhost:4566".
+            yield f"http://{asked}" if (hosts.read(host) or hosts.Place()).label else f"http://{asked}/{at.id}"
 
 
 def _find(tx: Tx, place: hosts.Place, path: str) -> tuple[Function, str] | None:

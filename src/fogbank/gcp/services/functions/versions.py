@@ -14,6 +14,7 @@ from fogbank.functions.builds import BuildFailed, build
 from fogbank.functions.engine import InitFailed
 from fogbank.gcp.instances import Function as Instance
 from fogbank.gcp.instances import version_of
+from fogbank.gcp.service import Code, RpcError
 from fogbank.gcp.services.functions import implied, quantities, secrets, state
 from fogbank.gcp.services.functions.state import CHANGED, FIRST, SECOND
 from fogbank.primitives import archives
@@ -90,7 +91,10 @@ class Versions:
         code, layers, _ = await self.built(serving.source, function.generation, settings)
         variables, files = await secrets.read(self._house, function.at.project, settings)
         make = _first if function.generation == 1 else _second
-        version = version_of(make(function, serving, settings, code, layers, variables, files))
+        try:
+            version = version_of(make(function, serving, settings, code, layers, variables, files))
+        except ValueError as error:  # It asks for what no instance can be given here.
+            raise RpcError(Code.INVALID_ARGUMENT, str(error)) from error
         return replace(version, id=f"{version.id}-{serving.build}")  # One that is made again is another.
 
     async def built(self, source: str, generation: int, settings: Any) -> tuple[Path, tuple[Path, ...], list[str]]:
