@@ -74,9 +74,25 @@ class Cloud:
         self._start()
 
     def stop(self) -> None:
-        self.run(self.server.stop())
+        try:
+            self.run(self.server.stop())
+        finally:
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        """With all that a server may have left there that could not be started, or stopped: nothing ends later, in
+        another test."""
+
+        async def cancel_all() -> None:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+        self.run(cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def _start(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -89,4 +105,8 @@ class Cloud:
             await server.start()
             return server
 
-        self.server: Server = self.run(start())
+        try:
+            self.server: Server = self.run(start())
+        except BaseException:
+            self._end_loop()
+            raise

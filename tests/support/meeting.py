@@ -17,26 +17,31 @@ def meet(call):
         with socket.create_connection(("127.0.0.1", call["port"])) as there:
             assert there.recv(1), "the test is over"
 """
+# The same in JavaScript, to be awaited.
+MEET_IN_NODE = """
+const meet = (call) => new Promise((go) => {
+  const there = require("node:net").connect(call.port, "127.0.0.1", () => there.once("data", () => there.end(go)));
+});
+"""
 
 
 class Meeting:
     """A port of this machine, which is to be reached from a cell as well."""
 
-    def __init__(self, count: int) -> None:
-        """`count`: all are released when so many are there."""
+    def __init__(self, count: int = 0) -> None:
+        """`count`: all are released when so many are there; none: when the test says so."""
         self._count = count
+        self.there = 0  # So many have come.
         self._door = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.call: Any = {"port": self._door.getsockname()[1]}
         self._guests: list[socket.socket] = []
         self._receiving = threading.Thread(target=self._receive, daemon=True)
 
-    @property
-    def there(self) -> int:
-        return len(self._guests)
-
     def release(self) -> None:
-        for guest in self._guests:
-            guest.sendall(b"+")
+        """All who are there."""
+        while self._guests:
+            with self._guests.pop() as guest:
+                guest.sendall(b"+")
 
     def __enter__(self) -> Meeting:
         self._receiving.start()
@@ -56,5 +61,6 @@ class Meeting:
             except OSError:  # It is closed.
                 return
             self._guests.append(guest)
-            if len(self._guests) == self._count:
+            self.there += 1
+            if self.there == self._count:
                 self.release()

@@ -54,7 +54,7 @@ _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init p
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _SNAPSHOT_IDLE_S = 3600.0  # A snapshot without instances is kept for so long: each save of code may publish a version.
 _REAP_EVERY_S = 30.0
-_BIRTHS_AT_ONCE = 16  # Of one version: more forks at a time only wait for each other.
+_BIRTHS_AT_ONCE = 12  # Of one version: more forks at a time only wait for each other.
 # Cloud Run, "General development tips": a container listens "within 4 minutes" of its start.
 _WEB_INIT_S = 240.0
 # Cloud Run, "About maximum instances": requests that find all instances full wait for up to 10 seconds, or longer.

@@ -49,9 +49,9 @@ class Supervisor:
             await asyncio.gather(task.handle, return_exceptions=True)
 
     async def stop_all(self) -> None:
-        """The last started stops first."""
-        for name in reversed(list(self.tasks)):
-            await self.stop(name)
+        """The last started stops first; one may start others while it is not its turn yet."""
+        while self.tasks:
+            await self.stop(next(reversed(self.tasks)))
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         back_off_s = _FIRST_BACK_OFF_S

@@ -468,7 +468,7 @@ def test_a_process_that_died_while_it_waited_is_not_claimed(workshop, node):
             await asyncio.sleep(0.02)
         for spare in [spare for waiting in spares.values() for spare in waiting]:
             os.kill(spare.process.pid, signal.SIGKILL)
-        await asyncio.sleep(0.1)
+            await spare.process.gone.wait()
 
     workshop.run(lose_all())
     assert workshop.answer(node("exports.handler = async () => 2;")) == 2

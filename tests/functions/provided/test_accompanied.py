@@ -11,6 +11,7 @@ import pytest
 from tests.functions.provided.conftest import own_log
 from tests.functions.provided.test_extensions import WATCH, heard, retire
 from tests.functions.provided.test_telemetry import FOLLOW, HTTP, LISTEN
+from tests.support.meeting import MEET, Meeting
 from tests.support.waiting import until
 from tests.support.workshop import REQUEST_ID, Workshop
 
@@ -130,10 +131,10 @@ def test_telemetry_has_the_functions_lines(workshop, function, tmp_path):
 
 def test_each_instance_has_extensions_and_an_address_of_its_own(workshop, extension):
     """Also where instances are forks of one that was initialised before."""
-    source = """
-import os, time
+    source = f"""{MEET}
+import os
 def handler(event, context):
-    time.sleep(0.3)
+    meet(event)
     return os.environ["AWS_LAMBDA_RUNTIME_API"]
 """
     tell = "print('heard', json.dumps(HOST), flush=True)\n" + WATCH
@@ -141,11 +142,11 @@ def handler(event, context):
     workshop.answer(version)
 
     async def three():
-        return [
-            json.loads(outcome.payload) for outcome in await asyncio.gather(*(workshop.ask(version) for _ in "abc"))
-        ]
+        outcomes = await asyncio.gather(*(workshop.ask(version, meeting.call) for _ in "abc"))
+        return [json.loads(outcome.payload) for outcome in outcomes]
 
-    addresses = workshop.run(three())
+    with Meeting(3) as meeting:
+        addresses = workshop.run(three())
     assert len(set(addresses)) == 3
     assert set(addresses) == {said for said in heard(workshop, version) if isinstance(said, str)}
 

@@ -156,7 +156,7 @@ def escape(folder: Path, cache_dir: Path) -> dict[str, object]:
             workshop.run(asyncio.sleep(0.2))  # A cell that was made for a fork, and is not needed, has gone.
             found[name] = workshop.answer(version, event)
         found["limits"] = workshop.answer(workshop.function(guard + FILLING, ephemeral_mb=16, memory_mb=3008))
-        siblings = workshop.function(guard + "def handler(e, c):\n    time.sleep(0.5)\n    return 1")
+        siblings = workshop.function(guard + "def handler(e, c):\n    return 1")
         killer = workshop.function(guard + KILLING)
         killed = workshop.invoke(killer)
         found["kill all"] = [killed.error, json.loads(killed.payload)]
@@ -173,6 +173,7 @@ def escape(folder: Path, cache_dir: Path) -> dict[str, object]:
 
 
 async def _together(workshop: Workshop, version) -> list[object]:
+    await workshop.engine.prepare(version, 3)
     outcomes = await asyncio.gather(*(workshop.ask(version) for _ in range(3)))
     return [json.loads(outcome.payload) for outcome in outcomes]
 

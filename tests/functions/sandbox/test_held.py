@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TOGETHER = 10
 _INSTANCE_KB, _KEEPER_KB = 2300, 600  # Measured: 1850 and 380.
 
-SLOW = "import time\ndef handler(e, c):\n    time.sleep(e or 0)"
+ECHO = "def handler(e, c):\n    return e"
 ORPHANS = """
 import os, time
 def orphan():
@@ -57,10 +57,11 @@ def _keepers(instances: list[int]) -> list[int]:
 
 
 def test_an_idle_instance_and_its_keeper_hold_little_of_their_own(cells: Workshop) -> None:
-    version = cells.function(SLOW)
+    version = cells.function(ECHO)
 
     async def born() -> list[int]:
-        await asyncio.gather(*(cells.ask(version, 0.3) for _ in range(_TOGETHER)))
+        await cells.engine.prepare(version, _TOGETHER)
+        await asyncio.gather(*(cells.ask(version) for _ in range(_TOGETHER)))  # An event for each.
         status: list[dict[str, Any]] = cells.engine.status()
         return [one["pid"] for one in status if one["state"] == "idle"]
 

@@ -51,7 +51,7 @@ def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
         meeting.release()
         return [new, await under_way]
 
-    with Meeting(2) as meeting:
+    with Meeting() as meeting:
         new, old = (outcome.value() for outcome in cells.run(lose_it()))
     assert new[0] != old[0], "another initialisation"
 

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from fogbank.functions.runtimes.node import sdk
 from tests.support.code import ROLE, call, deploy, zipped
+from tests.support.meeting import MEET_IN_NODE, Meeting
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -54,18 +55,20 @@ def text(events: list[dict[str, Any]]) -> str:
 
 
 def test_pieces_come_as_they_are_written_and_the_end_is_told(functions: Any) -> None:
-    streaming(functions, """for (const part of event) { stream.write(part);
-      await new Promise((go) => setTimeout(go, 150)); } stream.end();""")  # fmt: skip
-    events(functions, ["warm"])
-    began = time.monotonic()
-    answer = functions.invoke_with_response_stream(
-        FunctionName="f", Payload=json.dumps(["a", "b", "c"]), LogType="Tail"
-    )
-    assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
-    came = [(time.monotonic() - began, event) for event in answer["EventStream"]]
-    assert [event["PayloadChunk"]["Payload"] for _, event in came[:-1]] == [b"a", b"b", b"c"]
-    assert came[1][0] - came[0][0] > 0.1 and came[2][0] - came[1][0] > 0.1
-    complete = came[-1][1]["InvokeComplete"]
+    """The function waits behind each of them until it has come."""
+    streaming(functions, MEET_IN_NODE + """
+      for (const part of event.parts) { stream.write(part); await meet(event.call); } stream.end();""")  # fmt: skip
+    with Meeting() as meeting:
+        answer = functions.invoke_with_response_stream(
+            FunctionName="f", Payload=json.dumps({"parts": ["a", "b", "c"], "call": meeting.call}), LogType="Tail"
+        )
+        assert (answer["StatusCode"], answer["ExecutedVersion"]) == (200, "$LATEST")
+        told = iter(answer["EventStream"])
+        for number, part in enumerate((b"a", b"b", b"c"), 1):
+            assert next(told)["PayloadChunk"]["Payload"] == part
+            eventually(lambda number=number: meeting.there == number)
+            meeting.release()
+        [complete] = [event["InvokeComplete"] for event in told]
     assert "ErrorCode" not in complete
     assert b64decode(complete["LogResult"]).decode().splitlines()[0].startswith("START RequestId: ")
 
@@ -200,20 +203,23 @@ def url(functions: Any, **config: Any) -> str:
 
 
 def test_a_url_sends_status_headers_and_cookies_first_and_the_pieces_as_they_come(cloud: Cloud, functions: Any) -> None:
-    streaming(functions, """
+    streaming(functions, MEET_IN_NODE + """
       const answer = awslambda.HttpResponseStream.from(stream, {
         statusCode: 201, headers: { 'Content-Type': 'text/event-stream', 'X-Made': 'yes' }, cookies: ['a=1', 'b=2'] });
       for (const part of ['one', 'two', 'three']) {
-        answer.write(part); await new Promise((go) => setTimeout(go, 200)); }
+        answer.write(part); await meet(event.queryStringParameters); }
       answer.end();""")  # fmt: skip
     host = url(functions)
-    with httpx.stream("GET", cloud.url, headers={"host": host}) as answer:
+    with Meeting() as meeting, httpx.stream("GET", cloud.url, params=meeting.call, headers={"host": host}) as answer:
         assert (answer.status_code, answer.headers["x-made"]) == (201, "yes")
         assert answer.headers["content-type"] == "text/event-stream"
         assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
-        came = [(time.monotonic(), piece) for piece in answer.iter_raw() if piece]
-    assert [piece for _, piece in came] == [b"one", b"two", b"three"]
-    assert came[2][0] - came[0][0] > 0.3
+        came = answer.iter_raw()
+        for number, part in enumerate((b"one", b"two", b"three"), 1):
+            assert next(came) == part
+            eventually(lambda number=number: meeting.there == number)
+            meeting.release()
+        assert list(came) == []
 
 
 def test_a_urls_mode_is_described_and_changed(cloud: Cloud, functions: Any) -> None:

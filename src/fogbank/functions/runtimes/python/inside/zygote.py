@@ -72,7 +72,7 @@ class Zygote:
             return False
         ends = dict(zip(order.get("fds", ()), fds))
         if "first" in order:  # Others may have come before it.
-            ends, self.kept = self.kept, {}
+            ends, self.kept = {**self.kept, **ends}, {}
         begin = functools.partial(self._say_born, order, ends)
         # Into a cell it forks once more (`cells.settle`): what has to be done after a fork is done then.
         pid = kernel.clone() if self.in_cells else forks.fork(begin)
