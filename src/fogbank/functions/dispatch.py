@@ -21,6 +21,7 @@ from fogbank.functions.http.doorway import Doorways
 from fogbank.functions.http.messages import HttpResponse
 from fogbank.functions.instances import Instance
 from fogbank.functions.model import Invocation, Outcome
+from fogbank.functions.outside import Outside
 from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.accompanied import Accompanied
 from fogbank.functions.runtimes.node.pool import NodeRuntime
@@ -82,7 +83,7 @@ class _Pool:
     all: set[Instance] = field(default_factory=set)
     busy: int = 0
     waiting: deque[_Waiting] = field(default_factory=deque)
-    outside: deque[asyncio.Future[None]] = field(default_factory=deque)  # Requests beyond the limit, in order.
+    outside: Outside = field(default_factory=Outside)  # Requests beyond the most instances.
     coming: int = 0  # Births under way, or due, for those who wait.
     provisioned: int = 0
     retired: bool = False
@@ -217,21 +218,10 @@ class InstanceEngine:
 
     async def _admitted(self, pool: _Pool, most: int) -> bool:
         """Whether there is room, at once or after a wait."""
-        deadline_s = time.perf_counter() + self.patience_s
+        until_s = time.perf_counter() + self.patience_s
         while pool.busy >= most:
-            room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            pool.outside.append(room)
-            try:
-                await asyncio.wait_for(room, deadline_s - time.perf_counter())
-            except TimeoutError:
+            if not await pool.outside.wait(until_s):
                 return False
-            except asyncio.CancelledError:
-                if room.done():  # The next may come in instead.
-                    self._call_in(pool)
-                raise
-            finally:
-                if room in pool.outside:
-                    pool.outside.remove(room)
             if self._pools.get(pool.version.id) is not pool:
                 raise Abandoned
         return True
@@ -278,16 +268,9 @@ class InstanceEngine:
     def _leave(self, pool: _Pool) -> None:
         pool.busy -= 1
         if pool.outside:
-            self._call_in(pool)
+            pool.outside.call_in()
         if pool.retired and pool.busy == 0:
             self._forget(pool)
-
-    def _call_in(self, pool: _Pool) -> None:
-        while pool.outside:
-            room = pool.outside.popleft()
-            if not room.done():
-                room.set_result(None)
-                return
 
     async def prepare(self, version: Version, count: int) -> None:
         pool = self._pool(version)
@@ -389,7 +372,7 @@ class InstanceEngine:
     def _forget(self, pool: _Pool) -> None:
         self._pools.pop(pool.version.id, None)
         while pool.outside:
-            self._call_in(pool)
+            pool.outside.call_in()
         pool.provisioned = 0  # Else each that ends now would be made up for.
         pool.spare.let_go()
         for instance in list(pool.all):

@@ -102,7 +102,7 @@ class GoogleDialect:
         if len(request.body) > most:
             return _text(413, "Request Entity Too Large")
         known = {name.lower(): value for name, value in request.headers}
-        execution_id = known.get("function-execution-id") or secrets.token_urlsafe(16)[:_EXECUTION_ID_LENGTH]
+        execution_id = known.get("function-execution-id") or secrets.token_hex(_EXECUTION_ID_LENGTH // 2)
         trace, span = _trace(known)
         added = {
             "Host": f"{version.facts['service']}.run.app",
