@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fogbank.gcp.protocol import retrying, targets
 from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.service import Code
-from fogbank.gcp.services.tasks import names, settings, state
+from fogbank.gcp.services.tasks import names, overrides, settings, state
 from fogbank.gcp.services.tasks.state import QUEUES, SENDING, TASKS, TASKS_V2, Queue, Task
 from fogbank.kernel.posting import Reply, Unreachable
 from fogbank.kernel.store import StoreError
@@ -43,6 +43,7 @@ class Sent:
     task_id: str
     row: Task  # As it was kept when the attempt began.
     began_ms: int
+    http_target: bytes = b""  # The queue's.
     forced: bool = False  # By RunTask.
 
 
@@ -189,7 +190,7 @@ class _Loop:
             return None
         if not self._alone:  # Another node takes it over if this one is gone.
             queues.hide(tx, self._id, message.receipt, due_ms=self._until_ms(found, now_ms), now_ms=now_ms)
-        return begun(tx, self._id, message.body, replace(found, attempt=self._house.ids.new()), now_ms)
+        return begun(tx, row, message.body, replace(found, attempt=self._house.ids.new()), now_ms)
 
     def _until_ms(self, row: Task, now_ms: int) -> int:
         return now_ms + state.deadline_ms(row.settings) + _LEND_SLACK_MS
@@ -214,6 +215,7 @@ class _Loop:
         task = sent.row.settings
         request = task.http_request
         target = targets.read(request.url, TASKS_V2.HttpMethod.Name(request.http_method), request)
+        target = overrides.applied(target, sent.http_target)
         try:
             return await targets.send(
                 self._house, settings.AGENT, state.deadline_ms(task) / 1000, target, self._headers(sent, task)
@@ -268,7 +270,7 @@ class _Loop:
         state.plan(tx, queue, sent.task_id, kept, due_ms, self._house.ids.new)
 
 
-def begun(tx: Tx, queue_id: str, task_id: str, row: Task, now_ms: int, *, forced: bool = False) -> Sent:
+def begun(tx: Tx, queue: Queue, task_id: str, row: Task, now_ms: int, *, forced: bool = False) -> Sent:
     """The row says that it is being sent."""
     task = row.settings
     task.dispatch_count += 1
@@ -278,9 +280,9 @@ def begun(tx: Tx, queue_id: str, task_id: str, row: Task, now_ms: int, *, forced
     if not task.HasField("first_attempt"):
         task.first_attempt.dispatch_time.FromMilliseconds(now_ms)
     kept = replace(row, told=task.SerializeToString())
-    TASKS.put(tx, queue_id, task_id, row=kept)
-    SENDING.put(tx, queue_id, task_id, row=now_ms + state.deadline_ms(task) + _LEND_SLACK_MS)
-    return Sent(task_id, kept, now_ms, forced)
+    TASKS.put(tx, queue.id, task_id, row=kept)
+    SENDING.put(tx, queue.id, task_id, row=now_ms + state.deadline_ms(task) + _LEND_SLACK_MS)
+    return Sent(task_id, kept, now_ms, queue.http_target, forced)
 
 
 def _failed(task: Any, reply: Reply | None, now_ms: int) -> Any:

@@ -89,7 +89,7 @@ class Tasks(Service):
         lent = Message(call.new_id(), name.id, until_ms, task.created_ms, receive_count=1)
         queues.send(tx, row.id, lent)
         sent = dispatching.begun(
-            tx, row.id, name.id, replace(task, receipt=lent.receipt, attempt=call.new_id()), call.now_ms, forced=True
+            tx, row, name.id, replace(task, receipt=lent.receipt, attempt=call.new_id()), call.now_ms, forced=True
         )
 
         async def send() -> Any:
