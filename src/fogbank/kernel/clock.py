@@ -29,12 +29,14 @@ class Aside:
 
     def __init__(self) -> None:
         self.running = 0
+        self.ended = 0
 
     def __enter__(self) -> None:
         self.running += 1
 
     def __exit__(self, *_: object) -> None:
         self.running -= 1
+        self.ended += 1
 
 
 class Clock:
@@ -96,14 +98,18 @@ class Clock:
         self._set_timer()
 
     async def _settle(self, give_up_s: float) -> None:
-        """Let those who woke do what they woke for. Who is busy all the time holds nobody up for long."""
+        """Let those who woke do what they woke for, and set their next alarm after it. Who is busy all the time holds
+        nobody up for long."""
         give_up_s = min(give_up_s, time.monotonic() + _SETTLE_MAX_S)
         while True:
+            ended = self.aside.ended
             for _ in range(_SETTLE_ROUNDS):
                 await asyncio.sleep(0)
-            if not self.aside.running or time.monotonic() > give_up_s:
+            is_quiet = not self.aside.running and self.aside.ended == ended
+            if is_quiet or time.monotonic() > give_up_s:
                 return
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            if self.aside.running:
+                await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _next_due_ms(self) -> int | None:
         while self._alarms and self._alarms[0][2].done():  # Its sleeper was cancelled.

@@ -63,6 +63,7 @@ def five(logging: Logging) -> Logging:
         ("textPayload:hello OR (textPayload:bye AND severity>=ERROR)", "ab"),
         ("severity>=ERROR textPayload:say", "e"),
         ("-severity>=ERROR", "acd"),
+        ("NOT " * 4_001 + "severity>=ERROR", "acd"),
         (r'textPayload="say \"hi\""', "e"),
         ('log_id("other/log")', "e"),
         ("logName:other", "e"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.cloud import Cloud
+    from tests.support.google import PubSub
 
 _START = datetime.datetime(2027, 1, 15, 8, tzinfo=datetime.UTC)
 _ACCOUNT = "worker@fog-project.iam.gserviceaccount.com"
@@ -210,6 +211,15 @@ def test_an_access_token_says_who_sends(cloud: Cloud, tasks: Tasks, worker: Rece
     token = sent.headers["authorization"].removeprefix("Bearer ")
     claims = cloud.run(cloud.server.google_services[0].house.identity.verify_access(token))
     assert claims["email"] == _ACCOUNT and claims["scope"].endswith("/auth/cloud-platform")
+
+
+def test_googles_own_hosts_are_this_server(tasks: Tasks, pubsub: PubSub) -> None:
+    queue = tasks.queue()
+    url = "https://pubsub.googleapis.com/v1/projects/fog-project/topics/made"
+    oauth = {"service_account_email": _ACCOUNT}
+    tasks.create(queue, url, http={"http_method": "PUT", "body": b"{}", "oauth_token": oauth})
+    eventually(lambda: not tasks.ids(queue))
+    assert pubsub.publisher.get_topic(topic="projects/fog-project/topics/made").name
 
 
 def test_tasks_attempts_and_tokens_outlive_a_restart(cloud: Cloud, tasks: Tasks) -> None:

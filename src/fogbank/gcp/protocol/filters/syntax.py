@@ -123,9 +123,14 @@ class _Parser:
         return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
     def _negation(self, path: tuple[str, ...], operator: str) -> Node:
-        if self._is("word", "NOT") or self.next.kind == "minus":
+        negated = False
+        while self._is("word", "NOT") or self.next.kind == "minus":
             self._take()
-            return Not(self._negation(path, operator))
+            negated = not negated
+        inner = self._operand(path, operator)
+        return Not(inner) if negated else inner
+
+    def _operand(self, path: tuple[str, ...], operator: str) -> Node:
         if self._is("mark", "("):
             self._take()
             inner = self.conjunction(path, operator)

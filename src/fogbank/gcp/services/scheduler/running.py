@@ -150,6 +150,7 @@ class Running:
             while True:
                 try:
                     await house.store.transact(self._settle, attempt, code, house.clock.now_ms())
+                    house.signals.wake(schedules.CHANGED, (KIND,))  # At once, wherever the store's own sign has to go.
                     return
                 except StoreError as error:  # A full disk, say: it is kept once it can be.
                     house.telemetry.error("a job's answer could not be kept", job=str(attempt.name), error=str(error))

@@ -7,15 +7,14 @@ being sent, and loses nothing; what a target has answered is in the row before t
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from fogbank.gcp.protocol import retrying, targets
 from fogbank.gcp.protocol.times import milliseconds
-from fogbank.gcp.service import Code
-from fogbank.gcp.services.tasks import names, settings, state
+from fogbank.gcp.services.tasks import attempts, names, overrides, settings, state
+from fogbank.gcp.services.tasks.attempts import SLACK_MS, Sent
 from fogbank.gcp.services.tasks.state import QUEUES, SENDING, TASKS, TASKS_V2, Queue, Task
 from fogbank.kernel.posting import Reply, Unreachable
 from fogbank.kernel.store import StoreError
@@ -30,20 +29,9 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _AT_ONCE_MAX = 256  # Of one queue, on one node.
-_LEND_SLACK_MS = 60_000
 _ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AFTER_BUG_MS = 1_000
 _DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One attempt."""
-
-    task_id: str
-    row: Task  # As it was kept when the attempt began.
-    began_ms: int
-    forced: bool = False  # By RunTask.
 
 
 class Dispatching:
@@ -189,10 +177,10 @@ class _Loop:
             return None
         if not self._alone:  # Another node takes it over if this one is gone.
             queues.hide(tx, self._id, message.receipt, due_ms=self._until_ms(found, now_ms), now_ms=now_ms)
-        return begun(tx, self._id, message.body, replace(found, attempt=self._house.ids.new()), now_ms)
+        return attempts.begun(tx, row, message.body, replace(found, attempt=self._house.ids.new()), now_ms)
 
     def _until_ms(self, row: Task, now_ms: int) -> int:
-        return now_ms + state.deadline_ms(row.settings) + _LEND_SLACK_MS
+        return now_ms + state.deadline_ms(row.settings) + SLACK_MS
 
     async def _send(self, sent: Sent) -> None:
         house = self._house
@@ -214,27 +202,17 @@ class _Loop:
         task = sent.row.settings
         request = task.http_request
         target = targets.read(request.url, TASKS_V2.HttpMethod.Name(request.http_method), request)
+        target = overrides.applied(target, sent.http_target)
         try:
             return await targets.send(
-                self._house, settings.AGENT, state.deadline_ms(task) / 1000, target, self._headers(sent, task)
+                self._house,
+                settings.AGENT,
+                state.deadline_ms(task) / 1000,
+                target,
+                attempts.headers(self._name.id, sent),
             )
         except Unreachable:
             return None
-
-    def _headers(self, sent: Sent, task: Any) -> dict[str, str]:
-        """ "Task request headers"; and as the service has been seen to send them."""
-        at = task.last_attempt.schedule_time
-        headers = {
-            "X-CloudTasks-QueueName": self._name.id,
-            "X-CloudTasks-TaskName": sent.task_id,
-            "X-CloudTasks-TaskRetryCount": str(task.dispatch_count - 1),
-            "X-CloudTasks-TaskExecutionCount": str(sent.row.answers),
-            "X-CloudTasks-TaskETA": f"{at.seconds}.{at.nanos // 1000:06d}",
-        }
-        if sent.row.previous:
-            headers["X-CloudTasks-TaskPreviousResponse"] = str(sent.row.previous)
-            headers["X-CloudTasks-TaskRetryReason"] = ""
-        return headers
 
     def _settle(self, tx: Tx, sent: Sent, reply: Reply | None, now_ms: int) -> None:
         queue = QUEUES.get(tx, self._name.scope, self._name.id)
@@ -244,12 +222,12 @@ class _Loop:
         if reply is not None and 200 <= reply.status < 300:
             state.forget_task(tx, queue, sent.task_id, found, now_ms)
             return
-        task = _failed(found.settings, reply, now_ms)
+        task = attempts.failed(found.settings, reply, now_ms)
         retries = queue.settings.retry_config
-        if _is_used_up(task, retries, now_ms):
+        if attempts.is_used_up(task, retries, now_ms):
             state.forget_task(tx, queue, sent.task_id, found, now_ms)
             return
-        pause_ms = max(_retry_after_ms(reply), retrying.pause_ms(
+        pause_ms = max(attempts.retry_after_ms(reply), retrying.pause_ms(
             task.dispatch_count, least_ms=milliseconds(retries.min_backoff), most_ms=milliseconds(retries.max_backoff),
             doublings=retries.max_doublings,
         ))  # fmt: skip
@@ -266,46 +244,3 @@ class _Loop:
             attempt="",
         )
         state.plan(tx, queue, sent.task_id, kept, due_ms, self._house.ids.new)
-
-
-def begun(tx: Tx, queue_id: str, task_id: str, row: Task, now_ms: int, *, forced: bool = False) -> Sent:
-    """The row says that it is being sent."""
-    task = row.settings
-    task.dispatch_count += 1
-    task.last_attempt.Clear()
-    task.last_attempt.schedule_time.CopyFrom(task.schedule_time)
-    task.last_attempt.dispatch_time.FromMilliseconds(now_ms)
-    if not task.HasField("first_attempt"):
-        task.first_attempt.dispatch_time.FromMilliseconds(now_ms)
-    kept = replace(row, told=task.SerializeToString())
-    TASKS.put(tx, queue_id, task_id, row=kept)
-    SENDING.put(tx, queue_id, task_id, row=now_ms + state.deadline_ms(task) + _LEND_SLACK_MS)
-    return Sent(task_id, kept, now_ms, forced)
-
-
-def _failed(task: Any, reply: Reply | None, now_ms: int) -> Any:
-    if reply is None:
-        code = Code.DEADLINE_EXCEEDED
-        task.last_attempt.response_status.code = int(code)
-        task.last_attempt.response_status.message = f"{code.name}({int(code)}): No response was received."
-        return task
-    task.response_count += 1
-    task.last_attempt.response_time.FromMilliseconds(now_ms)
-    task.last_attempt.response_status.code, task.last_attempt.response_status.message = targets.status(reply)
-    return task
-
-
-def _is_used_up(task: Any, retries: Any, now_ms: int) -> bool:
-    """ "Once `max_retry_duration` time has passed *and* the task has been attempted `max_attempts` times, no further
-    attempts will be made"; -1 and 0 are no limits."""
-    limit_ms = milliseconds(retries.max_retry_duration)
-    is_late = now_ms - milliseconds(task.first_attempt.dispatch_time) >= limit_ms
-    if retries.max_attempts == -1:
-        return limit_ms > 0 and is_late
-    return bool(task.dispatch_count >= retries.max_attempts) and is_late
-
-
-def _retry_after_ms(reply: Reply | None) -> int:
-    """ "The retry specified in the `Retry-After` HTTP response header is considered": of 429 and 503, in seconds."""
-    told = reply.headers.get("retry-after", "") if reply is not None and reply.status in (429, 503) else ""
-    return min(int(told), 3600) * 1000 if told.isascii() and told.isdigit() and len(told) < 10 else 0

@@ -39,6 +39,7 @@ class Queue(msgspec.Struct, frozen=True):
     told: bytes  # A google.cloud.tasks.v2.Queue.
     tokens: float = 0.0  # In its bucket ("RateLimits.max_burst_size"), as of
     filled_ms: int = 0
+    http_target: bytes = b""  # A google.cloud.tasks.v2beta3.HttpTarget, if it has one.
 
     @property
     def settings(self) -> Any:

@@ -10,7 +10,7 @@ from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import filtered
 from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.service import Call, Later, Service
-from fogbank.gcp.services.tasks import dispatching, names, settings, state
+from fogbank.gcp.services.tasks import attempts, names, settings, state
 from fogbank.gcp.services.tasks.dispatching import Dispatching
 from fogbank.gcp.services.tasks.state import TASKS, TASKS_V2, Task
 from fogbank.primitives import queues
@@ -88,8 +88,8 @@ class Tasks(Service):
         until_ms = call.now_ms + state.deadline_ms(task.settings) + 60_000
         lent = Message(call.new_id(), name.id, until_ms, task.created_ms, receive_count=1)
         queues.send(tx, row.id, lent)
-        sent = dispatching.begun(
-            tx, row.id, name.id, replace(task, receipt=lent.receipt, attempt=call.new_id()), call.now_ms, forced=True
+        sent = attempts.begun(
+            tx, row, name.id, replace(task, receipt=lent.receipt, attempt=call.new_id()), call.now_ms, forced=True
         )
 
         async def send() -> Any:
