@@ -399,8 +399,8 @@ def can_collapse() -> bool:
 
 
 def test_what_a_zygote_has_loaded_lies_in_huge_pages(workshop):
-    """How many is chance: it hangs on where the memory happened to lie, and what its templates leave whole on where they
-    write."""
+    """How many is chance: it hangs on where the memory happened to lie; and what its templates leave whole, on where
+    they write."""
     if not can_collapse():
         pytest.skip("this kernel makes no huge pages on demand (Linux 6.1 does, with CONFIG_TRANSPARENT_HUGEPAGE)")
     version = workshop.function("import os\ndef handler(e, c): return os.getpid()")

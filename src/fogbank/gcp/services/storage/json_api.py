@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from fogbank.gcp.protocol import discovery
 from fogbank.gcp.protocol import partial as partial_response
 from fogbank.gcp.protocol.descriptors import method_name
+from fogbank.gcp.services.storage import cross_origin
 from fogbank.gcp.services.storage.asking import Asked, Later
 from fogbank.gcp.services.storage.errors import StorageError, invalid, not_served, required
 from fogbank.gcp.services.storage.nouns.objects import read_resource
@@ -50,7 +51,7 @@ class JsonApi:
 
     def answer(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
-            return Ready(_preflight(request))
+            return Ready(cross_origin.preflight_for_all(request))
         request = readable(request)
         query = dict(pairs := parse_qsl(request.query, keep_blank_values=True))
         try:
@@ -148,19 +149,19 @@ class JsonApi:
                 result = _picked(result, query["fields"])
             etag = [("ETag", result["etag"])] if isinstance(result, dict) and "etag" in result else []
             response = Response(200, [_JSON, *etag], written(result, query))
-        return shared(request, response)
+        return cross_origin.shared_with_all(request, response)
 
     def _told(self, request: Request, query: Mapping[str, str], error: Exception) -> Response:
         told = as_told(self._house, request, error)
         if told.status == 304:
-            return shared(request, Response(304, list(told.headers)))
+            return cross_origin.shared_with_all(request, Response(304, list(told.headers)))
         if query.get("alt") == "media" or (query.get("uploadType") == "resumable" and told.status == 503):
             response = Response(
                 told.status, [("Content-Type", "text/html; charset=UTF-8"), *told.headers], told.message.encode()
             )
         else:
             response = Response(told.status, [_JSON, *told.headers], written(told.document(), query))
-        return shared(request, response)
+        return cross_origin.shared_with_all(request, response)
 
 
 def as_told(house: House, request: Request, error: Exception) -> StorageError:
@@ -238,24 +239,3 @@ def _picked(result: Any, fields: str) -> Any:
 
 def _not_found() -> StorageError:
     return StorageError(404, "notFound", "Not Found")
-
-
-def _preflight(request: Request) -> Response:
-    """ "the JSON API … allow CORS" whatever a bucket's configuration says."""
-    asked = request.headers
-    return shared(request, Response(200, [
-        ("Access-Control-Allow-Methods", "DELETE,GET,HEAD,PATCH,POST,PUT"),
-        ("Access-Control-Allow-Headers", asked.get("access-control-request-headers", "")),
-        ("Access-Control-Max-Age", "3600"),
-    ]))  # fmt: skip
-
-
-def shared(request: Request, response: Response) -> Response:
-    """With what a browser needs, where one asks for another page's sake."""
-    origin = request.headers.get("origin")
-    if origin is not None:
-        response.headers = [
-            *response.headers, ("Access-Control-Allow-Origin", origin), ("Vary", "Origin"),
-            ("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Location, Range"),
-        ]  # fmt: skip
-    return response
