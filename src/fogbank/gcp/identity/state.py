@@ -33,7 +33,14 @@ class Account(msgspec.Struct, frozen=True):
 
 SIGNING = Records(Key, "identity", "signing")  # (): one, for all tokens of this cloud.
 ACCOUNTS = Records(Account, "identity", "account")  # (project, email)
+PROJECTS = Records(str, "identity", "project-of")  # (email,) or (unique id,) → "project/email"
 ACCOUNT_KEYS = Records(Key, "identity", "account-key")  # (email, key's id)
+
+
+def account(tx: Tx, email: str) -> Account | None:
+    """By its address or its unique id, if somebody has made it."""
+    place = PROJECTS.get(tx, email)
+    return None if place is None else ACCOUNTS.get(tx, *place.split("/", 1))
 
 
 def public_keys(tx: Tx, email: str) -> list[bytes]:
