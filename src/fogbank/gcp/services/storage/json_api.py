@@ -64,17 +64,17 @@ class JsonApi:
         try:
             result = self._at_once.run(run, asked)
             if type(result) is Later:
-                return self._finish_kept(request, query, result, self._at_once.tick)
+                return self._finish_kept(request, query, result, _settling(self._at_once.tick))
             response = self._written(request, query, result)
         except Exception as error:
             response = self._told(request, query, error)  # It may tell of rows of this tick: it waits as they do.
         return Ready(response, self._at_once.tick, partial(self._told, request, query))
 
     async def _finish_kept(
-        self, request: Request, query: Mapping[str, str], later: Later, until: Settling | None
+        self, request: Request, query: Mapping[str, str], later: Later, kept: asyncio.Future[StoreError | None]
     ) -> Response:
         """Files go only once it is kept that no row names them."""
-        lost = None if until is None else await _settled(until)
+        lost = await kept
         if lost is not None:
             return self._told(request, query, lost)
         return await self._finish(request, query, later.finish)
@@ -174,10 +174,14 @@ class JsonApi:
         return cross_origin.shared_with_all(request, response)
 
 
-async def _settled(until: Settling) -> StoreError | None:
+def _settling(until: Settling | None) -> asyncio.Future[StoreError | None]:
+    """Asked at once: what has settled already tells nobody any more."""
     settled: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
-    until.then(lambda error: None if settled.done() else settled.set_result(error))
-    return await settled
+    if until is None:
+        settled.set_result(None)
+    else:
+        until.then(lambda error: None if settled.done() else settled.set_result(error))
+    return settled
 
 
 def as_told(house: House, request: Request, error: Exception) -> StorageError:

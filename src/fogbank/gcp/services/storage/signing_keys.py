@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidSignature
@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from fogbank.gcp.identity.state import public_keys
+from fogbank.gcp.identity.state import ACCOUNT_KEYS, account, public_keys
 from fogbank.gcp.services.storage.errors import StorageError
 from fogbank.gcp.services.storage.state import HMAC_KEYS
 
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
+
+_OF_EVERY_PROJECT: Final = ("-compute@developer.gserviceaccount.com", "@appspot.gserviceaccount.com")
 
 
 def verify(tx: Tx, who: str, algorithm: str, signed: bytes, signature: str, scope: str) -> None:
@@ -56,10 +58,20 @@ def _compare(made: list[str], given: str) -> None:
 
 
 def _verify_rsa(tx: Tx, who: str, signed: list[bytes], signature: bytes) -> None:
-    keys = [load_der_public_key(raw) for raw in public_keys(tx, unquote(who))]
+    email = unquote(who)
+    if not _is_ours(tx, email):  # Whose keys are Google's own, or anybody's.
+        return
+    keys = [load_der_public_key(raw) for raw in public_keys(tx, email)]
     known = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
     if known and not any(_fits(key, one, signature) for key in known for one in signed):
         raise _wrong()
+
+
+def _is_ours(tx: Tx, email: str) -> bool:
+    """An account that this cloud has made, or for which it has made a key; and those that each project begins with."""
+    if email.endswith(_OF_EVERY_PROJECT) or account(tx, email) is not None:
+        return True
+    return any(True for _ in ACCOUNT_KEYS.scan(tx, email, limit=1))
 
 
 def _fits(key: rsa.RSAPublicKey, signed: bytes, signature: bytes) -> bool:
