@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from google.oauth2 import service_account
 
-from fogbank.gcp.identity.state import ACCOUNT_KEYS, Key
+from fogbank.gcp.identity.state import ACCOUNT_KEYS, SIGNING, Key
 from tests.gcp.services.storage.conftest import client_of, put
 from tests.support.cloud import Cloud
 
@@ -29,8 +29,8 @@ def _pem() -> tuple[str, bytes]:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(), public
 
 
-def _credentials(pem: str) -> Any:
-    info = {"private_key": pem, "client_email": ROBOT, "token_uri": "http://127.0.0.1/token"}
+def _credentials(pem: str, email: str = ROBOT) -> Any:
+    info = {"private_key": pem, "client_email": email, "token_uri": "http://127.0.0.1/token"}
     return service_account.Credentials.from_service_account_info(info)
 
 
@@ -84,6 +84,21 @@ def test_a_url_that_was_tampered_with_or_signed_by_another_is_refused(signed: An
         answer = httpx.get(bad)
         assert answer.status_code == 403 and "<Code>SignatureDoesNotMatch</Code>" in answer.text
     assert httpx.delete(url).status_code == 403
+
+
+def test_what_this_cloud_signs_for_its_accounts_is_held_against_its_own_key(moving: Cloud, signed: Any) -> None:
+    (pem, public), blob = _pem(), put(signed, "ours")
+    moving.run(moving.server.store.transact(SIGNING.put, row=Key("2", public, "")))
+    compute = "123456789012-compute@developer.gserviceaccount.com"
+    stranger = "robot@a-real-project.iam.gserviceaccount.com"
+
+    def status(email: str, key: str) -> int:
+        credentials = _credentials(key, email)
+        return httpx.get(blob.generate_signed_url(version="v4", expiration=HOUR, credentials=credentials)).status_code
+
+    other, _ = _pem()
+    assert (status(compute, pem), status(compute, other)) == (200, 403)
+    assert status(stranger, other) == 200  # Google knows that key; nobody here can.
 
 
 @pytest.mark.parametrize("version", ["v2", "v4"])

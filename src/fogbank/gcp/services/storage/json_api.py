@@ -5,6 +5,7 @@ Which methods there are, at which addresses and with which parameters, is read f
 
 from __future__ import annotations
 
+import asyncio
 import re
 import traceback
 from functools import partial
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
-from msgspec.structs import replace
 
 from fogbank.gcp.protocol import discovery
 from fogbank.gcp.protocol import partial as partial_response
 from fogbank.gcp.protocol.descriptors import method_name
-from fogbank.gcp.services.storage.asking import Asked, Later
+from fogbank.gcp.services.storage import cross_origin
+from fogbank.gcp.services.storage.asking import Asked, Later, base_of, readable
 from fogbank.gcp.services.storage.errors import StorageError, invalid, not_served, required
 from fogbank.gcp.services.storage.nouns.objects import read_resource
 from fogbank.kernel.gateway.messages import Ready, Response
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.service import House
     from fogbank.gcp.services.storage.nouns.noun import Noun
     from fogbank.kernel.gateway.messages import Answer, Request
+    from fogbank.kernel.store import Settling
 
 API: Final = "storage.v1"
 # Clients for Node leave "/storage/v1" away where an emulator is named.
@@ -50,26 +52,35 @@ class JsonApi:
 
     def answer(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
-            return Ready(_preflight(request))
+            return Ready(cross_origin.preflight_for_all(request))
         request = readable(request)
         query = dict(pairs := parse_qsl(request.query, keep_blank_values=True))
         try:
-            method, run, asked = self._read(request, query, pairs)
+            run, asked = self._read(request, query, pairs)
         except StorageError as error:
             return Ready(self._told(request, query, error))
         if iscoroutinefunction(run) or self._at_once is None:
-            return self._answer_waiting(request, query, method, run, asked)
+            return self._answer_waiting(request, query, run, asked)
         try:
             result = self._at_once.run(run, asked)
             if type(result) is Later:
-                return self._finish(request, query, result.finish)
+                return self._finish_kept(request, query, result, _settling(self._at_once.tick))
             response = self._written(request, query, result)
         except Exception as error:
             response = self._told(request, query, error)  # It may tell of rows of this tick: it waits as they do.
         return Ready(response, self._at_once.tick, partial(self._told, request, query))
 
+    async def _finish_kept(
+        self, request: Request, query: Mapping[str, str], later: Later, kept: asyncio.Future[StoreError | None]
+    ) -> Response:
+        """Files go only once it is kept that no row names them."""
+        lost = await kept
+        if lost is not None:
+            return self._told(request, query, lost)
+        return await self._finish(request, query, later.finish)
+
     async def _answer_waiting(
-        self, request: Request, query: Mapping[str, str], method: ApiMethod, run: Callable[..., Any], asked: Asked
+        self, request: Request, query: Mapping[str, str], run: Callable[..., Any], asked: Asked
     ) -> Response:
         async def work() -> Any:
             if iscoroutinefunction(run):
@@ -89,7 +100,7 @@ class JsonApi:
 
     def _read(
         self, request: Request, query: dict[str, str], pairs: list[tuple[str, str]]
-    ) -> tuple[ApiMethod, Callable[..., Any], Asked]:
+    ) -> tuple[Callable[..., Any], Asked]:
         found = _PATH.fullmatch(request.path)
         if found is None:
             raise _not_found()
@@ -119,7 +130,7 @@ class JsonApi:
             self._house.clock.now_ms(), self._house.ids.new, base_of(request), {**query, **variables}, request.headers,
             request.body, resource, lists,
         )  # fmt: skip
-        return method, run, asked
+        return run, asked
 
     def _method(self, method: ApiMethod) -> Callable[..., Any]:
         if self._house.telemetry.debugging:
@@ -148,19 +159,29 @@ class JsonApi:
                 result = _picked(result, query["fields"])
             etag = [("ETag", result["etag"])] if isinstance(result, dict) and "etag" in result else []
             response = Response(200, [_JSON, *etag], written(result, query))
-        return shared(request, response)
+        return cross_origin.shared_with_all(request, response)
 
     def _told(self, request: Request, query: Mapping[str, str], error: Exception) -> Response:
         told = as_told(self._house, request, error)
         if told.status == 304:
-            return shared(request, Response(304, list(told.headers)))
+            return cross_origin.shared_with_all(request, Response(304, list(told.headers)))
         if query.get("alt") == "media" or (query.get("uploadType") == "resumable" and told.status == 503):
             response = Response(
                 told.status, [("Content-Type", "text/html; charset=UTF-8"), *told.headers], told.message.encode()
             )
         else:
             response = Response(told.status, [_JSON, *told.headers], written(told.document(), query))
-        return shared(request, response)
+        return cross_origin.shared_with_all(request, response)
+
+
+def _settling(until: Settling | None) -> asyncio.Future[StoreError | None]:
+    """Asked at once: what has settled already tells nobody any more."""
+    settled: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+    if until is None:
+        settled.set_result(None)
+    else:
+        until.then(lambda error: None if settled.done() else settled.set_result(error))
+    return settled
 
 
 def as_told(house: House, request: Request, error: Exception) -> StorageError:
@@ -176,25 +197,6 @@ def as_told(house: House, request: Request, error: Exception) -> StorageError:
     )  # fmt: skip
     told = f"Internal error; look for trace {request.trace_id} in fogbank's log."
     return StorageError(500, "internalError", told)
-
-
-def readable(request: Request) -> Request:
-    """Bytes of its head that are no UTF-8 are nowhere to be kept: they become what stands for such."""
-    head = (request.path, request.query, *request.headers.values())
-    if all(map(str.isascii, head)):
-        return request
-    headers = {name: _mended(text) for name, text in request.headers.items()}
-    return replace(request, path=_mended(request.path), query=_mended(request.query), headers=headers)
-
-
-def _mended(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def base_of(request: Request) -> str:
-    """Where the caller has reached us: "http://127.0.0.1:4566", "https://storage.googleapis.com"."""
-    host = request.headers.get("host", "")
-    return f"{'https' if host.endswith('.googleapis.com') else 'http'}://{host}"
 
 
 def written(content: Any, query: Mapping[str, str]) -> bytes:
@@ -238,24 +240,3 @@ def _picked(result: Any, fields: str) -> Any:
 
 def _not_found() -> StorageError:
     return StorageError(404, "notFound", "Not Found")
-
-
-def _preflight(request: Request) -> Response:
-    """ "the JSON API … allow CORS" whatever a bucket's configuration says."""
-    asked = request.headers
-    return shared(request, Response(200, [
-        ("Access-Control-Allow-Methods", "DELETE,GET,HEAD,PATCH,POST,PUT"),
-        ("Access-Control-Allow-Headers", asked.get("access-control-request-headers", "")),
-        ("Access-Control-Max-Age", "3600"),
-    ]))  # fmt: skip
-
-
-def shared(request: Request, response: Response) -> Response:
-    """With what a browser needs, where one asks for another page's sake."""
-    origin = request.headers.get("origin")
-    if origin is not None:
-        response.headers = [
-            *response.headers, ("Access-Control-Allow-Origin", origin), ("Vary", "Origin"),
-            ("Access-Control-Expose-Headers", "Content-Length, Content-Range, ETag, Location, Range"),
-        ]  # fmt: skip
-    return response

@@ -7,23 +7,14 @@ checked; the signature, where its key is known: then a wrong one is refused. Any
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
-from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-from fogbank.gcp.identity.state import public_keys
-from fogbank.gcp.services.storage import times
+from fogbank.gcp.services.storage import signing_keys, times
 from fogbank.gcp.services.storage.errors import StorageError
-from fogbank.gcp.services.storage.state import HMAC_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +120,7 @@ def _check_v4(tx: Tx, request: Request, told: _V4, own: str) -> None:
     scope = f"{found['date']}/{found['region']}/{found['service']}/{found['kind']}_request"
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     signed = f"{told.algorithm}\n{told.date}\n{scope}\n{digest}".encode()
-    _verify(tx, found["who"], told.algorithm, signed, told.signature, scope)
+    signing_keys.verify(tx, found["who"], told.algorithm, signed, told.signature, scope)
 
 
 def _canonical_query(query: str, own: str) -> str:
@@ -140,28 +131,6 @@ def _canonical_query(query: str, own: str) -> str:
 
 def _quoted(text: str) -> str:
     return quote(text, safe="-_.~")
-
-
-def verify_document(tx: Tx, who: str, algorithm: str, signed: bytes, signature: str, scope: str) -> None:
-    """Of a form: its policy is what is signed."""
-    _verify(tx, who, algorithm, signed, signature, scope)
-
-
-def _verify(tx: Tx, who: str, algorithm: str, signed: bytes, signature: str, scope: str) -> None:
-    if algorithm == "GOOG4-RSA-SHA256":
-        try:
-            _verify_rsa(tx, who, [signed], bytes.fromhex(signature))
-        except ValueError:
-            raise _wrong() from None
-        return
-    secret = _secret(tx, who)
-    if secret is None:
-        return
-    key = (("AWS4" if algorithm.startswith("AWS4") else "GOOG4") + secret).encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    if not hmac.compare_digest(hmac.digest(key, signed, "sha256").hex(), signature):
-        raise _wrong()
 
 
 # -- version 2 --
@@ -188,17 +157,7 @@ def _check_v2(tx: Tx, request: Request, who: str, signature: str, date: str) -> 
         "\n".join([*first, "".join(extra) + resource]).encode("utf-8", "surrogateescape")
         for resource in _v2_resources(request)
     ]
-    if "@" in who:
-        try:
-            _verify_rsa(tx, who, signed, b64decode(signature, validate=True))
-        except ValueError:
-            raise _wrong() from None
-        return
-    secret = _secret(tx, who)
-    if secret is not None:
-        made = [b64encode(hmac.digest(secret.encode(), one, "sha1")).decode() for one in signed]
-        if not any(hmac.compare_digest(one, signature) for one in made):
-            raise _wrong()
+    signing_keys.verify_older(tx, who, signed, signature)
 
 
 def _v2_resources(request: Request) -> list[str]:
@@ -211,35 +170,6 @@ def _v2_resources(request: Request) -> list[str]:
     others = [pair for pair in pairs if pair[0] not in _OF_V2]
     signed = [pair for pair in others if pair[0] != "generation" and not pair[0].startswith("response-")]
     return [f"{path}?{urlencode(chosen)}" if chosen else path for chosen in (others, signed)]
-
-
-# -- keys --
-
-
-def _verify_rsa(tx: Tx, who: str, signed: list[bytes], signature: bytes) -> None:
-    """One of these texts is what was signed."""
-    keys = [load_der_public_key(raw) for raw in public_keys(tx, unquote(who))]
-    known = [key for key in keys if isinstance(key, rsa.RSAPublicKey)]
-    if known and not any(_fits(key, one, signature) for key in known for one in signed):
-        raise _wrong()
-
-
-def _fits(key: rsa.RSAPublicKey, signed: bytes, signature: bytes) -> bool:
-    try:
-        key.verify(signature, signed, padding.PKCS1v15(), SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
-
-def _secret(tx: Tx, access_id: str) -> str | None:
-    """None: nobody here knows the key. Raises for one that must not sign any more."""
-    found = HMAC_KEYS.get(tx, access_id)
-    if found is None:
-        return None
-    if found.state != "ACTIVE":
-        raise StorageError(403, "forbidden", "The HMAC key is not active.", code="InvalidAccessKeyId")
-    return found.secret
 
 
 def _moment(text: str) -> int:
@@ -258,11 +188,3 @@ def _malformed(details: str) -> StorageError:
     return StorageError(
         400, "invalid", "Your request has a malformed header.", code="MalformedSecurityHeader", details=details
     )
-
-
-def _wrong() -> StorageError:
-    told = (
-        "Access denied. The request signature we calculated does not match the signature you provided. Check your "
-        "Google secret key and signing method."
-    )
-    return StorageError(403, "forbidden", told, code="SignatureDoesNotMatch")

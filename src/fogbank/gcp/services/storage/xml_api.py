@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote
 
 from fogbank.gcp.services.storage import cross_origin, json_api, signatures, state
-from fogbank.gcp.services.storage.asking import Asked
+from fogbank.gcp.services.storage.asking import Asked, base_of, readable
 from fogbank.gcp.services.storage.errors import StorageError, not_served
 from fogbank.gcp.services.storage.xml_buckets import XmlBuckets
 from fogbank.gcp.services.storage.xml_forms import XmlForms
@@ -52,7 +52,7 @@ class XmlApi:
         self._parts, self._forms = XmlParts(house, objects), XmlForms(house, objects)
 
     async def answer(self, request: Request) -> Response:
-        request = json_api.readable(request)
+        request = readable(request)
         place = _place(request)
         rules: list[dict[str, Any]] = []
         try:
@@ -87,7 +87,7 @@ class XmlApi:
         return Asked(
             self._house.clock.now_ms(),
             self._house.ids.new,
-            json_api.base_of(request),
+            base_of(request),
             parameters,
             headers,
             request.body,

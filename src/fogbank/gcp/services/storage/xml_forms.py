@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from fogbank.gcp.services.storage import contents, multipart, signatures, times, xml_documents
+from fogbank.gcp.services.storage import contents, multipart, signing_keys, times, xml_documents
 from fogbank.gcp.services.storage.errors import StorageError
 from fogbank.gcp.services.storage.xml_objects import acl_of, etag, numbers, resource_of
 from fogbank.kernel.gateway.messages import Response
@@ -82,17 +82,10 @@ def _check_signature(tx: Tx, fields: Mapping[str, str]) -> None:
     if "x-goog-signature" in fields:
         who, _, scope = fields.get("x-goog-credential", "").partition("/")
         algorithm = fields.get("x-goog-algorithm", "")
-        signatures.verify_document(tx, who, algorithm, policy, fields["x-goog-signature"], scope)
+        signing_keys.verify(tx, who, algorithm, policy, fields["x-goog-signature"], scope)
     elif "signature" in fields:
         who = fields.get("googleaccessid", "")
-        signatures.verify_document(tx, who, "GOOG4-RSA-SHA256", policy, _hex(fields["signature"]), "")
-
-
-def _hex(signature: str) -> str:
-    try:
-        return b64decode(signature, validate=True).hex()
-    except (binascii.Error, ValueError):
-        return "invalid"
+        signing_keys.verify_older(tx, who, [policy], fields["signature"])
 
 
 def _check_policy(fields: Mapping[str, str], size: int, now_ms: int) -> None:
