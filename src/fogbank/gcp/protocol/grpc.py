@@ -9,7 +9,7 @@ import asyncio
 import zlib
 from contextlib import aclosing
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from google.protobuf.message import DecodeError
@@ -21,6 +21,7 @@ from h2.events import UnknownFrameReceived
 from h2.exceptions import ProtocolError
 
 from fogbank.gcp.protocol import statuses
+from fogbank.gcp.protocol.gathering import Gathering
 from fogbank.gcp.service import Code, RpcError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Spoken(H2Protocol):
         super().__init__(self._calls, _CONFIGURATION, _H2)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.BaseTransport", Gathering(transport)))
         self._calls.ended = self.connection.close
         self.processor.processors[UnknownFrameReceived] = lambda _: None  # "Implementations MUST ignore" those.
 

@@ -34,6 +34,7 @@ async function transactions() {
 async function bulk() {
   const writer = db.bulkWriter();
   const results = Array.from({ length: 700 }, (_, n) => writer.set(items.doc(`b${n}`), { n, kind: n % 3 }));
+  await writer.flush();  // Batches are under way side by side.
   const refused = writer.create(items.doc('b1'), {}).then(() => 'written', (error) => error.code);
   await writer.close();
   assert.ok((await Promise.all(results)).every((result) => result.writeTime instanceof Timestamp));

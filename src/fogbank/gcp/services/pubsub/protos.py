@@ -6,6 +6,7 @@ from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.message import DecodeError
 
 from fogbank.gcp.services.pubsub import proto_text
+from fogbank.gcp.services.pubsub.proto_words import NoDefinition
 
 
 class NoSchema(Exception):
@@ -21,7 +22,7 @@ class Schema:
             self._pool.AddSerializedFile(file.SerializeToString())
             prefix = f"{file.package}." if file.package else ""
             found = self._pool.FindMessageTypeByName(prefix + file.message_type[0].name)
-        except (proto_text.NoDefinition, TypeError, KeyError, ValueError) as error:
+        except (NoDefinition, TypeError, KeyError, ValueError) as error:
             raise NoSchema(f"Could not parse schema. ({error})") from error
         self._message = message_factory.GetMessageClass(found)
 
