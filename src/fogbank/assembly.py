@@ -29,9 +29,10 @@ from fogbank.aws.service import House, Operations
 from fogbank.aws.services.lambda_.debugging import Debugging
 from fogbank.aws.services.lambda_.dialect import DIALECTS
 from fogbank.aws.services.lambda_.feeding import Feeder
-from fogbank.aws.services.lambda_.state import FUNCTIONS, Named
+from fogbank.aws.services.lambda_.state import CHANGED, FUNCTIONS, Named
 from fogbank.aws.stacks.deployer import Deployer
 from fogbank.functions.dispatch import InstanceEngine
+from fogbank.functions.engine import NoRuntimeError
 from fogbank.functions.sandbox.places import is_open
 from fogbank.functions.triggers import Triggers
 from fogbank.gcp.identity.issuer import Issuer
@@ -157,10 +158,19 @@ class Server:
         self.supervisor.start("functions: make ready", self._warm)
 
     async def _warm(self) -> None:
-        functions = await self.store.transact(FUNCTIONS.all)
-        runtimes = {str(function.latest.settings["Runtime"]) for function in functions} or {_USUAL_RUNTIME}
-        for runtime in sorted(runtimes):
-            await self.engine.warm(runtime)
+        """Without functions what takes longest of the usual runtime; then whatever there are functions of."""
+        warm: set[str] = set()
+        with self.signals.watch(CHANGED) as watch:
+            while True:
+                functions = await self.store.transact(FUNCTIONS.all)
+                if not functions and not warm:
+                    await self.engine.warm(_USUAL_RUNTIME, wholly=False)
+                runtimes = {str(function.latest.settings["Runtime"]) for function in functions}
+                for runtime in sorted(runtimes - warm):
+                    with suppress(NoRuntimeError):  # The function's own log will say so.
+                        await self.engine.warm(runtime)
+                warm |= runtimes
+                await watch.wait()
 
     async def stop(self) -> None:
         """In the reverse order of `start`: no new requests, loops ended, instances ended, then the store."""

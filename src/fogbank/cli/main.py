@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import sys
@@ -17,6 +18,8 @@ from fogbank.cli.support import options
 from fogbank.cli.support.problems import Problem
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from typer._click import Command, Context
 
 _COMMANDS = sorted(
@@ -33,10 +36,19 @@ class _Commands(typer.core.TyperGroup):
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
         for name in (cmd_name.replace("-", "_"), f"{cmd_name}_"):  # `exec_.py`: "exec" is a word of Python's.
             if name in _COMMANDS:
-                command = typer.main.get_command(importlib.import_module(f"fogbank.cli.{name}").app)
+                command = typer.main.get_command(_load(name).app)
                 command.name = cmd_name
                 return command
         return None
+
+
+def _load(name: str) -> ModuleType:
+    """Without looking for garbage meanwhile: what is loaded stays, and the looking takes a tenth of the time."""
+    gc.disable()
+    try:
+        return importlib.import_module(f"fogbank.cli.{name}")
+    finally:
+        gc.enable()
 
 
 app = options.application(cls=_Commands, no_args_is_help=True)

@@ -58,6 +58,7 @@ def start(
         told = f"fogbank runs in the background at {found.url} (process {found.pid}); state in {data}/"
         typer.echo(orjson.dumps({"url": found.url, "pid": found.pid}).decode() if json else told)
         return
+    gc.disable()  # While services are loaded: nearly nothing is garbage.
     try:
         uvloop.run(_serve(config, data, json=json))
     except PortInUseError as error:
@@ -94,6 +95,7 @@ async def _serve(config: Config, data: Path, *, json: bool) -> None:
     gc.collect()
     gc.freeze()  # What is loaded by now stays; looking through it again and again would stop every request.
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
+    gc.enable()
     running.write_note(data, server.url, config.region)
     if json:
         typer.echo(orjson.dumps({"url": server.url, "pid": os.getpid()}).decode())

@@ -318,9 +318,10 @@ class InstanceEngine:
     def protections(self) -> dict[str, str]:
         return self._sandbox.facts()
 
-    async def warm(self, runtime: str) -> None:
-        """Have what every instance of a runtime needs ready before the first is asked for."""
-        await self._runtimes.of(runtime).warm(runtime)
+    async def warm(self, runtime: str, *, wholly: bool = True) -> None:
+        """Have what every instance of a runtime needs ready before the first is asked for; `wholly`, or only what takes
+        long. Raises `NoRuntimeError`."""
+        await self._runtimes.of(runtime).warm(runtime, wholly=wholly)
 
     async def ready_debugger(self, runtime: str) -> None:
         await self._runtimes.of(runtime).ready_debugger()

@@ -28,8 +28,9 @@ class Runtime(Protocol):
         """The version's last instance is gone."""
         ...
 
-    async def warm(self, runtime: str) -> None:
-        """Have ready what any first instance of a runtime of this name would wait for."""
+    async def warm(self, runtime: str, *, wholly: bool) -> None:
+        """Have ready what any first instance of a runtime of this name would wait for; or, of that, only what takes
+        long."""
         ...
 
     async def ready_debugger(self) -> None:

@@ -120,6 +120,7 @@ class Policy:
     statements: list[dict[str, Any]] = field(default_factory=list)
 
 
+CHANGED = "lambda.functions"  # One was made, or is not what it was.
 FUNCTIONS = Records(Function, "lambda", "function")  # (account, region, name)
 VERSIONS = Records(Published, "lambda", "version")  # (function id, number)
 ALIASES = Records(Alias, "lambda", "alias")  # (function id, name)
@@ -189,6 +190,7 @@ def missing(who: Named) -> ServiceError:
 
 def put(tx: Tx, function: Function) -> None:
     FUNCTIONS.put(tx, function.account, function.region, function.name, row=function)
+    tx.emit(CHANGED)
 
 
 def published(tx: Tx, function: Function, who: Named) -> Published:

@@ -190,7 +190,7 @@ class NodeRuntime:
     def retire(self, version_id: str) -> None:
         self._needs.pop(version_id, None)
 
-    async def warm(self, runtime: str) -> None:
+    async def warm(self, runtime: str, *, wholly: bool) -> None:
         """Have processes waiting before the first function asks for one."""
         if shutil.which("node") is not None:
             self._spares.setdefault(_PLAIN, [])

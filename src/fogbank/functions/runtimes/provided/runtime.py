@@ -60,7 +60,7 @@ class ProvidedRuntime:
     async def ready_debugger(self) -> None:
         raise NoRuntimeError("fogbank cannot know how a bootstrap is debugged: let it start a debugger of its own")
 
-    async def warm(self, runtime: str) -> None:
+    async def warm(self, runtime: str, *, wholly: bool) -> None:
         await self._host.ready()
 
     async def close(self) -> None:

@@ -423,12 +423,13 @@ class PythonRuntime:
             log.note(f"{text}: a function of {version.runtime} that uses boto3 must bundle one")
         return False
 
-    async def warm(self, runtime: str) -> None:
+    async def warm(self, runtime: str, *, wholly: bool) -> None:
         """Have zygotes ready before the first function asks for one."""
         interpreter = interpreters.find(runtime)
         lends = interpreter.runs_sdk
-        for loads in (True, False) if lends else (False,):  # The one that takes longer first.
-            await self._zygote_of(_Kind(interpreter.path, lends, loads))
+        await self._zygote_of(_Kind(interpreter.path, lends, lends))
+        if lends and wholly:
+            await self._zygote_of(_Kind(interpreter.path, lends, loads_sdk=False))
 
     async def ready_debugger(self) -> None:
         await asyncio.to_thread(debugger.folder, self._cache_dir)
