@@ -22,9 +22,9 @@ run: setup ## run the example app on the embedded store; Ctrl-C ends it
 	$(BIN)/fogbank up examples/items
 
 test: setup ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 	# The same promises on the other database, and in plain Python, as where nothing could be compiled.
-	FOGBANK_TEST_STORE=postgresql FOGBANK_COMPILED=0 $(BIN)/python -m pytest tests/aws tests/gcp
+	FOGBANK_TEST_STORE=postgresql FOGBANK_COMPILED=0 $(BIN)/python -m pytest -n 2 tests/aws tests/gcp
 
 check: setup ## style, types and import rules
 	$(BIN)/ruff check .
