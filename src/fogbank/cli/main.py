@@ -64,7 +64,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001  # The form that Typer 
 def fogbank(
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),  # noqa: FBT001
 ) -> None:
-    """Run serverless apps for AWS on this machine: real functions, real triggers, durable state."""
+    """Run serverless apps for AWS and Google Cloud on this machine: real functions, real triggers, durable state."""
 
 
 def run() -> None:
