@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fogbank.kernel.store import StoreError
+from fogbank.kernel.tasks import end
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
 
@@ -59,9 +60,7 @@ class Deliveries:
                     if not lent:
                         await watch.wait(next_ms)
         finally:
-            for task in self._working:
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await end(self._working)
 
     def _take(self, tx: Tx, room: int, now_ms: int) -> tuple[list[Message], int | None]:
         if room <= 0:

@@ -22,6 +22,7 @@ from fogbank.aws.services.lambda_.destinations import Parcel
 from fogbank.aws.services.lambda_.records import End
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.store.records import Records
+from fogbank.kernel.tasks import end
 from fogbank.kernel.telemetry import current_lineage, current_trace
 from fogbank.primitives import queues
 from fogbank.primitives.queues import Message
@@ -116,9 +117,7 @@ class EventQueue:
                     if not lent:
                         await watch.wait(next_due_ms)
         except asyncio.CancelledError:  # The server ends: what is under way comes again when it is back.
-            for task in list(self._working):
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await end(self._working)
             raise
 
     def _begin(self, function_id: str, message: Message) -> None:

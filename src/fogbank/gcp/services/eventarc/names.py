@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from fogbank.gcp.protocol.places import Located
 from fogbank.gcp.service import Code, RpcError
 
 _PROJECT: Final = r"[a-z0-9][a-z0-9\-.:_]{0,127}"
@@ -14,15 +14,9 @@ _LOCATION: Final = re.compile(rf"projects/({_PROJECT})/locations/([a-z][a-z0-9-]
 _ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    project: str
-    location: str
-    id: str
-
-    @property
-    def full(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/triggers/{self.id}"
+class Name(Located):
+    __slots__ = ()
+    collection = "triggers"
 
 
 def location(name: str) -> tuple[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from fogbank.gcp.protocol import regions
+from fogbank.gcp.protocol.places import Located
 from fogbank.gcp.service import Code, RpcError
 
 ANYWHERE = "-"  # For lists: in every location.
@@ -13,14 +13,9 @@ _ID = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    project: str
-    location: str
-    id: str
-
-    def __str__(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/functions/{self.id}"
+class Name(Located):
+    __slots__ = ()
+    collection = "functions"
 
 
 def read(name: str) -> Name:

@@ -21,7 +21,7 @@ from fogbank.gcp.services.scheduler import schedules as languages
 from fogbank.gcp.services.scheduler.state import JOBS, KIND, SCHEDULER
 from fogbank.kernel.posting import Unreachable
 from fogbank.kernel.store import StoreError
-from fogbank.kernel.tasks import Background
+from fogbank.kernel.tasks import Background, end
 from fogbank.primitives import schedules
 
 if TYPE_CHECKING:
@@ -68,10 +68,7 @@ class Running:
                     if next_ms is None or next_ms > now_ms:
                         await watch.wait(next_ms)
         finally:
-            tasks = list(self._working.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._working.values())
 
     def _take_back(self, tx: Tx) -> None:
         """Whoever was at an attempt is gone."""

@@ -18,7 +18,7 @@ from fogbank.gcp.services.tasks.attempts import SLACK_MS, Sent
 from fogbank.gcp.services.tasks.state import QUEUES, SENDING, TASKS, TASKS_V2, Queue, Task
 from fogbank.kernel.posting import Reply, Unreachable
 from fogbank.kernel.store import StoreError
-from fogbank.kernel.tasks import Background
+from fogbank.kernel.tasks import Background, end
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -65,11 +65,9 @@ class Dispatching:
                         self._loops[queue_id] = loop, asyncio.ensure_future(loop.run())
                     await watch.wait()
         finally:
-            tasks = [task for _, task in self._loops.values()]
+            loops = [task for _, task in self._loops.values()]
             self._loops.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(loops)
 
     async def _forget(self) -> None:
         while True:
@@ -107,10 +105,7 @@ class _Loop:
                     if not sent:
                         await watch.wait(next_ms)
         finally:
-            tasks = list(self._working.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._working.values())
 
     def begin(self, sent: Sent) -> None:
         task = self._working[sent.row.attempt] = asyncio.ensure_future(self._send(sent))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol import filters
+from fogbank.gcp.protocol import filters, places
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import filtered
 from fogbank.gcp.service import Call, Code, RpcError, Service
@@ -24,7 +24,7 @@ class Queues(Service):
     service = "google.cloud.tasks.v2.CloudTasks"
 
     def create_queue(self, tx: Tx, call: Call, request: Any) -> Any:
-        names.scope(request.parent)
+        places.scope(request.parent)
         name = names.queue(request.queue.name)
         if not request.queue.name.startswith(f"{request.parent}/"):
             raise settings.invalid(f"{request.queue.name} must begin with {request.parent}.")
@@ -61,7 +61,7 @@ class Queues(Service):
 
     def list_queues(self, tx: Tx, call: Call, request: Any) -> Any:
         found, token = filtered(
-            tx, QUEUES, names.scope(request.parent), size=request.page_size, token=request.page_token,
+            tx, QUEUES, places.scope(request.parent), size=request.page_size, token=request.page_token,
             largest=_PAGE_MAX, told=lambda _, row: row.settings,
             matches=filters.compiled(request.filter, TASKS_V2.Queue.DESCRIPTOR),
         )  # fmt: skip
