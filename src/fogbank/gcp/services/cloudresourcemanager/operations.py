@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fogbank.gcp.identity import projects
+from fogbank.gcp.protocol import policies
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -22,7 +23,6 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 _V1 = re.compile(r"/v1/projects(?:/(?P<project>[^/:?]+))?/?$")
 _HERE = re.compile(r"(?:cloudresourcemanager\.googleapis\.com)|[^.]*|[\d.]+|\[.*")
 _CREATED = "2024-01-01T00:00:00Z"  # Nobody remembers when a project began; it was before everything in it.
-_IAM = "google.iam.v1.IAMPolicy"
 
 
 class Projects(Service):
@@ -38,14 +38,9 @@ class Projects(Service):
         """The one that everything is in where nobody says otherwise."""
         return _MANAGER.SearchProjectsResponse(projects=[_project(projects.DEFAULT)])
 
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "GetIamPolicy", request)
-
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "SetIamPolicy", request)
-
-    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "TestIamPermissions", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
+    test_iam_permissions = policies.test_iam_permissions
 
 
 def _project(project: str) -> Any:

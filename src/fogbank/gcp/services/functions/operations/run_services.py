@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fogbank.gcp.identity import projects
-from fogbank.gcp.protocol import hosts, regions, statuses
+from fogbank.gcp.protocol import hosts, policies, regions, statuses
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.functions import listing, names, quantities, shapes, state
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _RUN = Package("google.cloud.run.v2")
-_IAM = "google.iam.v1.IAMPolicy"
 _PAGE_MAX = 1000
 _KNATIVE = re.compile(
     r"/apis/serving\.knative\.dev/v1/namespaces/(?P<project>[^/]+)/services(?:/(?P<service>[^/?]+))?$"
@@ -53,14 +52,9 @@ class RunServices(Service):
         shown = [_service(function, self.house.endpoint()) for function in found]
         return _RUN.ListServicesResponse(services=shown, next_page_token=token)
 
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "GetIamPolicy", request)
-
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "SetIamPolicy", request)
-
-    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "TestIamPermissions", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
+    test_iam_permissions = policies.test_iam_permissions
 
     async def _knative(self, request: Request) -> Response:
         """Regions have hosts of their own there; here a service of that name is looked for in every one."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol import filters, places
+from fogbank.gcp.protocol import filters, places, policies
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import filtered
 from fogbank.gcp.service import Call, Code, RpcError, Service
@@ -98,16 +98,13 @@ class Queues(Service):
 
     # -- IAM keeps the policies ----------------------------------------------------------------------------------------
 
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "SetIamPolicy", request)
-
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "GetIamPolicy", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
 
     async def test_iam_permissions(self, call: Call, request: Any) -> Any:
         """ "If the resource does not exist, this will return an empty set of permissions, not a NOT_FOUND error." """
         try:
-            return await self.house.ask("google.iam.v1.IAMPolicy", "TestIamPermissions", request)
+            return await policies.test_iam_permissions(self, call, request)
         except RpcError as error:
             if error.code != Code.NOT_FOUND:
                 raise
