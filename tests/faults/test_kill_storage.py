@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +15,7 @@ from google.cloud import pubsub_v1, storage
 
 from tests.support.command import Fogbank
 from tests.support.google import emulator
+from tests.support.killing import kill, kill_amid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,32 +56,21 @@ def test_no_acknowledged_object_and_no_notification_of_it_is_lost_by_kill_9(tmp_
     program.run("start", "--detach")
     acknowledged: dict[str, bytes] = {}
     topic, reader = "projects/p/topics/news", "projects/p/subscriptions/reader"
-    for kill in range(KILLS):
-        status = program.json("status")
-        client = _client(status["url"])
-        if not kill:
-            with emulator("PUBSUB_EMULATOR_HOST", int(status["url"].rpartition(":")[2])):
+    for round_ in range(KILLS):
+        client = _client(program.url)
+        if not round_:
+            with emulator("PUBSUB_EMULATOR_HOST", program.port):
                 pubsub_v1.PublisherClient().create_topic(name=topic)
                 pubsub_v1.SubscriberClient().create_subscription(name=reader, topic=topic)
             client.create_bucket("killed").notification("news", topic_project="p", payload_format="NONE").create()
-        writers = [Writer(client.bucket("killed"), f"{kill}-{one}") for one in range(WRITERS)]
+        writers = [Writer(client.bucket("killed"), f"{round_}-{one}") for one in range(WRITERS)]
+        kill_amid(program, writers, chance)
         for writer in writers:
-            writer.start()
-        before = time.monotonic()
-        while not all(writer.acknowledged for writer in writers):  # There is something to be lost.
-            assert time.monotonic() < before + 60
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.1))  # The moment of the kill is what varies.
-        os.kill(status["pid"], signal.SIGKILL)
-        for writer in writers:
-            writer.join(60)
             acknowledged |= writer.acknowledged
-        program.run("start", "--detach")
     try:
-        url = program.url
-        found = {blob.name: blob.download_as_bytes() for blob in _client(url).list_blobs("killed")}
+        found = {blob.name: blob.download_as_bytes() for blob in _client(program.url).list_blobs("killed")}
         assert {name: found.get(name) for name in acknowledged} == acknowledged
-        with emulator("PUBSUB_EMULATOR_HOST", int(url.rpartition(":")[2])):
+        with emulator("PUBSUB_EMULATOR_HOST", program.port):
             told = _told(pubsub_v1.SubscriberClient(), reader, len(found))
         assert sorted(told) == sorted(found)  # Each object's change once, and no other's.
     finally:
@@ -117,7 +105,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
             told = f"bytes {number * GRANULE}-{number * GRANULE + len(piece) - 1}/{len(content)}"
             answer = http.put(url + path, content=piece, headers={"Content-Range": told})
             kept += len(piece)
-            os.kill(program.json("status")["pid"], signal.SIGKILL)
+            kill(program)
             program.run("start", "--detach")
             asked = http.put(program.url + path, headers={"Content-Range": f"bytes */{len(content)}"})
             if kept < len(content):

@@ -44,8 +44,8 @@ def test_a_resource_must_be_there_and_has_no_policy_when_it_is_made_again(pubsub
         pubsub.publisher.get_iam_policy(request={"resource": topic})
     pubsub.topic()
     assert not pubsub.publisher.get_iam_policy(request={"resource": topic}).bindings
-    with pytest.raises(exceptions.MethodNotImplemented, match="projects/p/secrets/s"):
-        pubsub.publisher.get_iam_policy(request={"resource": "projects/p/secrets/s"})
+    with pytest.raises(exceptions.MethodNotImplemented, match="projects/p/instances/i"):
+        pubsub.publisher.get_iam_policy(request={"resource": "projects/p/instances/i"})
 
 
 def test_a_policy_that_is_none_is_refused(pubsub: PubSub) -> None:
