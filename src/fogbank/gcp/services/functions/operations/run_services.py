@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from fogbank.gcp.identity import projects
-from fogbank.gcp.protocol import hosts, policies, regions, statuses
+from fogbank.gcp.protocol import hosts, policies, regions, rest
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.functions import listing, names, quantities, shapes, state
@@ -69,8 +67,8 @@ class RunServices(Service):
                 self._told, found["project"], found["service"], _region(request.host)
             )
         except RpcError as error:
-            return _json(statuses.http_status(error.code), statuses.document(error))
-        return _json(200, content)
+            return rest.refused(error)
+        return rest.told(content)
 
     def _told(self, tx: Tx, project: str, service: str | None, region: str) -> Any:
         places = (region,) if region else regions.ALL
@@ -183,7 +181,3 @@ def _first(function: Function, endpoint: str) -> dict[str, Any]:
 def _time(function: Function) -> str:
     moment: Any = shapes.second(function, "").create_time
     return str(moment.ToJsonString())
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(status, [("content-type", "application/json; charset=UTF-8")], orjson.dumps(content))
