@@ -12,6 +12,7 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from tests.support.command import Fogbank
+from tests.support.google import firestore_client
 from tests.support.killing import kill_amid
 
 if TYPE_CHECKING:
@@ -46,19 +47,18 @@ class Writer(threading.Thread):
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-def test_no_acknowledged_commit_is_lost_or_half_kept_by_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_acknowledged_commit_is_lost_or_half_kept_by_kill_9(tmp_path: Path) -> None:
     program, chance = Fogbank(tmp_path), random.Random(11)
     program.run("start", "--detach")
     acknowledged: set[str] = set()
     for kill in range(KILLS):
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", program.url.removeprefix("http://"))
-        writers = [Writer(firestore.Client(project="p"), f"{kill}-{one}") for one in range(WRITERS)]
+        port = program.port
+        writers = [Writer(firestore_client(port, "p"), f"{kill}-{one}") for one in range(WRITERS)]
         kill_amid(program, writers, chance)
         for writer in writers:
             acknowledged.update(writer.acknowledged)
     try:
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", program.url.removeprefix("http://"))
-        db = firestore.Client(project="p")
+        db = firestore_client(program.port, "p")
         things = db.collection("things")
         found = {each.id: each.to_dict() for each in things.stream()}
         assert acknowledged - found.keys() == set()

@@ -11,22 +11,16 @@ import httpx
 import pytest
 import requests
 from google.api_core import exceptions
-from google.cloud import pubsub_v1, storage
+from google.cloud import pubsub_v1
 
 from tests.support.command import Fogbank
-from tests.support.google import emulator
+from tests.support.google import emulator, storage_client
 from tests.support.killing import kill, kill_amid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS, WRITERS, GRANULE = 3, 3, 256 * 1024
-
-
-def _client(url: str) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", url)
-        return storage.Client(project="p")
 
 
 class Writer(threading.Thread):
@@ -57,9 +51,10 @@ def test_no_acknowledged_object_and_no_notification_of_it_is_lost_by_kill_9(tmp_
     acknowledged: dict[str, bytes] = {}
     topic, reader = "projects/p/topics/news", "projects/p/subscriptions/reader"
     for round_ in range(KILLS):
-        client = _client(program.url)
+        port = program.port
+        client = storage_client(port, "p")
         if not round_:
-            with emulator("PUBSUB_EMULATOR_HOST", program.port):
+            with emulator("PUBSUB_EMULATOR_HOST", port):
                 pubsub_v1.PublisherClient().create_topic(name=topic)
                 pubsub_v1.SubscriberClient().create_subscription(name=reader, topic=topic)
             client.create_bucket("killed").notification("news", topic_project="p", payload_format="NONE").create()
@@ -68,9 +63,10 @@ def test_no_acknowledged_object_and_no_notification_of_it_is_lost_by_kill_9(tmp_
         for writer in writers:
             acknowledged |= writer.acknowledged
     try:
-        found = {blob.name: blob.download_as_bytes() for blob in _client(program.url).list_blobs("killed")}
+        port = program.port
+        found = {blob.name: blob.download_as_bytes() for blob in storage_client(port, "p").list_blobs("killed")}
         assert {name: found.get(name) for name in acknowledged} == acknowledged
-        with emulator("PUBSUB_EMULATOR_HOST", program.port):
+        with emulator("PUBSUB_EMULATOR_HOST", port):
             told = _told(pubsub_v1.SubscriberClient(), reader, len(found))
         assert sorted(told) == sorted(found)  # Each object's change once, and no other's.
     finally:
@@ -94,7 +90,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
     program, content = Fogbank(tmp_path), os.urandom(2 * GRANULE + 17)
     program.run("start", "--detach")
     status = program.json("status")
-    _client(status["url"]).create_bucket("resumed")
+    storage_client(program.port, "p").create_bucket("resumed")
     with httpx.Client(timeout=30) as http:
         where = f"{status['url']}/upload/storage/v1/b/resumed/o"
         begun = http.post(where, params={"uploadType": "resumable", "name": "a"}, json={"metadata": {"x": "1"}})
@@ -113,7 +109,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
                 assert asked.headers["range"] == f"bytes=0-{kept - 1}"
     try:
         assert (answer.status_code, asked.status_code) == (200, 200)
-        found = _client(program.url).bucket("resumed").get_blob("a")
+        found = storage_client(program.port, "p").bucket("resumed").get_blob("a")
         assert (found.download_as_bytes(), found.metadata) == (content, {"x": "1"})
     finally:
         program.stop()

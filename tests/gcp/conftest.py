@@ -5,20 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import firestore as google_firestore
 
 from tests.support.cloud import Cloud
-from tests.support.google import PROJECT, PubSub, emulator
+from tests.support.google import PubSub, firestore_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from google.cloud import firestore as google_firestore
+
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     running = Cloud(tmp_path / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def today(tmp_path: Path) -> Iterator[Cloud]:
+    """One on the machine's own clock: google-auth, gcloud and apps go by that."""
+    running = Cloud(tmp_path / "data", moving=True)
     yield running
     running.stop()
 
@@ -32,7 +40,6 @@ def pubsub(cloud: Cloud) -> Iterator[PubSub]:
 
 @pytest.fixture
 def firestore(cloud: Cloud) -> Iterator[google_firestore.Client]:
-    with emulator("FIRESTORE_EMULATOR_HOST", cloud.server.port):
-        client = google_firestore.Client(project=PROJECT, credentials=AnonymousCredentials())
+    client = firestore_client(cloud.server.port)
     yield client
     client.close()

@@ -6,30 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.cloud import Cloud
 from tests.support.gcloud import Gcloud, needed
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.cloud import Cloud
 
 _APIS = ("SECRETMANAGER", "CLOUDTASKS", "CLOUDSCHEDULER", "LOGGING")
 pytestmark = [*needed, pytest.mark.slow]
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    """On the machine's own clock: gcloud goes by that."""
-    running = Cloud(tmp_path / "data", moving=True)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def gcloud(cloud: Cloud, tmp_path: Path) -> Gcloud:
-    return Gcloud(cloud.url, tmp_path / "gcloud", *_APIS)
+def gcloud(today: Cloud, tmp_path: Path) -> Gcloud:
+    return Gcloud(today.url, tmp_path / "gcloud", *_APIS)
 
 
 def test_a_secret_is_made_and_read(gcloud: Gcloud) -> None:

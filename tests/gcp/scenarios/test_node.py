@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import node_packages
-from tests.support.cloud import Cloud
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.support.cloud import Cloud
 
 _SCRIPTS = Path(__file__).with_name("node")
 _WITH_EMULATORS = ("@google-cloud/firestore@8.7.1", "@google-cloud/pubsub@5.3.1")
@@ -22,20 +21,12 @@ _OTHERS = (
 pytestmark = node_packages.needed
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    """On the machine's own clock: the clients of an app go by that."""
-    running = Cloud(tmp_path / "data", moving=True)
-    yield running
-    running.stop()
-
-
 @pytest.mark.parametrize(("script", "packages", "variable"), [
     ("firestore", _WITH_EMULATORS, "FIRESTORE_EMULATOR_HOST"), ("pubsub", _WITH_EMULATORS, "PUBSUB_EMULATOR_HOST"),
     ("services", _OTHERS, "FOGBANK_ADDRESS"),
 ])  # fmt: skip
 def test_an_app_of_nodes_does_all_that_its_clients_can(
-    cloud: Cloud, tmp_path: Path, script: str, packages: tuple[str, ...], variable: str
+    today: Cloud, tmp_path: Path, script: str, packages: tuple[str, ...], variable: str
 ) -> None:
-    address = cloud.url.removeprefix("http://")
+    address = today.url.removeprefix("http://")
     node_packages.run(_SCRIPTS / f"{script}.mjs", *packages, folder=tmp_path / "app", **{variable: address})
