@@ -22,5 +22,5 @@ def make_item(request):
 @functions_framework.cloud_event
 def note_item(event):
     text = base64.b64decode(event.data["message"]["data"]).decode()
-    print("noted", text)
+    print(f"noted {text}")
     db.collection("notes").add({"text": text})

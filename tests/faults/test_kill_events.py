@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.support.command import Fogbank
+from tests.support.killing import kill_amid
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
@@ -65,17 +63,10 @@ def test_no_event_of_an_acknowledged_write_is_lost_by_kill_9(tmp_path: Path) -> 
         assert made.json()["done"]
         try:
             for kill in range(KILLS):
-                status = program.json("status")
-                writers = [Writer(status["url"], f"{kill}-{one}") for one in range(WRITERS)]
+                writers = [Writer(program.url, f"{kill}-{one}") for one in range(WRITERS)]
+                kill_amid(program, writers, chance)
                 for writer in writers:
-                    writer.start()
-                eventually(lambda writers=writers: all(one.acknowledged for one in writers), within_s=60)  # type: ignore[misc]
-                time.sleep(chance.uniform(0, 0.1))  # The moment of the kill is what varies.
-                os.kill(status["pid"], signal.SIGKILL)
-                for writer in writers:
-                    writer.join(30)
                     acknowledged.update(writer.acknowledged)
-                program.run("start", "--detach")
             eventually(lambda: not acknowledged - _told(receiver), within_s=120)
         finally:
             program.stop()

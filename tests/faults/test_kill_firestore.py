@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +12,8 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from tests.support.command import Fogbank
+from tests.support.google import firestore_client
+from tests.support.killing import kill_amid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,29 +47,18 @@ class Writer(threading.Thread):
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-def test_no_acknowledged_commit_is_lost_or_half_kept_by_kill_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_acknowledged_commit_is_lost_or_half_kept_by_kill_9(tmp_path: Path) -> None:
     program, chance = Fogbank(tmp_path), random.Random(11)
     program.run("start", "--detach")
     acknowledged: set[str] = set()
     for kill in range(KILLS):
-        status = program.json("status")
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", status["url"].removeprefix("http://"))
-        writers = [Writer(firestore.Client(project="p"), f"{kill}-{one}") for one in range(WRITERS)]
+        port = program.port
+        writers = [Writer(firestore_client(port, "p"), f"{kill}-{one}") for one in range(WRITERS)]
+        kill_amid(program, writers, chance)
         for writer in writers:
-            writer.start()
-        before = time.monotonic()
-        while not all(writer.acknowledged for writer in writers):  # There is something to be lost.
-            assert time.monotonic() < before + 60
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.1))  # The moment of the kill is what varies.
-        os.kill(status["pid"], signal.SIGKILL)
-        for writer in writers:
-            writer.join(30)
             acknowledged.update(writer.acknowledged)
-        program.run("start", "--detach")
     try:
-        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", program.url.removeprefix("http://"))
-        db = firestore.Client(project="p")
+        db = firestore_client(program.port, "p")
         things = db.collection("things")
         found = {each.id: each.to_dict() for each in things.stream()}
         assert acknowledged - found.keys() == set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ from tests.support import google_functions
 from tests.support.command import Fogbank
 from tests.support.google import PROJECT
 from tests.support.google_functions import HELLO, PARENT, Functions, ask
+from tests.support.killing import kill
 from tests.support.receiver import Received, Receiver
 from tests.support.waiting import eventually
 
@@ -36,7 +35,7 @@ def test_a_deployment_that_was_cut_goes_on_at_the_next_start(tmp_path: Path) -> 
         held = f"import urllib.request\nurllib.request.urlopen('{receiver.url}', b'', timeout=100)\n{HELLO}"
         try:
             program.run("start", "--detach")
-            functions = Functions(int(program.url.rpartition(":")[2]), "grpc")
+            functions = Functions(program.port, "grpc")
             made = functions.create("steady")
             functions.let_in("steady")
             begun = functions.begin("hello", functions.settings(held, "hello"))
@@ -46,10 +45,10 @@ def test_a_deployment_that_was_cut_goes_on_at_the_next_start(tmp_path: Path) -> 
             eventually(lambda: len(arrivals) == 2, within_s=60)  # Both are initialising.
             deleted = functions.begin("gone", functions.settings(entry_point="hello"))
             functions.close()
-            os.kill(program.json("status")["pid"], signal.SIGKILL)
+            kill(program)
 
             program.run("start", "--detach")
-            functions = Functions(int(program.url.rpartition(":")[2]), "grpc")
+            functions = Functions(program.port, "grpc")
             base = f"{program.url}/us-central1-{PROJECT}.cloudfunctions.net"
             assert ask(f"{base}/steady").text == "hello /?", "what ran before runs on"
             assert functions.client.get_function(name=f"{PARENT}/functions/hello").state.name == "DEPLOYING"

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import requests
 from google.api_core import exceptions
-from google.cloud import pubsub_v1, storage
+from google.cloud import pubsub_v1
 
 from tests.support.command import Fogbank
-from tests.support.google import emulator
+from tests.support.google import emulator, storage_client
+from tests.support.killing import kill, kill_amid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS, WRITERS, GRANULE = 3, 3, 256 * 1024
-
-
-def _client(url: str) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", url)
-        return storage.Client(project="p")
 
 
 class Writer(threading.Thread):
@@ -57,32 +50,23 @@ def test_no_acknowledged_object_and_no_notification_of_it_is_lost_by_kill_9(tmp_
     program.run("start", "--detach")
     acknowledged: dict[str, bytes] = {}
     topic, reader = "projects/p/topics/news", "projects/p/subscriptions/reader"
-    for kill in range(KILLS):
-        status = program.json("status")
-        client = _client(status["url"])
-        if not kill:
-            with emulator("PUBSUB_EMULATOR_HOST", int(status["url"].rpartition(":")[2])):
+    for round_ in range(KILLS):
+        port = program.port
+        client = storage_client(port, "p")
+        if not round_:
+            with emulator("PUBSUB_EMULATOR_HOST", port):
                 pubsub_v1.PublisherClient().create_topic(name=topic)
                 pubsub_v1.SubscriberClient().create_subscription(name=reader, topic=topic)
             client.create_bucket("killed").notification("news", topic_project="p", payload_format="NONE").create()
-        writers = [Writer(client.bucket("killed"), f"{kill}-{one}") for one in range(WRITERS)]
+        writers = [Writer(client.bucket("killed"), f"{round_}-{one}") for one in range(WRITERS)]
+        kill_amid(program, writers, chance)
         for writer in writers:
-            writer.start()
-        before = time.monotonic()
-        while not all(writer.acknowledged for writer in writers):  # There is something to be lost.
-            assert time.monotonic() < before + 60
-            time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.1))  # The moment of the kill is what varies.
-        os.kill(status["pid"], signal.SIGKILL)
-        for writer in writers:
-            writer.join(60)
             acknowledged |= writer.acknowledged
-        program.run("start", "--detach")
     try:
-        url = program.url
-        found = {blob.name: blob.download_as_bytes() for blob in _client(url).list_blobs("killed")}
+        port = program.port
+        found = {blob.name: blob.download_as_bytes() for blob in storage_client(port, "p").list_blobs("killed")}
         assert {name: found.get(name) for name in acknowledged} == acknowledged
-        with emulator("PUBSUB_EMULATOR_HOST", int(url.rpartition(":")[2])):
+        with emulator("PUBSUB_EMULATOR_HOST", port):
             told = _told(pubsub_v1.SubscriberClient(), reader, len(found))
         assert sorted(told) == sorted(found)  # Each object's change once, and no other's.
     finally:
@@ -106,7 +90,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
     program, content = Fogbank(tmp_path), os.urandom(2 * GRANULE + 17)
     program.run("start", "--detach")
     status = program.json("status")
-    _client(status["url"]).create_bucket("resumed")
+    storage_client(program.port, "p").create_bucket("resumed")
     with httpx.Client(timeout=30) as http:
         where = f"{status['url']}/upload/storage/v1/b/resumed/o"
         begun = http.post(where, params={"uploadType": "resumable", "name": "a"}, json={"metadata": {"x": "1"}})
@@ -117,7 +101,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
             told = f"bytes {number * GRANULE}-{number * GRANULE + len(piece) - 1}/{len(content)}"
             answer = http.put(url + path, content=piece, headers={"Content-Range": told})
             kept += len(piece)
-            os.kill(program.json("status")["pid"], signal.SIGKILL)
+            kill(program)
             program.run("start", "--detach")
             asked = http.put(program.url + path, headers={"Content-Range": f"bytes */{len(content)}"})
             if kept < len(content):
@@ -125,7 +109,7 @@ def test_an_upload_under_way_goes_on_after_kill_9(tmp_path: Path) -> None:
                 assert asked.headers["range"] == f"bytes=0-{kept - 1}"
     try:
         assert (answer.status_code, asked.status_code) == (200, 200)
-        found = _client(program.url).bucket("resumed").get_blob("a")
+        found = storage_client(program.port, "p").bucket("resumed").get_blob("a")
         assert (found.download_as_bytes(), found.metadata) == (content, {"x": "1"})
     finally:
         program.stop()

@@ -37,6 +37,10 @@ class Fogbank:
     def url(self) -> str:
         return str(self.json("status")["url"])
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def client(self, service: str, **options: Any) -> Any:
         return boto3.client(
             service,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.google import PROJECT
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,32 +23,38 @@ needed = [
     pytest.mark.timeout(900),  # Each command starts a program that takes seconds, and longer where others are at work.
 ]
 _LONGEST_S = 240
+_PATHS = {"STORAGE": "storage/v1/"}  # Of services whose endpoint is not the root.
 
 
 class Gcloud:
-    def __init__(self, url: str, folder: Path, project: str, *services: str) -> None:
+    def __init__(self, url: str, folder: Path, *services: str, project: str = PROJECT) -> None:
         """`services`: those whose endpoints it is to find here, as gcloud calls them: "PUBSUB"."""
         self._environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("CLOUDSDK_")},
             "CLOUDSDK_CONFIG": str(folder), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "1", "CLOUDSDK_CORE_PROJECT": project,
             "CLOUDSDK_CORE_DISABLE_PROMPTS": "1", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-            **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}": f"{url}/" for name in services},
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+            **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{name}": f"{url}/{_PATHS.get(name, '')}" for name in services},
         }  # fmt: skip
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["gcloud", *arguments, "--format=json"],
-            env=self._environment, capture_output=True, text=True, check=False, timeout=_LONGEST_S,
+            ["gcloud", *arguments], input=given, env=self._environment, capture_output=True, text=True, check=False,
+            timeout=_LONGEST_S,
         )  # fmt: skip
 
     def __call__(self, *arguments: str) -> Any:
         """What it prints, as JSON."""
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout or "null")
+        return json.loads(self.text(*arguments, "--format=json") or "null")
+
+    def text(self, *arguments: str, given: str = "") -> str:
+        """What it prints."""
+        done = self.run(*arguments, given=given)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def refused(self, *arguments: str) -> str:
         """What it says where it fails."""
-        done = self.run(*arguments)
+        done = self.run(*arguments, "--format=json")
         assert done.returncode != 0, done.stdout
         return done.stderr

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from google.cloud import pubsub_v1
+from google.cloud import firestore, pubsub_v1, storage
 from google.pubsub_v1 import PublisherClient as Publisher
 
 if TYPE_CHECKING:
@@ -19,13 +19,24 @@ PROJECT = "fog-project"
 def emulator(variable: str, port: int) -> Iterator[None]:
     """Clients made within ask this port."""
     before = os.environ.get(variable)
-    os.environ[variable] = f"127.0.0.1:{port}"
+    scheme = "http://" if variable == "STORAGE_EMULATOR_HOST" else ""
+    os.environ[variable] = f"{scheme}127.0.0.1:{port}"
     try:
         yield
     finally:
         os.environ.pop(variable)
         if before is not None:
             os.environ[variable] = before
+
+
+def firestore_client(port: int, project: str = PROJECT, database: str = "(default)") -> Any:
+    with emulator("FIRESTORE_EMULATOR_HOST", port):
+        return firestore.Client(project=project, database=database)
+
+
+def storage_client(port: int, project: str = PROJECT) -> Any:
+    with emulator("STORAGE_EMULATOR_HOST", port):
+        return storage.Client(project=project)
 
 
 class PubSub:

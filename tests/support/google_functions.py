@@ -114,6 +114,12 @@ class Functions:
         assert ask(told.upload_url, content, method="PUT", content_type="application/zip").status == 200
         return told.storage_source
 
+    def upload_first(self, files: dict[str, str] | str) -> str:
+        """The URL to name, for a function of the 1st generation."""
+        url = self.first.generate_upload_url(request={"parent": PARENT}).upload_url
+        assert ask(url, zipped(files), method="PUT", content_type="application/zip").status == 200
+        return str(url)
+
     def settings(self, files: dict[str, str] | str | bytes = HELLO, entry_point: str = "", **service: Any) -> Any:
         source = {"storage_source": self.upload(files)}
         return functions_v2.Function(
@@ -135,10 +141,11 @@ class Functions:
         return self.client.get_function(name=function.name)
 
     def done(self, operation: Any) -> Any:
-        """The operation once it is over, however that was."""
+        """The operation, of either generation, once it is over, however that was."""
+        client = self.first if operation.name.startswith("operations/") else self.client
 
         def look() -> Any:
-            found = self.client.get_operation(request={"name": operation.name})
+            found = client.get_operation(request={"name": operation.name})
             return found if found.done else None
 
         return eventually(look, within_s=_WITHIN_S)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_HELD_AT_MOST_S = 60
+
 
 @dataclass(frozen=True)
 class Received:
@@ -17,6 +19,20 @@ class Received:
     headers: dict[str, str]  # Names in lower case.
     body: bytes
     method: str = "POST"
+
+
+class Held:
+    """For a receiver: it answers 200, but not before the test lets it."""
+
+    def __init__(self) -> None:
+        self._may_answer = threading.Event()
+
+    def __call__(self, _: Received) -> int:
+        self._may_answer.wait(_HELD_AT_MOST_S)
+        return 200
+
+    def release(self) -> None:
+        self._may_answer.set()
 
 
 @dataclass

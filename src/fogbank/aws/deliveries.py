@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fogbank.kernel.store import StoreError
-from fogbank.primitives import queues
+from fogbank.kernel.tasks import end
+from fogbank.primitives import leases, queues
 from fogbank.primitives.queues import Message
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE_MAX = 64
 _LEND_MS = 300_000  # Longer than carrying all that is lent of a group may take.
-_ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AFTER_BUG_MS = 1_000
 
 
@@ -59,14 +59,12 @@ class Deliveries:
                     if not lent:
                         await watch.wait(next_ms)
         finally:
-            for task in self._working:
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await end(self._working)
 
     def _take(self, tx: Tx, room: int, now_ms: int) -> tuple[list[Message], int | None]:
         if room <= 0:
             return [], None
-        lend_ms = _ALONE_LEND_MS if self._alone else _LEND_MS
+        lend_ms = leases.ALONE_MS if self._alone else _LEND_MS
         lent = queues.receive(tx, self._queue, limit=room, now_ms=now_ms, lend_ms=lend_ms)
         # What is due and was not lent waits for what stands before it in its group.
         return lent, queues.next_due_ms(tx, self._queue, after_ms=now_ms)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import msgspec
 
+from fogbank.kernel.shared import Shared
 from fogbank.kernel.tasks import Background as Background  # Of the contract: services take it from here.
 
 if TYPE_CHECKING:
@@ -142,14 +143,11 @@ class House:
     serves: Callable[[str, str], bool]  # Whether a service has this operation: what leads to others asks before.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "aws.sqs_to_lambda": the modules in aws/links.
     resource_types: dict[str, Any] = field(default_factory=dict)  # CloudFormation's, by name: instances of the classes.
-    _shared: dict[type, Any] = field(default_factory=dict)
+    _shared: Shared = field(default_factory=Shared)
 
     def share(self, part: Callable[[House], S]) -> S:
         """The one `part(house)` of this server, made when it is first asked for: what a service's classes share."""
-        shared = self._shared.get(part)  # type: ignore[call-overload]  # A class, which is a callable too.
-        if shared is None:
-            shared = self._shared[part] = part(self)  # type: ignore[index]
-        return shared  # type: ignore[no-any-return]
+        return self._shared.get(part, self)
 
 
 class Operations:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from fogbank.cli.support import lines, options, running, saves
+from fogbank.cli.support import google_functions, lines, options, running, saves
 from fogbank.cli.support.google_app import GoogleApp
 from fogbank.cli.support.problems import Problem
 from fogbank.cli.support.progress import Progress
 from fogbank.cli.support.stack_app import StackApp
 from fogbank.deploy import detect
-from fogbank.deploy.google import plan
-from fogbank.gcp.identity import projects
+from fogbank.gcp.identity import metadata
 from fogbank.gcp.protocol import regions
 from fogbank.kernel.config import Config
 
@@ -88,8 +86,8 @@ def up(
         server = server or running.start_detached(data, config)
     deployment: _App
     if isinstance(found, detect.GoogleApp):
-        project = os.environ.get("GOOGLE_CLOUD_PROJECT") or projects.DEFAULT
-        place = region if region in regions.ALL else plan.REGION
+        project = google_functions.project()
+        place = region if region in regions.ALL else metadata.REGION
         deployment = GoogleApp(server.client, found.folder, project, place, _topics(trigger_topic or []), progress)
     else:
         name = stack or found.name

@@ -26,6 +26,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fogbank.kernel.shared import Shared
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
@@ -125,14 +127,11 @@ class House:
     identity: Issuer
     endpoint: Callable[[], str]  # "http://127.0.0.1:4566": where this server answers, once it does.
     links: dict[str, Any] = field(default_factory=dict)  # By name, "gcp.pubsub_to_functions": the modules in gcp/links.
-    _shared: dict[type, Any] = field(default_factory=dict)
+    _shared: Shared = field(default_factory=Shared)
 
     def share(self, part: Callable[[House], S]) -> S:
         """The one `part(house)` of this server, made when it is first asked for: what a service's classes share."""
-        shared = self._shared.get(part)  # type: ignore[call-overload]  # A class, which is a callable too.
-        if shared is None:
-            shared = self._shared[part] = part(self)  # type: ignore[index]
-        return shared  # type: ignore[no-any-return]
+        return self._shared.get(part, self)
 
 
 class Service:

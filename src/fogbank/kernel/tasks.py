@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from fogbank.kernel.telemetry import Telemetry
 
@@ -21,6 +21,14 @@ class Background:
 
     name: str  # Shown by `fogbank status`: "dynamodb: expire items".
     run: Callable[[], Awaitable[None]]
+
+
+async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel them, and wait until each has ended, however that was."""
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)
 
 
 @dataclass(slots=True)
@@ -45,8 +53,7 @@ class Supervisor:
     async def stop(self, name: str) -> None:
         task = self.tasks.pop(name, None)
         if task is not None:
-            task.handle.cancel()
-            await asyncio.gather(task.handle, return_exceptions=True)
+            await end([task.handle])
 
     async def stop_all(self) -> None:
         """The last started stops first; one may start others while it is not its turn yet."""

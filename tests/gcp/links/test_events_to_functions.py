@@ -11,8 +11,8 @@ from google.events.cloud import firestore as firestore_events
 from fogbank.gcp.identity import projects
 from fogbank.primitives import web_tokens
 from fogbank.primitives.queues import MESSAGES
-from tests.gcp.links.conftest import PARENT
 from tests.support.google import PROJECT
+from tests.support.google_functions import PARENT
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

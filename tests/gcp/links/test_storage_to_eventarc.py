@@ -12,8 +12,8 @@ from cloudevents.http import from_http
 from google.events.cloud import storage as storage_events
 
 from fogbank.gcp.links import storage_to_eventarc
-from tests.gcp.links.conftest import PARENT
 from tests.support.google import PROJECT
+from tests.support.google_functions import PARENT
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 

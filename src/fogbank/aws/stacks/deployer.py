@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fogbank.aws.stacks import records
 from fogbank.aws.stacks.course import Course
 from fogbank.kernel.store import StoreError
+from fogbank.kernel.tasks import end
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
@@ -55,10 +56,7 @@ class Deployer:
                 self.begin(stack.id)
 
     async def stop(self) -> None:
-        tasks = [running.task for running in self._running.values() if running.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(running.task for running in self._running.values() if running.task is not None)
 
     async def _run(self, stack_id: str, now: _Running, before: _Running | None) -> None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from fogbank.kernel.tasks import end
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
@@ -40,9 +42,7 @@ async def walk(waits: Mapping[str, set[str]], work: Callable[[str], Awaitable[No
                 for targets in left.values():
                     targets.discard(name)
     finally:  # Only where the server itself ends, or a step has a bug.
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(running)
     if failures:
         raise Failed(_together(failures))
     if stop.is_set():

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from fogbank.cli.support import gcloud
 from fogbank.functions.runtimes.redirection import node_options
+from fogbank.gcp.identity import projects
 from fogbank.gcp.instances import environment as google
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PROJECT = "fogbank"
 _UNWANTED = (
     "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -21,7 +21,7 @@ _UNWANTED = (
 def redirected(url: str, region: str, current: dict[str, str], data: Path) -> dict[str, str]:
     """What to set; `data`: the folder of the state. Credentials are never the person's real ones: nothing secret is
     sent, even to this machine."""
-    project = current.get("GOOGLE_CLOUD_PROJECT") or _PROJECT
+    project = current.get("GOOGLE_CLOUD_PROJECT") or projects.DEFAULT
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "test",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from fogbank.gcp.identity import metadata
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,7 +15,6 @@ _APIS = (
     "artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "cloudtasks",
     "eventarc", "firestore", "iam", "iamcredentials", "logging", "pubsub", "run", "secretmanager", "serviceusage",
 )  # fmt: skip
-_REGION = "us-central1"  # Where gcloud puts functions that nobody gives another region.
 
 
 def variables(url: str, project: str, config: Path, current: dict[str, str]) -> dict[str, str]:
@@ -29,7 +30,7 @@ def variables(url: str, project: str, config: Path, current: dict[str, str]) -> 
         "CLOUDSDK_CORE_SURVEY_DISABLE_PROMPTS": "1",
         "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
         **{
-            f"CLOUDSDK_{name}_REGION": current.get(f"CLOUDSDK_{name}_REGION") or _REGION
+            f"CLOUDSDK_{name}_REGION": current.get(f"CLOUDSDK_{name}_REGION") or metadata.REGION
             for name in ("FUNCTIONS", "RUN", "EVENTARC")
         },
         **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"{url}/" for api in _APIS},

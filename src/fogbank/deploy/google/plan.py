@@ -17,7 +17,6 @@ from fogbank.gcp.protocol import regions
 if TYPE_CHECKING:
     from pathlib import Path
 
-REGION = "us-central1"  # Where gcloud puts functions that nobody gives another region.
 _FLAVOURS = {
     "trigger-bucket": "google.cloud.storage.object.v1.finalized",
     "trigger-topic": "google.cloud.pubsub.topic.v1.messagePublished",

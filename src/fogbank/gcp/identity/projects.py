@@ -7,6 +7,9 @@ import re
 from typing import Final
 
 DEFAULT: Final = "fogbank"  # Where nobody names one.
+ID: Final = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")  # With those of a domain, "example.com:shop"; or its number.
+# What services take in a name that say nothing of projects themselves: emulators' clients call theirs what they like.
+ANY: Final = r"[A-Za-z0-9][A-Za-z0-9\-.:_]{0,127}"
 _NUMBER: Final = re.compile(r"\d+")
 _FIRST_NUMBER, _NUMBERS = 100_000_000_000, 900_000_000_000  # Twelve digits.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import aclosing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import orjson
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fogbank.gcp.protocol.templates import Template
     from fogbank.kernel.gateway.messages import Request
 
-_JSON = ("content-type", "application/json; charset=UTF-8")
+JSON: Final = ("content-type", "application/json; charset=UTF-8")
 _BODY_MAX = 20 * 1024 * 1024
 
 
@@ -48,7 +48,7 @@ class Rest:
         try:
             return await self._serve(request, query)
         except RpcError as error:
-            return _told(error)
+            return refused(error)
 
     async def _serve(self, request: Request, query: list[tuple[str, str]]) -> Response:
         method, binding, variables = self._find(request.method, request.path)
@@ -65,12 +65,12 @@ class Rest:
         numbers = "enum-encoding=int" in options.get("$alt", options.get("alt", ""))
         if method.gives_stream:
             answers = self._door.answers(served, call, asked)
-            return Response(200, [_JSON], await _begun(answers, numbers=numbers))
+            return Response(200, [JSON], await _begun(answers, numbers=numbers))
         message = await self._door.answer(served, call, asked)
         content = json_values.answer(message, numbers=numbers)
         if binding.response_body:
             content = content.get(binding.response_body)
-        return Response(200, [_JSON], _written(content, pretty=options.get("prettyPrint") != "false"))
+        return Response(200, [JSON], _written(content, pretty=options.get("prettyPrint") != "false"))
 
     def _find(self, verb: str, path: str) -> tuple[Method, Binding, dict[str, str]]:
         for template, method, binding in self._table.get(verb, ()):
@@ -113,8 +113,13 @@ async def _array(first: Any, answers: AsyncGenerator[Any, None], *, numbers: boo
     yield b"]\n"
 
 
-def _told(error: RpcError) -> Response:
-    return Response(statuses.http_status(error.code), [_JSON], _written(statuses.document(error)))
+def told(content: Any) -> Response:
+    """Of an address beside the methods that speaks as they do."""
+    return Response(200, [JSON], _written(content))
+
+
+def refused(error: RpcError) -> Response:
+    return Response(statuses.http_status(error.code), [JSON], _written(statuses.document(error)))
 
 
 def _written(content: Any, *, pretty: bool = True) -> bytes:

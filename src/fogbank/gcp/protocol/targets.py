@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
-from fogbank.gcp.service import Code
+from fogbank.gcp.service import Code, RpcError
 from fogbank.kernel.posting import Reply, Sender, Unreachable
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _NOT_THEIRS: Final = re.compile(
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SAFE: Final = "/?#[]@!$&'()*+,;=:%-._~"
 _REDIRECTS_MAX: Final = 5
+_HEADERS_MAX, _URL_MAX = 80 * 1024, 2083
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _CODES: Final = {
     400: Code.INVALID_ARGUMENT, 401: Code.UNAUTHENTICATED, 403: Code.PERMISSION_DENIED, 404: Code.NOT_FOUND,
     409: Code.ALREADY_EXISTS, 429: Code.RESOURCE_EXHAUSTED, 499: Code.CANCELLED, 500: Code.INTERNAL,
@@ -61,6 +63,32 @@ def read(url: str, method: str, told: Any) -> Target:
 def is_header(name: str, value: str) -> bool:
     """It may stand in a request as it is."""
     return _TOKEN.fullmatch(name) is not None and not re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value)
+
+
+def complete(told: Any, named: str, url: str, methods: Any, agent: str) -> None:
+    """Of the same message before it is kept: what goes without saying is said. `named` and `url`: what the message and
+    its URL are called, for the words of a refusal; `methods`: the enum. Raises `RpcError`."""
+    if len(getattr(told, url)) > _URL_MAX:
+        raise _invalid(f"{named}.{url} must be less than or equal to {_URL_MAX} characters.")
+    told.http_method = told.http_method or methods.Value("POST")
+    method = methods.Name(told.http_method)
+    if told.body and method not in _WITH_BODY:
+        raise _invalid(f"{named}.body must be empty for the HTTP method {method}.")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in told.headers.items()) > _HEADERS_MAX:
+        raise _invalid(f"The size of {named}.headers must be less than 80KB.")
+    for name, value in told.headers.items():
+        if not is_header(name, value):
+            raise _invalid(f"{named}.headers has an invalid header: {name[:128]!r}.")
+    for name in [name for name in told.headers if name.lower() == "user-agent"]:
+        del told.headers[name]
+    told.headers["User-Agent"] = agent
+    token = told.WhichOneof("authorization_header")
+    if token and not getattr(told, token).service_account_email:
+        raise _invalid(f"{named}.{token}.service_account_email is required.")
+
+
+def _invalid(text: str) -> RpcError:
+    return RpcError(Code.INVALID_ARGUMENT, text)
 
 
 async def send(house: House, agent: str, timeout_s: float, target: Target, ours: Mapping[str, str]) -> Reply:

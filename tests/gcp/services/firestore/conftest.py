@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from google.cloud import firestore, firestore_admin_v1
+from google.cloud import firestore_admin_v1
 from google.cloud.firestore_admin_v1.services.firestore_admin.transports import FirestoreAdminGrpcTransport
 
 from tests.support import emulators
+from tests.support.google import firestore_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +21,13 @@ DATABASE = "projects/p/databases/(default)"
 ROOT = f"{DATABASE}/documents"
 
 
-def client(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, database: str = "(default)") -> Any:
-    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", cloud.url.removeprefix("http://"))
-    return firestore.Client(project="p", database=database)
+def client(cloud: Cloud, database: str = "(default)") -> Any:
+    return firestore_client(cloud.server.port, "p", database)
 
 
 @pytest.fixture
-def db(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Any:
-    return client(cloud, monkeypatch)
+def db(cloud: Cloud) -> Any:
+    return client(cloud)
 
 
 @pytest.fixture

@@ -80,12 +80,12 @@ def test_a_field_is_indexed_as_all_are_until_somebody_says_otherwise(admin: Any)
         admin.list_fields(request={"parent": GROUP, "filter": "name:a"})
 
 
-def test_a_database_that_is_protected_is_not_deleted(cloud: Cloud, admin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_protected_is_not_deleted(cloud: Cloud, admin: Any) -> None:
     protected = Database.DeleteProtectionState.DELETE_PROTECTION_ENABLED
     given = Database(location_id="eur3", type_="FIRESTORE_NATIVE", delete_protection_state=protected)
     asked = CreateDatabaseRequest(parent="projects/p", database=given, database_id="second")
     made = admin.create_database(asked).result()
-    client(cloud, monkeypatch, "second").document("c/a").set({})
+    client(cloud, "second").document("c/a").set({})
     with pytest.raises(exceptions.FailedPrecondition, match="delete protection"):
         admin.delete_database(DeleteDatabaseRequest(name=made.name))
     cloud.advance(seconds=1)

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from tests.support.cloud import Cloud
 
 
-def test_a_database_is_made_listed_and_deleted(
-    cloud: Cloud, admin: Any, db: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_is_made_listed_and_deleted(cloud: Cloud, admin: Any, db: Any) -> None:
     db.document("c/a").set({})  # The default one is there from its first write on.
     database = Database(location_id="eur3", type_="FIRESTORE_NATIVE")
     made = admin.create_database(
@@ -33,7 +31,7 @@ def test_a_database_is_made_listed_and_deleted(
         admin.create_database(CreateDatabaseRequest(parent="projects/p", database=database, database_id="second"))
     with pytest.raises(exceptions.InvalidArgument):
         admin.create_database(CreateDatabaseRequest(parent="projects/p", database=database, database_id="No"))
-    second = client(cloud, monkeypatch, "second")
+    second = client(cloud, "second")
     before = second.document("c/a").set({}).update_time
     admin.delete_database(DeleteDatabaseRequest(name=made.name)).result()
     with pytest.raises(exceptions.NotFound):

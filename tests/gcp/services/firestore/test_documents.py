@@ -197,17 +197,17 @@ def test_collections_of_one_beginning_are_each_found(db: Any) -> None:
     assert [each.id for each in db.collections()] == ["a", "a!", "a-b", "b"]
 
 
-def test_databases_do_not_share_documents(cloud: Cloud, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = client(cloud, monkeypatch, "other")
+def test_databases_do_not_share_documents(cloud: Cloud, db: Any) -> None:
+    other = client(cloud, "other")
     db.document("c/a").set({"n": 1})
     other.document("c/a").set({"n": 2})
     assert (db.document("c/a").get().get("n"), other.document("c/a").get().get("n")) == (1, 2)
 
 
-def test_all_of_it_outlives_the_server(cloud: Cloud, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_of_it_outlives_the_server(cloud: Cloud, db: Any) -> None:
     before = db.document("c/a").set({"n": 1}).update_time
     cloud.restart()
-    again = client(cloud, monkeypatch)
+    again = client(cloud)
     assert again.document("c/a").get().update_time == before
     assert again.document("c/a").set({"n": 2}).update_time > before
 

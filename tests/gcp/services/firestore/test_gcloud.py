@@ -15,7 +15,7 @@ pytestmark = needed
 
 
 def test_databases_indexes_and_times_to_live_by_gcloud(cloud: Cloud, tmp_path: Path) -> None:
-    gcloud = Gcloud(cloud.url, tmp_path, "fog-project", "FIRESTORE")
+    gcloud = Gcloud(cloud.url, tmp_path, "FIRESTORE")
     gcloud("firestore", "databases", "create", "--database=second", "--location=eur3", "--delete-protection")
     protected = gcloud.refused("firestore", "databases", "delete", "--database=second", "--quiet")
     assert "delete protection" in protected

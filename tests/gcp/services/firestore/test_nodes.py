@@ -21,11 +21,11 @@ WAIT_S = 20
 
 
 @pytest.fixture
-def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def nodes(tmp_path: Path) -> Iterator[list[Any]]:
     """A client of each."""
     url = postgres.server().fresh()
     clouds = [Cloud(tmp_path / name, sandbox="off", store_url=url) for name in ("one", "two")]
-    yield [client(cloud, monkeypatch) for cloud in clouds]
+    yield [client(cloud) for cloud in clouds]
     for cloud in clouds:
         cloud.stop()
 

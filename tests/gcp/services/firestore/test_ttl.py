@@ -119,12 +119,12 @@ def test_a_listener_sees_them_go(cloud: Cloud, admin: Any, db: Any) -> None:
         watch.unsubscribe()
 
 
-def test_a_policy_survives_a_restart(cloud: Cloud, admin: Any, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_survives_a_restart(cloud: Cloud, admin: Any, db: Any) -> None:
     set_policy(admin).result()
     db.document("sessions/a").set({"ends": later(cloud, HOUR_S)})
     cloud.restart()
     cloud.advance(seconds=HOUR_S)
-    again = client(cloud, monkeypatch)
+    again = client(cloud)
     eventually(lambda: names(again) == set())
 
 

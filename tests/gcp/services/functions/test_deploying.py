@@ -11,7 +11,7 @@ from google.cloud import functions_v2
 from tests.support.cloud import Cloud
 from tests.support.google import PROJECT
 from tests.support.google_functions import HELLO, PARENT, Functions, ask, zipped
-from tests.support.receiver import Received, Receiver
+from tests.support.receiver import Held, Receiver
 from tests.support.waiting import eventually
 
 State = functions_v2.Function.State
@@ -223,18 +223,12 @@ def test_a_hostile_archive_fails_the_build(functions: Functions, content: bytes)
 
 
 def test_while_one_operation_is_under_way_no_other_begins(cloud: Cloud, functions: Functions) -> None:
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Received) -> int:
-        arrived.set()
-        go_on.wait(60)
-        return 200
-
+    hold = Held()
     with Receiver(hold) as receiver:
         held = f"import urllib.request\nurllib.request.urlopen('{receiver.url}', b'', timeout=60)\n{HELLO}"
         operation = functions.begin("hello", functions.settings(held, "hello"))
         try:
-            assert arrived.wait(60)
+            eventually(lambda: receiver.requests, within_s=60)
             there = functions.client.get_function(name=f"{PARENT}/functions/hello")
             assert there.state == State.DEPLOYING
             told = functions_v2.OperationMetadata.pb(functions_v2.OperationMetadata())
@@ -249,7 +243,7 @@ def test_while_one_operation_is_under_way_no_other_begins(cloud: Cloud, function
             with pytest.raises(exceptions.Aborted, match="unable to queue the operation"):
                 functions.client.delete_function(name=there.name)
         finally:
-            go_on.set()
+            hold.release()
         functions.finished(operation)
 
 

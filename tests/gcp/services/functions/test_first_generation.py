@@ -9,8 +9,7 @@ from google.api_core import exceptions
 from google.cloud import functions_v1
 
 from tests.support.google import PROJECT
-from tests.support.google_functions import HELLO, PARENT, RUNTIME, Functions, ask, zipped
-from tests.support.waiting import eventually
+from tests.support.google_functions import HELLO, PARENT, RUNTIME, Functions, ask
 
 NAME = f"{PARENT}/functions/hello"
 EVENTS = """
@@ -20,24 +19,14 @@ def on_event(event, context):
 
 
 def wanted(functions: Functions, **settings: Any) -> functions_v1.CloudFunction:
-    told = functions.first.generate_upload_url(request={"parent": PARENT})
-    assert ask(told.upload_url, zipped(settings.pop("source", HELLO)), method="PUT").status == 200
-    usual = {"https_trigger": {}, "entry_point": "hello", "runtime": RUNTIME, "source_upload_url": told.upload_url}
+    url = functions.upload_first(settings.pop("source", HELLO))
+    usual = {"https_trigger": {}, "entry_point": "hello", "runtime": RUNTIME, "source_upload_url": url}
     return functions_v1.CloudFunction(name=NAME, **(usual | settings))
-
-
-def finished(functions: Functions, operation: Any) -> Any:
-    def look() -> Any:
-        found = functions.first.get_operation(request={"name": operation.name})
-        return found if found.done else None
-
-    return eventually(look, within_s=60)
 
 
 def create(functions: Functions, **settings: Any) -> Any:
     request = {"location": PARENT, "function": wanted(functions, **settings)}
-    over = finished(functions, functions.first.create_function(request=request).operation)
-    assert not over.HasField("error"), over.error.message
+    functions.finished(functions.first.create_function(request=request).operation)
     return functions.first.get_function(name=NAME)
 
 
@@ -56,7 +45,7 @@ def test_a_function_is_deployed_called_and_deleted(transport: str, cloud: Any) -
     assert called.result == "hello /?" and called.execution_id and not called.error
     operation = functions.first.delete_function(name=NAME).operation
     assert operation.name.startswith("operations/")
-    finished(functions, operation)
+    functions.done(operation)
     with pytest.raises(
         exceptions.NotFound, match=f"Function hello in region us-central1 in project {PROJECT} does not"
     ):
@@ -68,7 +57,7 @@ def test_an_update_makes_the_next_version(functions: Functions) -> None:
     made = create(functions)
     made.environment_variables["GREETING"] = "good day"
     request = {"function": made, "update_mask": {"paths": ["environment_variables"]}}
-    finished(functions, functions.first.update_function(request=request).operation)
+    functions.done(functions.first.update_function(request=request).operation)
     assert functions.first.get_function(name=NAME).version_id == 2
     assert functions.first.call_function(name=NAME, data="{}").result == "good day /?"
 
@@ -101,7 +90,7 @@ def test_the_v1_api_does_not_know_functions_of_the_2nd_generation(functions: Fun
 
 def test_user_code_that_does_not_load_is_told_of(functions: Functions) -> None:
     request = {"location": PARENT, "function": wanted(functions, source="raise RuntimeError('no coffee')\n")}
-    over = finished(functions, functions.first.create_function(request=request).operation)
+    over = functions.done(functions.first.create_function(request=request).operation)
     assert over.error.message.startswith("Function failed on loading user code. This is likely due to a bug")
     assert "no coffee" in over.error.message
     assert functions.first.get_function(name=NAME).status == functions_v1.CloudFunctionStatus.OFFLINE

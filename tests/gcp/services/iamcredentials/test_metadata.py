@@ -14,11 +14,11 @@ from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
 from fogbank.gcp.identity import metadata, projects
-from tests.support.cloud import Cloud
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.cloud import Cloud
 
 EMAIL = projects.compute_account("fogbank")
 FLAVOR = {"Metadata-Flavor": "Google"}
@@ -35,14 +35,6 @@ print(json.dumps({
     "universe": credentials.universe_domain, "identity": id_token.fetch_id_token(request, "https://app.example"),
 }))
 """
-
-
-@pytest.fixture
-def today(tmp_path: Path) -> Iterator[Cloud]:
-    """Of the machine's clock: google-auth checks times by that."""
-    running = Cloud(tmp_path / "data", moving=True)
-    yield running
-    running.stop()
 
 
 def test_googles_own_library_finds_project_account_and_tokens(today: Cloud, tmp_path: Path) -> None:

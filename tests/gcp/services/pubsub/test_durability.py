@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.command import Fogbank
 from tests.support.google import PubSub
+from tests.support.killing import kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,18 +37,17 @@ def test_what_was_published_survives_kill_9(tmp_path: Path) -> None:
     try:
         published: list[str] = []
         topic = reader = ""
-        for kill in range(3):
-            status = program.json("status")
-            client = PubSub(urlsplit(status["url"]).port or 0)
+        for kills in range(3):
+            client = PubSub(program.port)
             if not topic:
                 topic = client.topic()
                 reader = client.subscription(topic)
             for number in range(20):
-                published += client.publish(topic, f"{kill}-{number}")
-            os.kill(status["pid"], signal.SIGKILL)
+                published += client.publish(topic, f"{kills}-{number}")
+            kill(program)
             client.close()
             program.run("start", "--detach")
-        client = PubSub(urlsplit(program.url).port or 0)
+        client = PubSub(program.port)
         assert [one.message.message_id for one in client.pull(reader)] == published
         client.close()
     finally:

@@ -16,7 +16,7 @@ pytestmark = needed
 
 
 def test_topics_schemas_subscriptions_and_snapshots_by_gcloud(cloud: Cloud, tmp_path: Path) -> None:
-    gcloud = Gcloud(cloud.url, tmp_path / "gcloud", "fog-project", "PUBSUB")
+    gcloud = Gcloud(cloud.url, tmp_path / "gcloud", "PUBSUB")
     definition = tmp_path / "order.proto"
     definition.write_text('syntax = "proto3"; message Order { string id = 1; }')
     of_kind = ("--type=protocol-buffer", f"--definition-file={definition}")

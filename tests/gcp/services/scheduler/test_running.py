@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import os
-import signal
-import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.command import Fogbank
 from tests.support.google_services import PROJECT, Scheduler
-from tests.support.receiver import Received, Receiver
+from tests.support.killing import kill
+from tests.support.receiver import Held, Receiver
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -120,19 +117,14 @@ def test_a_job_can_be_run_at_once_even_if_it_is_paused(scheduler: Scheduler, tar
 
 
 def test_of_a_job_one_execution_runs_at_a_time(cloud: Cloud, scheduler: Scheduler) -> None:
-    may_answer = threading.Event()
-
-    def answer(_: Received) -> int:
-        may_answer.wait(60)
-        return 200
-
-    with Receiver(answer) as target:
+    held = Held()
+    with Receiver(held) as target:
         made = scheduler.create(schedule="* * * * *", http_target={"uri": target.url})
         cloud.advance(seconds=60)
         eventually(lambda: target.requests)
         cloud.advance(seconds=600)
         assert len(target.requests) == 1
-        may_answer.set()
+        held.release()
         # What was missed is made up for once: after that comes the next minute.
         eventually(lambda: _attempted(scheduler, made, _START + datetime.timedelta(minutes=11)))
         assert len(target.requests) == 2
@@ -168,24 +160,16 @@ def test_jobs_outlive_a_restart(cloud: Cloud, scheduler: Scheduler, target: Rece
 
 @pytest.mark.faults
 def test_an_attempt_that_kill_9_cut_off_is_made_again(tmp_path: Path) -> None:
-    arrived, killed = threading.Semaphore(0), threading.Event()
-
-    def answer(_: Received) -> int:
-        arrived.release()
-        killed.wait(60)
-        return 200
-
-    program = Fogbank(tmp_path)
+    held, program = Held(), Fogbank(tmp_path)
     program.run("start", "--detach")
     try:
-        with Receiver(answer) as target:
-            status = program.json("status")
-            scheduler = Scheduler(urlsplit(status["url"]).port or 0)
+        with Receiver(held) as target:
+            scheduler = Scheduler(program.port)
             scheduler.create(schedule="* * * * *", http_target={"uri": target.url})
             program.run("clock", "advance", "1m")
-            assert arrived.acquire(timeout=30)
-            os.kill(status["pid"], signal.SIGKILL)
-            killed.set()
+            eventually(lambda: target.requests)
+            kill(program)
+            held.release()
             program.run("start", "--detach")
             eventually(lambda: len(target.requests) >= 2)
             times = [sent.headers["x-cloudscheduler-scheduletime"] for sent in target.requests]

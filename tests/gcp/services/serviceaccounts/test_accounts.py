@@ -13,21 +13,10 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import Request
 from google.oauth2 import id_token, service_account
 
-from tests.support.cloud import Cloud
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.support.cloud import Cloud
 
 EMAIL = "robot-1@fogbank.iam.gserviceaccount.com"
-
-
-@pytest.fixture
-def today(tmp_path: Path) -> Iterator[Cloud]:
-    """Of the machine's clock: google-auth signs by that."""
-    running = Cloud(tmp_path / "data", moving=True)
-    yield running
-    running.stop()
 
 
 def _make(cloud: Cloud, name: str = "robot-1") -> dict[str, Any]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from google.cloud import storage
 
 from tests.support.cloud import Cloud
-from tests.support.google import PROJECT
+from tests.support.google import storage_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +21,7 @@ _numbers = itertools.count()
 
 
 def client_of(cloud: Cloud) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", cloud.url)
-        return storage.Client(project=PROJECT)
+    return storage_client(cloud.server.port)
 
 
 @pytest.fixture(scope="module")

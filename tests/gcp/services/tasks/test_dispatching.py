@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import os
-import signal
-import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.command import Fogbank
 from tests.support.google_services import Tasks
-from tests.support.receiver import Received, Receiver
+from tests.support.killing import kill
+from tests.support.receiver import Held, Received, Receiver
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -176,20 +173,15 @@ def test_a_queue_sends_a_burst_and_then_at_its_rate(cloud: Cloud, tasks: Tasks, 
 
 
 def test_a_queue_has_no_more_requests_open_than_it_may(tasks: Tasks) -> None:
-    may_answer = threading.Event()
-
-    def answer(_: Received) -> int:
-        may_answer.wait(60)
-        return 200
-
-    with Receiver(answer) as worker:
+    held = Held()
+    with Receiver(held) as worker:
         queue = tasks.queue(rate_limits={"max_concurrent_dispatches": 2})
         for number in range(5):
             tasks.create(queue, worker.url, f"t{number}")
         eventually(lambda: len(worker.requests) == 2)
         under_way = [task for task in tasks.client.list_tasks(parent=queue) if task.dispatch_count]
         assert len(under_way) == 2
-        may_answer.set()
+        held.release()
         eventually(lambda: not tasks.ids(queue))
 
 
@@ -240,28 +232,20 @@ def test_tasks_attempts_and_tokens_outlive_a_restart(cloud: Cloud, tasks: Tasks)
 
 @pytest.mark.faults
 def test_what_was_being_sent_is_sent_again_after_kill_9(tmp_path: Path) -> None:
-    arrived, killed = threading.Semaphore(0), threading.Event()
-
-    def answer(_: Received) -> int:
-        arrived.release()
-        killed.wait(60)
-        return 200
-
-    program = Fogbank(tmp_path)
+    held, program = Held(), Fogbank(tmp_path)
     program.run("start", "--detach")
     try:
-        with Receiver(answer) as worker:
-            status = program.json("status")
-            tasks = Tasks(urlsplit(status["url"]).port or 0)
+        with Receiver(held) as worker:
+            tasks = Tasks(program.port)
             queue = tasks.queue()
             tasks.create(queue, worker.url, "sent")
             later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
             tasks.create(queue, worker.url, "waiting", schedule_time=later)
-            assert arrived.acquire(timeout=30)
-            os.kill(status["pid"], signal.SIGKILL)
-            killed.set()
+            eventually(lambda: worker.requests)
+            kill(program)
+            held.release()
             program.run("start", "--detach")
-            tasks = Tasks(urlsplit(program.json("status")["url"]).port or 0)
+            tasks = Tasks(program.port)
             eventually(lambda: tasks.ids(queue) == ["waiting"])
             assert [sent.headers["x-cloudtasks-taskretrycount"] for sent in worker.requests] == ["0", "1"]
     finally:

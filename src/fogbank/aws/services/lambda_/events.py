@@ -22,8 +22,9 @@ from fogbank.aws.services.lambda_.destinations import Parcel
 from fogbank.aws.services.lambda_.records import End
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.store.records import Records
+from fogbank.kernel.tasks import end
 from fogbank.kernel.telemetry import current_lineage, current_trace
-from fogbank.primitives import queues
+from fogbank.primitives import leases, queues
 from fogbank.primitives.queues import Message
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _THROTTLED_AFTER_MS = 1_000
 _THROTTLED_AFTER_MAX_MS = 300_000
 _AGE_MAX_S = 21_600
 _LEND_MS = 31 * 60_000  # Longer than any function may run.
-_ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AT_ONCE_MAX = 200  # Of one function: more would only be in each other's way on one machine.
 _QUEUED = "lambda.queued"
 # The event was not run for a reason that passes.
@@ -97,7 +97,7 @@ class EventQueue:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._lend_ms = _LEND_MS if house.config.store_url else _ALONE_LEND_MS
+        self._lend_ms = _LEND_MS if house.config.store_url else leases.ALONE_MS
         self._working: set[asyncio.Task[None]] = set()
         self._of_function: Counter[str] = Counter()  # Events in work.
 
@@ -116,9 +116,7 @@ class EventQueue:
                     if not lent:
                         await watch.wait(next_due_ms)
         except asyncio.CancelledError:  # The server ends: what is under way comes again when it is back.
-            for task in list(self._working):
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await end(self._working)
             raise
 
     def _begin(self, function_id: str, message: Message) -> None:

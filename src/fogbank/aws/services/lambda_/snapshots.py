@@ -16,6 +16,7 @@ from fogbank.aws.services.lambda_.calling import Caller
 from fogbank.functions.engine import InitFailed
 from fogbank.kernel.store import StoreError
 from fogbank.kernel.store.records import Records
+from fogbank.kernel.tasks import end
 
 if TYPE_CHECKING:
     from fogbank.aws.service import House
@@ -64,10 +65,7 @@ class Snapshots:
                         self._begin(due)
                     await watch.wait()
         finally:  # The server ends: what is under way begins anew when it is back.
-            tasks = list(self._taking.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._taking.values())
 
     async def settled(self, version_arn: str) -> None:
         """Wait until this version is no longer Pending, or is gone."""

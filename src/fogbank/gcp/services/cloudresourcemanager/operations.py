@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from fogbank.gcp.identity import projects
+from fogbank.gcp.protocol import policies, rest
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.kernel.gateway.messages import Request, Response, Route
@@ -18,11 +17,9 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _MANAGER = Package("google.cloud.resourcemanager.v3")
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 _V1 = re.compile(r"/v1/projects(?:/(?P<project>[^/:?]+))?/?$")
 _HERE = re.compile(r"(?:cloudresourcemanager\.googleapis\.com)|[^.]*|[\d.]+|\[.*")
 _CREATED = "2024-01-01T00:00:00Z"  # Nobody remembers when a project began; it was before everything in it.
-_IAM = "google.iam.v1.IAMPolicy"
 
 
 class Projects(Service):
@@ -38,18 +35,13 @@ class Projects(Service):
         """The one that everything is in where nobody says otherwise."""
         return _MANAGER.SearchProjectsResponse(projects=[_project(projects.DEFAULT)])
 
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "GetIamPolicy", request)
-
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "SetIamPolicy", request)
-
-    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "TestIamPermissions", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
+    test_iam_permissions = policies.test_iam_permissions
 
 
 def _project(project: str) -> Any:
-    if not _PROJECT.fullmatch(project):
+    if not projects.ID.fullmatch(project):
         raise RpcError(Code.INVALID_ARGUMENT, f"Invalid project name: {project[:128]}")
     told = _MANAGER.Project(
         name=f"projects/{projects.number(project)}", project_id=project, display_name=project,
@@ -64,12 +56,13 @@ async def _answer(request: Request) -> Response:
     found = _V1.match(request.path)
     assert found is not None
     if request.method != "GET":
-        return _json(501, _error(501, "UNIMPLEMENTED", "fogbank makes no projects: each is there once it is named."))
+        told = "fogbank makes no projects: each is there once it is named."
+        return rest.refused(RpcError(Code.UNIMPLEMENTED, told))
     if found["project"] is None:
-        return _json(200, {"projects": [_first(projects.DEFAULT)]})
-    if not _PROJECT.fullmatch(found["project"]):
-        return _json(400, _error(400, "INVALID_ARGUMENT", "Request contains an invalid argument."))
-    return _json(200, _first(found["project"]))
+        return rest.told({"projects": [_first(projects.DEFAULT)]})
+    if not projects.ID.fullmatch(found["project"]):
+        return rest.refused(RpcError(Code.INVALID_ARGUMENT, "Request contains an invalid argument."))
+    return rest.told(_first(found["project"]))
 
 
 def _first(project: str) -> dict[str, Any]:
@@ -77,11 +70,3 @@ def _first(project: str) -> dict[str, Any]:
         "projectNumber": projects.number(project), "projectId": project, "lifecycleState": "ACTIVE", "name": project,
         "createTime": _CREATED,
     }  # fmt: skip
-
-
-def _error(code: int, status: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "status": status}}
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(status, [("content-type", "application/json; charset=UTF-8")], orjson.dumps(content))

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from fogbank.gcp.identity import projects
+from fogbank.gcp.protocol.places import Located
 from fogbank.gcp.service import Code, RpcError
 
-_PROJECT: Final = r"[a-z0-9][a-z0-9\-.:_]{0,127}"
-_LOCATION: Final = re.compile(rf"projects/({_PROJECT})/locations/([a-z][a-z0-9-]{{0,62}}|-)", re.IGNORECASE)
+_LOCATION: Final = re.compile(rf"projects/({projects.ANY})/locations/([a-z][a-z0-9-]{{0,62}}|-)", re.IGNORECASE)
 # "trigger_id": "must start with a letter … and can only contain letters, numbers, and hyphens", as the console says it.
 _ID: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    project: str
-    location: str
-    id: str
-
-    @property
-    def full(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/triggers/{self.id}"
+class Name(Located):
+    __slots__ = ()
+    collection = "triggers"
 
 
 def location(name: str) -> tuple[str, str]:

@@ -63,7 +63,7 @@ def find(tx: Tx, name: names.Name) -> Trigger:
     """Raises `RpcError`."""
     row = TRIGGERS.get(tx, name.project, name.location, name.id)
     if row is None:
-        raise RpcError(Code.NOT_FOUND, f"Resource '{name.full}' was not found")
+        raise RpcError(Code.NOT_FOUND, f"Resource '{name}' was not found")
     return row
 
 

@@ -45,7 +45,7 @@ def close(tx: Tx, house: House, name: Name, row: Trigger) -> None:
     kind, _ = filters.read(row.settings.event_filters)
     house.links[_PUBSUB].close_transport(tx, pubsub, with_topic=row.owns_topic)
     state.RECEIVERS.delete(tx, pubsub.subscription)
-    state.unlisten(tx, kind.source, name.project, name.full)
+    state.unlisten(tx, kind.source, name.project, str(name))
     tell_sources(tx, house, kind.source, name.project)
 
 
@@ -54,7 +54,7 @@ def _connect(tx: Tx, house: House, name: Name, told: Any) -> None:
     pubsub = told.transport.pubsub
     state.RECEIVERS.put(tx, pubsub.subscription, row=_receiver(name, told, kind.type, pubsub.topic))
     if kind.type != catalog.MESSAGE_PUBLISHED:
-        row = Listener(name.full, kind.type, asked, pubsub.topic, told.event_data_content_type)
+        row = Listener(str(name), kind.type, asked, pubsub.topic, told.event_data_content_type)
         state.listen(tx, kind.source, name.project, row)
         tell_sources(tx, house, kind.source, name.project)
 
@@ -80,7 +80,7 @@ def _receiver(name: Name, told: Any, event_type: str, topic: str) -> Receiver:
             path = f"/{run.path.lstrip('/')}"
         case _:
             kind, target, path = "http", destination.http_endpoint.uri, ""
-    return Receiver(name.full, kind, target, told.service_account, path, type_, from_topic, once)
+    return Receiver(str(name), kind, target, told.service_account, path, type_, from_topic, once)
 
 
 def _endpoint(name: Name, told: Any) -> str:

@@ -6,6 +6,7 @@ Whoever is told of the operation may rely on it: what was begun ends, whatever b
 from __future__ import annotations
 
 from base64 import b64encode
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -13,16 +14,45 @@ from msgspec.structs import replace
 from fogbank.gcp.protocol import hosts, longrunning
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.service import Code, RpcError
-from fogbank.gcp.services.functions import metadata, names, state
+from fogbank.gcp.services.functions import metadata, names, sources, state
 from fogbank.gcp.services.functions.state import DELETING, DEPLOYING, DUE, JOBS, LABELS, Function, Job
 
 if TYPE_CHECKING:
-    from fogbank.gcp.service import Call
+    from collections.abc import Iterator
+
+    from fogbank.gcp.service import Call, House
     from fogbank.kernel.store import Tx
 
 
-def create(tx: Tx, call: Call, settings: Any, generation: int, source: str, function_id: str) -> Any:
-    """The operation. Raises `RpcError` where the name is taken."""
+async def create(house: House, call: Call, settings: Any, generation: int) -> Any:
+    """Its source is had, then it is begun: the operation. Raises `RpcError` where the name is taken."""
+    function_id = call.new_id()
+    source = await sources.fetch(house, settings, owner=call.new_id())
+    with _kept(house, source):
+        return await house.store.transact(_create, call, settings, generation, source, function_id)
+
+
+async def update(
+    house: House, call: Call, function: Function, settings: Any, *, rebuilds: bool, from_source: bool
+) -> Any:  # fmt: skip
+    """The same for a function that is there; `from_source`: its source is to be another, or to be had anew."""
+    source = await sources.fetch(house, settings, owner=call.new_id()) if from_source else ""
+    with _kept(house, source):
+        return await house.store.transact(_update, call, function, settings, source, rebuilds=rebuilds or from_source)
+
+
+@contextmanager
+def _kept(house: House, source: str) -> Iterator[None]:
+    """The zip is gone again where what it is for could not be begun."""
+    try:
+        yield
+    except BaseException:
+        if source:
+            house.blobs.delete(source)
+        raise
+
+
+def _create(tx: Tx, call: Call, settings: Any, generation: int, source: str, function_id: str) -> Any:
     name = settings.name
     there = state.get(tx, name, lock=True)
     if there is not None:
@@ -35,7 +65,7 @@ def create(tx: Tx, call: Call, settings: Any, generation: int, source: str, func
     return _begin(tx, call, function, "create", settings, source, rebuilds=True)
 
 
-def update(tx: Tx, call: Call, function: Function, settings: Any, source: str, *, rebuilds: bool) -> Any:
+def _update(tx: Tx, call: Call, function: Function, settings: Any, source: str, *, rebuilds: bool) -> Any:
     """`source`: another zip, if it is to be another. Raises `RpcError` where something is under way."""
     there = state.get(tx, function.name, lock=True)
     if there is None or there.id != function.id:

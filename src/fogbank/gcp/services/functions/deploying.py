@@ -20,6 +20,7 @@ from fogbank.gcp.services.functions import failures, metadata, settling, state, 
 from fogbank.gcp.services.functions.state import BUILDS, DUE, FUNCTIONS, JOBS, Build, Function, Job, Serving
 from fogbank.gcp.services.functions.versions import NotBuilt, Versions
 from fogbank.kernel.store import StoreError
+from fogbank.kernel.tasks import end
 
 if TYPE_CHECKING:
     from fogbank.gcp.service import House
@@ -56,10 +57,7 @@ class Deploying:
                         self._begin(job)
                     await watch.wait()
         finally:  # The server ends: what is under way begins anew when it is back.
-            tasks = list(self._doing.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._doing.values())
 
     def _begin(self, job: Job) -> None:
         if job.operation not in self._doing:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from fogbank.gcp.identity import projects
 from fogbank.gcp.protocol import regions
+from fogbank.gcp.protocol.places import Located
 from fogbank.gcp.service import Code, RpcError
 
 ANYWHERE = "-"  # For lists: in every location.
 _ID = re.compile(r"[A-Za-z](?:[-_A-Za-z0-9]{0,61}[A-Za-z0-9])?")
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    project: str
-    location: str
-    id: str
-
-    def __str__(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/functions/{self.id}"
+class Name(Located):
+    __slots__ = ()
+    collection = "functions"
 
 
 def read(name: str) -> Name:
@@ -70,5 +65,5 @@ def service_id(function_id: str) -> str:
 
 
 def _check_project(project: str) -> None:
-    if not _PROJECT.fullmatch(project):
+    if not projects.ID.fullmatch(project):
         raise RpcError(Code.INVALID_ARGUMENT, f"Invalid project resource name projects/{project[:128]}")

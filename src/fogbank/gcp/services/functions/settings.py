@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.identity import projects
-from fogbank.gcp.protocol import masks
 from fogbank.gcp.service import Code, RpcError
-from fogbank.gcp.services.functions import quantities
+from fogbank.gcp.services.functions import masking, quantities
 from fogbank.gcp.services.functions.state import SECOND
 from fogbank.gcp.services.functions.violations import Violations
 
@@ -38,19 +37,16 @@ def new(at: Name, asked: Any) -> Any:
 
 
 def changed(old: Any, at: Name, asked: Any, paths: Iterable[str]) -> Any:
-    """Of the fields that the mask names ("If no field mask is provided, all fields will be updated")."""
+    """Of the fields that the mask names."""
     settings = SECOND.Function()
     paths = [_snake(path) for path in paths]
-    if not paths or paths == ["*"]:
+    if masking.is_whole(paths):
         settings.CopyFrom(asked)
         if not settings.build_config.HasField("source"):
             settings.build_config.source.CopyFrom(old.build_config.source)
     else:
         settings.CopyFrom(old)
-        try:
-            masks.apply(paths, asked, settings)
-        except KeyError as error:
-            raise RpcError(Code.INVALID_ARGUMENT, f"Invalid field path in update_mask: {error.args[0]}") from error
+        masking.apply(paths, asked, settings)
     settings.name = str(at)
     return _complete(settings, at)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fogbank.gcp.identity import projects
-from fogbank.gcp.protocol import masks
 from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.service import Code, RpcError
+from fogbank.gcp.services.functions import masking
 from fogbank.gcp.services.functions.state import FIRST
 from fogbank.gcp.services.functions.violations import Violations
 
@@ -39,17 +39,14 @@ def new(at: Name, asked: Any) -> Any:
 def changed(old: Any, at: Name, asked: Any, paths: Iterable[str]) -> Any:
     settings = FIRST.CloudFunction()
     paths = list(paths)
-    if not paths or paths == ["*"]:
+    if masking.is_whole(paths):
         settings.CopyFrom(asked)
         if settings.WhichOneof("source_code") is None:
             settings.source_upload_url = old.source_upload_url
     else:
         settings.CopyFrom(old)
         paths = [path for path in paths if path.partition(".")[0] not in _OUTPUT_ONLY]
-        try:
-            masks.apply(sorted(paths, key=lambda path: asked.WhichOneof("trigger") == path), asked, settings)
-        except KeyError as error:
-            raise RpcError(Code.INVALID_ARGUMENT, f"Invalid field path in update_mask: {error.args[0]}") from error
+        masking.apply(sorted(paths, key=lambda path: asked.WhichOneof("trigger") == path), asked, settings)
     settings.name = str(at)
     return _complete(settings, at)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 GROUP = "cloud.google.com/logging"
-_KINDS = r"(projects|organizations|folders|billingAccounts)/([A-Za-z0-9][A-Za-z0-9\-.:_]{0,127})"
+_KINDS = rf"(projects|organizations|folders|billingAccounts)/({projects.ANY})"
 _PARENT = re.compile(_KINDS)
 _VIEW = re.compile(_KINDS + r"/locations/[^/]+/buckets/[^/]+/views/[^/]+")
 _LOG = re.compile(r"/?" + _KINDS + r"/logs/([^/]+)")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from fogbank.gcp.identity import projects
 from fogbank.gcp.service import Code, RpcError
 
 # "Resource names": 3 to 255 characters, the first a letter, not beginning with "goog".
 _ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}")
-_PROJECT = re.compile(r"[a-z0-9][a-z0-9\-.:_]{0,127}", re.IGNORECASE)
+_PROJECT = re.compile(projects.ANY)
 DELETED_TOPIC = "_deleted-topic_"
 
 

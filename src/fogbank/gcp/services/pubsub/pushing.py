@@ -18,6 +18,7 @@ from fogbank.gcp.services.pubsub import lending, publishing, state
 from fogbank.gcp.services.pubsub.state import CHANGED, SUBSCRIPTIONS
 from fogbank.kernel.posting import Sender, Unreachable
 from fogbank.kernel.store import StoreError
+from fogbank.kernel.tasks import end
 from fogbank.primitives import queues
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ class Pushing:
                         loops[subscription_id] = asyncio.ensure_future(loop.run())
                     await watch.wait()
         finally:
-            for task in loops.values():
-                task.cancel()
-            await asyncio.gather(*loops.values(), return_exceptions=True)
+            await end(loops.values())
 
 
 def _with_endpoints(tx: Tx) -> dict[str, str]:
@@ -103,9 +102,7 @@ class _Loop:
                     if not lent:
                         await watch.wait(next_ms)
         finally:
-            for task in self._working:
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await end(self._working)
 
     def _take(self, tx: Tx, now_ms: int) -> tuple[list[tuple[Subscription, Lent]], int | None]:
         room = _AT_ONCE_MAX - len(self._working)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from fogbank.gcp.protocol import masks
-from fogbank.gcp.protocol.times import milliseconds
+from fogbank.gcp.protocol.times import is_moment, milliseconds
 from fogbank.gcp.service import Code, RpcError
 from fogbank.gcp.services.pubsub import filters, names
 from fogbank.gcp.services.pubsub.state import PUBSUB
@@ -36,6 +36,7 @@ _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 _TOPIC_REFUSED = ("kms_key_name", "ingestion_data_source_settings", "message_transforms")
 _SUBSCRIPTION_REFUSED = ("bigquery_config", "cloud_storage_config", "bigtable_config", "message_transforms")
 _TOPIC_MUTABLE = ("labels", "message_storage_policy", "message_retention_duration", "schema_settings")
+_SNAPSHOT_MUTABLE = ("labels", "expire_time")
 _SUBSCRIPTION_MUTABLE = (
     "push_config", "ack_deadline_seconds", "retain_acked_messages", "message_retention_duration", "labels",
     "expiration_policy", "dead_letter_policy", "retry_policy", "enable_exactly_once_delivery",
@@ -87,6 +88,13 @@ def with_push(subscription: Any, push_config: Any) -> Any:
     return changed
 
 
+def changed_snapshot(snapshot: Any, request: Any) -> Any:
+    """After an UpdateSnapshot."""
+    return _changed(
+        snapshot, request.snapshot, request.update_mask.paths, _SNAPSHOT_MUTABLE, "Snapshot", _check_snapshot
+    )
+
+
 def _changed(old: Any, given: Any, paths: Iterable[str], mutable: tuple[str, ...], kind: str, check: Any) -> Any:
     paths = list(paths)
     if not paths:
@@ -117,6 +125,11 @@ def _check_topic(topic: Any) -> None:
         raise invalid("Invalid schema settings given: the encoding must be JSON or BINARY.")
     if topic.HasField("message_retention_duration"):
         _check_duration(topic.message_retention_duration, _RETENTION_MS, *_RETENTION)
+
+
+def _check_snapshot(snapshot: Any) -> None:
+    if not is_moment(snapshot.expire_time):
+        raise invalid("Invalid expire_time given: it is no moment.")
 
 
 def _complete(subscription: Any) -> None:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from fogbank.gcp.protocol.places import PLACE, Located
 from fogbank.gcp.service import Code, RpcError
 
-_PLACE = r"projects/([A-Za-z0-9\-:.]{1,128})/locations/([a-z0-9-]{1,64})"
-_PARENT = re.compile(_PLACE)
-_JOB = re.compile(_PLACE + r"/jobs/([A-Za-z0-9_-]{1,500})")
+_JOB = re.compile(PLACE + r"/jobs/([A-Za-z0-9_-]{1,500})")
 
 
-@dataclass(frozen=True, slots=True)
-class JobName:
-    project: str
-    location: str
-    id: str
-
-    @property
-    def scope(self) -> str:
-        return f"{self.project}/{self.location}"
-
-    def __str__(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/jobs/{self.id}"
-
-
-def scope(parent: str) -> str:
-    found = _PARENT.fullmatch(parent)
-    if found is None:
-        raise RpcError(Code.INVALID_ARGUMENT, "Invalid resource field value in the request.")
-    return f"{found[1]}/{found[2]}"
+class JobName(Located):
+    __slots__ = ()
+    collection = "jobs"
 
 
 def job(name: str) -> JobName:

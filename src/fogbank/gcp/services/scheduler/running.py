@@ -21,8 +21,8 @@ from fogbank.gcp.services.scheduler import schedules as languages
 from fogbank.gcp.services.scheduler.state import JOBS, KIND, SCHEDULER
 from fogbank.kernel.posting import Unreachable
 from fogbank.kernel.store import StoreError
-from fogbank.kernel.tasks import Background
-from fogbank.primitives import schedules
+from fogbank.kernel.tasks import Background, end
+from fogbank.primitives import leases, schedules
 
 if TYPE_CHECKING:
     from fogbank.gcp.service import House
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from fogbank.primitives.schedules import Entry
 
 _SLACK_MS = 60_000
-_ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AFTER_BUG_MS = 1_000
 
 
@@ -68,10 +67,7 @@ class Running:
                     if next_ms is None or next_ms > now_ms:
                         await watch.wait(next_ms)
         finally:
-            tasks = list(self._working.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._working.values())
 
     def _take_back(self, tx: Tx) -> None:
         """Whoever was at an attempt is gone."""
@@ -92,7 +88,7 @@ class Running:
             schedules.drop(tx, KIND, entry.id)
             return None
         told = row.settings
-        lend_ms = _ALONE_LEND_MS if self._alone else milliseconds(told.attempt_deadline) + _SLACK_MS
+        lend_ms = leases.ALONE_MS if self._alone else milliseconds(told.attempt_deadline) + _SLACK_MS
         if row.attempt in self._working:  # The clock was moved past the end of its time; here it is still at it.
             state.plan(tx, name, row, now_ms + lend_ms)
             return None

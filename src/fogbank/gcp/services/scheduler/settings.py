@@ -15,9 +15,8 @@ from fogbank.gcp.services.scheduler.state import SCHEDULER
 AGENT = "Google-Cloud-Scheduler"
 _USUAL_DEADLINE_MS, _DEADLINE_MS = 180_000, (15_000, 1_800_000)
 _USUAL_DOUBLINGS, _USUAL_BACKOFF_MS, _RETRIES_MAX = 5, (5_000, 3_600_000), 5
-_JOB_MAX, _HEADERS_MAX, _URL_MAX, _DESCRIPTION_MAX = 1024 * 1024, 80 * 1024, 2083, 500
+_JOB_MAX, _DESCRIPTION_MAX = 1024 * 1024, 500
 _TOPIC = re.compile(r"projects/([^/]+)/topics/[^/]+")
-_WITH_BODY = ("POST", "PUT", "PATCH")
 _TOLD_BY_US = ("user_update_time", "state", "status", "schedule_time", "last_attempt_time")
 _TARGETS = ("pubsub_target", "http_target", "app_engine_http_target")
 
@@ -117,25 +116,9 @@ def _complete_http(job: Any) -> None:
     target = job.http_target
     if not target.uri.startswith(("http://", "https://")):
         raise invalid("HttpTarget.uri must start with 'http://' or 'https://'.")
-    if len(target.uri) > _URL_MAX:
-        raise invalid(f"HttpTarget.uri must be less than or equal to {_URL_MAX} characters.")
-    target.http_method = target.http_method or SCHEDULER.HttpMethod.Value("POST")
-    method = SCHEDULER.HttpMethod.Name(target.http_method)
-    if target.body and method not in _WITH_BODY:
-        raise invalid(f"HttpTarget.body must be empty for the HTTP method {method}.")
-    for name, value in target.headers.items():
-        if not targets.is_header(name, value):
-            raise invalid(f"HttpTarget.headers has an invalid header: {name[:128]!r}.")
-    if sum(len(name.encode()) + len(value.encode()) for name, value in target.headers.items()) > _HEADERS_MAX:
-        raise invalid("The size of HttpTarget.headers must be less than 80KB.")
-    for name in [name for name in target.headers if name.lower() == "user-agent"]:
-        del target.headers[name]
-    target.headers["User-Agent"] = AGENT
+    targets.complete(target, "HttpTarget", "uri", SCHEDULER.HttpMethod, AGENT)
     if target.body and not any(name.lower() == "content-type" for name in target.headers):
         target.headers["Content-Type"] = "application/octet-stream"
-    token = target.WhichOneof("authorization_header")
-    if token and not getattr(target, token).service_account_email:
-        raise invalid(f"HttpTarget.{token}.service_account_email is required.")
     if not job.HasField("attempt_deadline"):
         job.attempt_deadline.FromMilliseconds(_USUAL_DEADLINE_MS)
     if not _DEADLINE_MS[0] <= milliseconds(job.attempt_deadline) <= _DEADLINE_MS[1]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fogbank.gcp.identity import projects
 from fogbank.gcp.service import Code, RpcError
 
-_PROJECT = r"projects/([A-Za-z0-9][A-Za-z0-9\-.:_]{0,127})"
+_PROJECT = rf"projects/({projects.ANY})"
 _LOCATION = r"(?:/locations/([a-z0-9-]{1,64}))?"
 _PARENT = re.compile(_PROJECT + _LOCATION)
 _SECRET = re.compile(_PROJECT + _LOCATION + r"/secrets/([^/]+)")

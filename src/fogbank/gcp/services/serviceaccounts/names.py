@@ -14,7 +14,7 @@ from fogbank.gcp.service import Code, RpcError
 if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
-_PROJECT: Final = re.compile(r"projects/([a-z0-9][a-z0-9\-.:_]{0,127})", re.IGNORECASE)
+_PROJECT: Final = re.compile(rf"projects/({projects.ANY})")
 _NAME: Final = re.compile(r"projects/([^/]+)/serviceAccounts/([^/]{1,320})")
 _KEY: Final = re.compile(r"(projects/[^/]+/serviceAccounts/[^/]+)/keys/([0-9a-f]{1,64})")
 

@@ -36,33 +36,28 @@ def owner(project: str) -> str:
 
 def of_bucket(project: str, predefined: str = "") -> Entries:
     """`predefined`: "" is what a new bucket has."""
-    owners, editors, viewers = _team(project)
-    shared = [[owners, OWNER], [editors, OWNER], [viewers, READER]]
-    named = {
-        "": shared,
-        "projectPrivate": shared,
-        "private": [[owners, OWNER]],
-        "authenticatedRead": [[owners, OWNER], _KNOWN],
-        "publicRead": [[owners, OWNER], _EVERYBODY],
-        "publicReadWrite": [[owners, OWNER], ["allUsers", WRITER]],
-    }
+    named = _of_both(project) | {"publicReadWrite": [[owner(project), OWNER], ["allUsers", WRITER]]}
     return _chosen(named, predefined, "predefinedAcl")
 
 
 def of_objects(project: str, predefined: str = "", parameter: str = "predefinedAcl") -> Entries:
     """`predefined`: "" is what a new bucket gives its objects."""
+    private = [[owner(project), OWNER]]
+    # The bucket's owners are the object's: nothing is left to grant.
+    named = _of_both(project) | {"bucketOwnerRead": private, "bucketOwnerFullControl": private}
+    return _chosen(named, predefined, parameter)
+
+
+def _of_both(project: str) -> dict[str, Entries]:
     owners, editors, viewers = _team(project)
     shared = [[owners, OWNER], [editors, OWNER], [viewers, READER]]
-    named = {
+    return {
         "": shared,
         "projectPrivate": shared,
         "private": [[owners, OWNER]],
         "authenticatedRead": [[owners, OWNER], _KNOWN],
         "publicRead": [[owners, OWNER], _EVERYBODY],
-        "bucketOwnerRead": [[owners, OWNER]],  # The bucket's owners are the object's: nothing is left to grant.
-        "bucketOwnerFullControl": [[owners, OWNER]],
     }
-    return _chosen(named, predefined, parameter)
 
 
 def _chosen(named: dict[str, Entries], name: str, parameter: str) -> Entries:

@@ -18,8 +18,8 @@ from fogbank.gcp.services.tasks.attempts import SLACK_MS, Sent
 from fogbank.gcp.services.tasks.state import QUEUES, SENDING, TASKS, TASKS_V2, Queue, Task
 from fogbank.kernel.posting import Reply, Unreachable
 from fogbank.kernel.store import StoreError
-from fogbank.kernel.tasks import Background
-from fogbank.primitives import queues
+from fogbank.kernel.tasks import Background, end
+from fogbank.primitives import leases, queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _AT_ONCE_MAX = 256  # Of one queue, on one node.
-_ALONE_LEND_MS = 100 * 366 * 86_400_000  # A lone node takes all back when it starts: no clock that hops may end it.
 _AFTER_BUG_MS = 1_000
 _DAY_MS = 86_400_000
 
@@ -65,11 +64,9 @@ class Dispatching:
                         self._loops[queue_id] = loop, asyncio.ensure_future(loop.run())
                     await watch.wait()
         finally:
-            tasks = [task for _, task in self._loops.values()]
+            loops = [task for _, task in self._loops.values()]
             self._loops.clear()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(loops)
 
     async def _forget(self) -> None:
         while True:
@@ -107,10 +104,7 @@ class _Loop:
                     if not sent:
                         await watch.wait(next_ms)
         finally:
-            tasks = list(self._working.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(self._working.values())
 
     def begin(self, sent: Sent) -> None:
         task = self._working[sent.row.attempt] = asyncio.ensure_future(self._send(sent))
@@ -150,7 +144,7 @@ class _Loop:
             return [], None  # Who ends wakes us.
         if tokens < 1:
             return [], now_ms + max(1, round(min(_DAY_MS, (1 - tokens) * 1000 / rates.max_dispatches_per_second)))
-        lent = queues.receive(tx, self._id, limit=min(room, int(tokens)), now_ms=now_ms, lend_ms=_ALONE_LEND_MS)
+        lent = queues.receive(tx, self._id, limit=min(room, int(tokens)), now_ms=now_ms, lend_ms=leases.ALONE_MS)
         QUEUES.put(tx, self._name.scope, self._name.id, row=replace(row, tokens=tokens - len(lent), filled_ms=now_ms))
         sent = [one for message in lent if (one := self._lend(tx, row, message, now_ms)) is not None]
         return sent, queues.next_due_ms(tx, self._id)

@@ -7,30 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fogbank.gcp.protocol.descriptors import message
+from fogbank.gcp.protocol.places import PLACE, Located
 from fogbank.gcp.service import Code, RpcError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_PLACE = r"projects/([A-Za-z0-9\-:.]{1,128})/locations/([a-z0-9-]{1,64})"
-_PARENT = re.compile(_PLACE)
-_QUEUE = re.compile(_PLACE + r"/queues/([A-Za-z0-9-]{1,100})")
+_QUEUE = re.compile(PLACE + r"/queues/([A-Za-z0-9-]{1,100})")
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,500}")
 _REFERENCE = "https://cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues"
 
 
-@dataclass(frozen=True, slots=True)
-class QueueName:
-    project: str
-    location: str
-    id: str
-
-    @property
-    def scope(self) -> str:
-        return f"{self.project}/{self.location}"
-
-    def __str__(self) -> str:
-        return f"projects/{self.project}/locations/{self.location}/queues/{self.id}"
+class QueueName(Located):
+    __slots__ = ()
+    collection = "queues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +30,6 @@ class TaskName:
 
     def __str__(self) -> str:
         return f"{self.queue}/tasks/{self.id}"
-
-
-def scope(parent: str) -> str:
-    found = _PARENT.fullmatch(parent)
-    if found is None:
-        raise RpcError(Code.INVALID_ARGUMENT, "Invalid resource field value in the request.")
-    return f"{found[1]}/{found[2]}"
 
 
 def queue(name: str) -> QueueName:

@@ -17,9 +17,8 @@ _USUAL_ATTEMPTS, _USUAL_DOUBLINGS, _USUAL_BACKOFF_MS = 100, 16, (100, 3_600_000)
 _BURST_LEAST, _BURST_OF_RATE = 10, 5  # What queues have been seen with: 500 a second has 100, 1 a second has 10.
 _USUAL_DEADLINE_MS, _DEADLINE_MS = 600_000, (15_000, 1_800_000)
 _AHEAD_MAX_MS = 720 * 3_600_000
-_TASK_MAX, _HEADERS_MAX, _URL_MAX = 100 * 1024, 80 * 1024, 2083
+_TASK_MAX = 100 * 1024
 _MUTABLE = ("rate_limits", "retry_config", "stackdriver_logging_config", "app_engine_routing_override")
-_WITH_BODY = ("POST", "PUT", "PATCH")
 _TOLD_IN = ZoneInfo("America/Los_Angeles")  # In which the service tells a time that is too far off.
 AGENT = "Google-Cloud-Tasks"
 
@@ -120,24 +119,8 @@ def _check_request(request: Any) -> None:
         raise invalid("HttpRequest.url is required.")
     if not request.url.startswith(("http://", "https://")):
         raise invalid("HttpTarget.url must start with 'http://' or 'https://'.")
-    if len(request.url) > _URL_MAX:
-        raise invalid(f"HttpRequest.url must be less than or equal to {_URL_MAX} characters.")
-    request.http_method = request.http_method or TASKS_V2.HttpMethod.Value("POST")
-    method = TASKS_V2.HttpMethod.Name(request.http_method)
-    if request.body and method not in _WITH_BODY:
-        raise invalid(f"HttpRequest.body must be empty for the HTTP method {method}.")
-    if sum(len(name.encode()) + len(value.encode()) for name, value in request.headers.items()) > _HEADERS_MAX:
-        raise invalid("The size of HttpRequest.headers must be less than 80KB.")
-    for name, value in request.headers.items():
-        if not targets.is_header(name, value):
-            raise invalid(f"HttpRequest.headers has an invalid header: {name[:128]!r}.")
-    for name in [name for name in request.headers if name.lower() == "user-agent"]:
-        del request.headers[name]
-    request.headers["User-Agent"] = AGENT
-    token = request.WhichOneof("authorization_header")
-    if token and not getattr(request, token).service_account_email:
-        raise invalid(f"HttpRequest.{token}.service_account_email is required.")
-    if token == "oidc_token":
+    targets.complete(request, "HttpRequest", "url", TASKS_V2.HttpMethod, AGENT)
+    if request.WhichOneof("authorization_header") == "oidc_token":
         request.oidc_token.audience = request.oidc_token.audience or request.url
 
 

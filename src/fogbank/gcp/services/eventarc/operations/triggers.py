@@ -28,7 +28,7 @@ class Triggers(Service):
     def create_trigger(self, tx: Tx, call: Call, request: Any) -> Any:
         name = names.new_trigger(request.parent, request.trigger_id)
         if TRIGGERS.get(tx, name.project, name.location, name.id, lock=True) is not None:
-            raise RpcError(Code.ALREADY_EXISTS, f"Resource '{name.full}' already exists")
+            raise RpcError(Code.ALREADY_EXISTS, f"Resource '{name}' already exists")
         return self._create(tx, call, name, request.trigger, validate_only=request.validate_only)
 
     def get_trigger(self, tx: Tx, call: Call, request: Any) -> Any:
@@ -75,7 +75,7 @@ class Triggers(Service):
         name = names.trigger(request.name)
         row = TRIGGERS.get(tx, name.project, name.location, name.id, lock=True)
         if row is None and request.allow_missing:
-            return _done(tx, call, name, "delete", EVENTARC.Trigger(name=name.full))
+            return _done(tx, call, name, "delete", EVENTARC.Trigger(name=str(name)))
         row = row or find(tx, name)
         _check_etag(row.settings, request.etag)
         if not request.validate_only:
@@ -88,7 +88,7 @@ class Triggers(Service):
         told.CopyFrom(given)
         for output in ("conditions", "satisfies_pzs"):
             told.ClearField(output)
-        told.name, told.uid, told.etag = name.full, call.new_id(), call.new_id()
+        told.name, told.uid, told.etag = str(name), call.new_id(), call.new_id()
         told.create_time.FromMilliseconds(call.now_ms)
         told.update_time.FromMilliseconds(call.now_ms)
         triggers.check_new(told)
@@ -109,7 +109,7 @@ def _check_etag(settings: Any, etag: str) -> None:
 
 def _done(tx: Tx, call: Call, name: Name, verb: str, told: Any) -> Any:
     operation = f"projects/{name.project}/locations/{name.location}/operations/operation-{call.new_id()}"
-    metadata = EVENTARC.OperationMetadata(target=name.full, verb=verb, api_version="v1")
+    metadata = EVENTARC.OperationMetadata(target=str(name), verb=verb, api_version="v1")
     metadata.create_time.FromMilliseconds(call.now_ms)
     metadata.end_time.FromMilliseconds(call.now_ms)
     return longrunning.done(tx, operation, told, metadata, now_ms=call.now_ms)

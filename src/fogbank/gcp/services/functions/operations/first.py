@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fogbank.gcp.protocol import policies
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.functions import beginning, calls, listing, names, settings_first, shapes, sources, state
 from fogbank.gcp.services.functions.delivering import Undeliverable, deliver
@@ -25,14 +26,7 @@ class FirstFunctions(Service):
         if not request.function.name.startswith(f"projects/{project}/locations/{location}/functions/"):
             raise RpcError(Code.INVALID_ARGUMENT, "The name of the function does not match the location.")
         at = names.read_new(request.function.name)
-        wanted = settings_first.new(at, request.function)
-        function_id = call.new_id()
-        source = await sources.fetch(self.house, wanted, owner=call.new_id())
-        try:
-            return await self.house.store.transact(beginning.create, call, wanted, 1, source, function_id)
-        except BaseException:
-            self.house.blobs.delete(source)
-            raise
+        return await beginning.create(self.house, call, settings_first.new(at, request.function), 1)
 
     async def update_function(self, call: Call, request: Any) -> Any:
         function = await self.house.store.transact(_find, request.function.name)
@@ -41,15 +35,7 @@ class FirstFunctions(Service):
         wanted = settings_first.changed(old, function.at, request.function, paths)
         rebuilds = settings_first.rebuilds(old, wanted) or function.serving is None
         anew = any(getattr(wanted, field) != getattr(old, field) or field in paths for field in _SOURCES)
-        source = await sources.fetch(self.house, wanted, owner=call.new_id()) if anew else ""
-        try:
-            return await self.house.store.transact(
-                beginning.update, call, function, wanted, source, rebuilds=rebuilds or anew
-            )
-        except BaseException:
-            if source:
-                self.house.blobs.delete(source)
-            raise
+        return await beginning.update(self.house, call, function, wanted, rebuilds=rebuilds, from_source=anew)
 
     def delete_function(self, tx: Tx, call: Call, request: Any) -> Any:
         return beginning.delete(tx, call, _find(tx, request.name))
@@ -93,14 +79,9 @@ class FirstFunctions(Service):
         path = sources.download_from(tx, call, _find(tx, request.name))
         return FIRST.GenerateDownloadUrlResponse(download_url=f"{self.house.endpoint()}{path}")
 
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "SetIamPolicy", request)
-
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "GetIamPolicy", request)
-
-    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "TestIamPermissions", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
+    test_iam_permissions = policies.test_iam_permissions
 
 
 def _find(tx: Tx, name: str) -> Function:

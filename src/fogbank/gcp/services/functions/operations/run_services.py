@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from fogbank.gcp.identity import projects
-from fogbank.gcp.protocol import hosts, regions, statuses
+from fogbank.gcp.protocol import hosts, policies, regions, rest
 from fogbank.gcp.protocol.descriptors import Package
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.functions import listing, names, quantities, shapes, state
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from fogbank.kernel.store import Tx
 
 _RUN = Package("google.cloud.run.v2")
-_IAM = "google.iam.v1.IAMPolicy"
 _PAGE_MAX = 1000
 _KNATIVE = re.compile(
     r"/apis/serving\.knative\.dev/v1/namespaces/(?P<project>[^/]+)/services(?:/(?P<service>[^/?]+))?$"
@@ -53,14 +50,9 @@ class RunServices(Service):
         shown = [_service(function, self.house.endpoint()) for function in found]
         return _RUN.ListServicesResponse(services=shown, next_page_token=token)
 
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "GetIamPolicy", request)
-
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "SetIamPolicy", request)
-
-    async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self.house.ask(_IAM, "TestIamPermissions", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
+    test_iam_permissions = policies.test_iam_permissions
 
     async def _knative(self, request: Request) -> Response:
         """Regions have hosts of their own there; here a service of that name is looked for in every one."""
@@ -75,8 +67,8 @@ class RunServices(Service):
                 self._told, found["project"], found["service"], _region(request.host)
             )
         except RpcError as error:
-            return _json(statuses.http_status(error.code), statuses.document(error))
-        return _json(200, content)
+            return rest.refused(error)
+        return rest.told(content)
 
     def _told(self, tx: Tx, project: str, service: str | None, region: str) -> Any:
         places = (region,) if region else regions.ALL
@@ -189,7 +181,3 @@ def _first(function: Function, endpoint: str) -> dict[str, Any]:
 def _time(function: Function) -> str:
     moment: Any = shapes.second(function, "").create_time
     return str(moment.ToJsonString())
-
-
-def _json(status: int, content: Any) -> Response:
-    return Response(status, [("content-type", "application/json; charset=UTF-8")], orjson.dumps(content))

@@ -30,14 +30,7 @@ class Functions(Service):
         if not request.function_id:
             raise RpcError(Code.INVALID_ARGUMENT, "The function_id must be specified.")
         at = names.read_new(f"{request.parent}/functions/{request.function_id}")
-        wanted = settings.new(at, request.function)
-        function_id = call.new_id()
-        source = await sources.fetch(self.house, wanted, owner=call.new_id())
-        try:
-            return await self.house.store.transact(beginning.create, call, wanted, 2, source, function_id)
-        except BaseException:
-            self.house.blobs.delete(source)
-            raise
+        return await beginning.create(self.house, call, settings.new(at, request.function), 2)
 
     async def update_function(self, call: Call, request: Any) -> Any:
         function = await self.house.store.transact(_changeable, request.function.name)
@@ -46,15 +39,7 @@ class Functions(Service):
         wanted = settings.changed(old, function.at, request.function, request.update_mask.paths)
         rebuilds = settings.rebuilds(old, wanted) or function.serving is None
         anew = wanted.build_config.source != old.build_config.source or _named(request.update_mask.paths)
-        source = await sources.fetch(self.house, wanted, owner=call.new_id()) if anew else ""
-        try:
-            return await self.house.store.transact(
-                beginning.update, call, function, wanted, source, rebuilds=rebuilds or anew
-            )
-        except BaseException:
-            if source:
-                self.house.blobs.delete(source)
-            raise
+        return await beginning.update(self.house, call, function, wanted, rebuilds=rebuilds, from_source=anew)
 
     def delete_function(self, tx: Tx, call: Call, request: Any) -> Any:
         return beginning.delete(tx, call, state.find(tx, request.name))

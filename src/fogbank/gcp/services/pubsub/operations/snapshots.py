@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol import masks
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
-from fogbank.gcp.protocol.times import is_moment, milliseconds
+from fogbank.gcp.protocol.times import milliseconds
 from fogbank.gcp.service import Call, Code, RpcError, Service
 from fogbank.gcp.services.pubsub import lending, names, publishing, state
-from fogbank.gcp.services.pubsub.settings import invalid
+from fogbank.gcp.services.pubsub.settings import changed_snapshot, invalid
 from fogbank.gcp.services.pubsub.state import PUBSUB, SNAPSHOTS, SNAPSHOTS_OF_TOPIC, Snapshot, Subscription
 from fogbank.primitives import queues, topics
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 _PAGE_MAX = 1000
 _LIFE_MS = 7 * 86_400_000  # "The lifetime of the newly-created snapshot is 7 days - (age of oldest unacked message …)."
 _LIFE_LEAST_MS = 3_600_000  # "…creating a snapshot that would expire in less than 1 hour … is refused."
-_MUTABLE = ("labels", "expire_time")
 
 
 class Snapshots(Service):
@@ -63,21 +61,8 @@ class Snapshots(Service):
         return PUBSUB.ListSnapshotsResponse(snapshots=alive, next_page_token=token)
 
     def update_snapshot(self, tx: Tx, call: Call, request: Any) -> Any:
-        row, paths = _alive(tx, request.snapshot.name, call.now_ms), list(request.update_mask.paths)
-        if not paths:
-            raise invalid(
-                "The update_mask in the UpdateSnapshotRequest must be set, and must contain a non-empty paths list."
-            )
-        for path in paths:
-            if path not in _MUTABLE:
-                raise invalid(
-                    f"Invalid update_mask provided in the UpdateSnapshotRequest: the '{path}' field in the Snapshot is "
-                    "not mutable."
-                )
-        told = row.settings
-        masks.apply(paths, request.snapshot, told)
-        if not is_moment(told.expire_time):
-            raise invalid("Invalid expire_time given: it is no moment.")
+        row = _alive(tx, request.snapshot.name, call.now_ms)
+        told = changed_snapshot(row.settings, request)
         at = names.read(row.name, "snapshots")
         SNAPSHOTS.put(tx, at.project, at.id, row=replace(row, told=told.SerializeToString()))
         return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fogbank.gcp.protocol import places
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import page
 from fogbank.gcp.service import Call, Code, Later, RpcError, Service
@@ -34,7 +35,7 @@ class Jobs(Service):
 
     def create_job(self, tx: Tx, call: Call, request: Any) -> Any:
         """ "If a name is not specified then the system will generate a random unique name." """
-        names.scope(request.parent)
+        places.scope(request.parent)
         given = request.job
         given.name = given.name or f"{request.parent}/jobs/{self.house.ids.token(20, _DIGITS)}"
         name = names.job(given.name)
@@ -50,7 +51,7 @@ class Jobs(Service):
 
     def list_jobs(self, tx: Tx, call: Call, request: Any) -> Any:
         rows, token = page(
-            tx, JOBS, names.scope(request.parent), size=request.page_size, token=request.page_token, largest=_PAGE_MAX
+            tx, JOBS, places.scope(request.parent), size=request.page_size, token=request.page_token, largest=_PAGE_MAX
         )
         return SCHEDULER.ListJobsResponse(jobs=[row.settings for _, row in rows], next_page_token=token)
 

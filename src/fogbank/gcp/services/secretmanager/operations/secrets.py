@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol import filters
+from fogbank.gcp.protocol import filters, policies
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import filtered
 from fogbank.gcp.service import Call, Code, RpcError, Service
@@ -90,14 +90,15 @@ class Secrets(Service):
     # -- IAM keeps the policies; here each name of a secret is made the one that it knows ------------------------------
 
     async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self._iam("SetIamPolicy", request)
+        return await policies.set_iam_policy(self, call, _known(request))
 
     async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self._iam("GetIamPolicy", request)
+        return await policies.get_iam_policy(self, call, _known(request))
 
     async def test_iam_permissions(self, call: Call, request: Any) -> Any:
-        return await self._iam("TestIamPermissions", request)
+        return await policies.test_iam_permissions(self, call, _known(request))
 
-    async def _iam(self, rpc: str, request: Any) -> Any:
-        request.resource = str(names.secret(request.resource))
-        return await self.house.ask("google.iam.v1.IAMPolicy", rpc, request)
+
+def _known(request: Any) -> Any:
+    request.resource = str(names.secret(request.resource))
+    return request

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from fogbank.gcp.protocol import filters
+from fogbank.gcp.protocol import filters, places, policies
 from fogbank.gcp.protocol.descriptors import message
 from fogbank.gcp.protocol.paging import filtered
 from fogbank.gcp.service import Call, Code, RpcError, Service
@@ -24,7 +24,7 @@ class Queues(Service):
     service = "google.cloud.tasks.v2.CloudTasks"
 
     def create_queue(self, tx: Tx, call: Call, request: Any) -> Any:
-        names.scope(request.parent)
+        places.scope(request.parent)
         name = names.queue(request.queue.name)
         if not request.queue.name.startswith(f"{request.parent}/"):
             raise settings.invalid(f"{request.queue.name} must begin with {request.parent}.")
@@ -61,7 +61,7 @@ class Queues(Service):
 
     def list_queues(self, tx: Tx, call: Call, request: Any) -> Any:
         found, token = filtered(
-            tx, QUEUES, names.scope(request.parent), size=request.page_size, token=request.page_token,
+            tx, QUEUES, places.scope(request.parent), size=request.page_size, token=request.page_token,
             largest=_PAGE_MAX, told=lambda _, row: row.settings,
             matches=filters.compiled(request.filter, TASKS_V2.Queue.DESCRIPTOR),
         )  # fmt: skip
@@ -98,16 +98,13 @@ class Queues(Service):
 
     # -- IAM keeps the policies ----------------------------------------------------------------------------------------
 
-    async def set_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "SetIamPolicy", request)
-
-    async def get_iam_policy(self, call: Call, request: Any) -> Any:
-        return await self.house.ask("google.iam.v1.IAMPolicy", "GetIamPolicy", request)
+    get_iam_policy = policies.get_iam_policy
+    set_iam_policy = policies.set_iam_policy
 
     async def test_iam_permissions(self, call: Call, request: Any) -> Any:
         """ "If the resource does not exist, this will return an empty set of permissions, not a NOT_FOUND error." """
         try:
-            return await self.house.ask("google.iam.v1.IAMPolicy", "TestIamPermissions", request)
+            return await policies.test_iam_permissions(self, call, request)
         except RpcError as error:
             if error.code != Code.NOT_FOUND:
                 raise
