@@ -60,6 +60,7 @@ _BIRTHS_AT_ONCE = 12  # Of one version: more forks at a time only wait for each 
 _WEB_INIT_S = 240.0
 # Cloud Run, "About maximum instances": requests that find all instances full wait for up to 10 seconds, or longer.
 _PATIENCE_S = 10.0
+_INSTANCES_TRIED = 3  # For a request that none of them hears of: they end as soon as they are there.
 
 
 @dataclass(slots=True, eq=False)
@@ -195,12 +196,16 @@ class InstanceEngine:
             for instance in list(pool.all)[:1]:  # Its log is as good as any.
                 self._visits.say(instance, lines)
             return answer
-        while True:
+        for _ in range(_INSTANCES_TRIED):
             served = await self._room_for(pool, visit)
             if isinstance(served, Outcome):
                 return dialect.unborn(version, served)
-            with suppress(Gone):
+            try:
                 return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+            except Gone:
+                if self._pools.get(version.id) is not pool:
+                    raise Abandoned from None
+        return self._visits.unheard(dialect, served, visit)
 
     async def _room_for(self, pool: _Pool, visit: Visit) -> Instance | Outcome:
         """An instance, where the request is counted from now on; or how the birth of one failed."""
