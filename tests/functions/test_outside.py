@@ -44,7 +44,7 @@ def test_a_call_in_the_moment_when_patience_ends_is_heard():
         told = waiting(outside, 0.01)
         while not outside:
             await asyncio.sleep(0)
-        time.sleep(0.02)  # noqa: ASYNC251  # Patience is over, and the loop has not seen it yet.
+        time.sleep(0.02)  # Patience is over, and the loop has not seen it yet.
         await asyncio.sleep(0)  # It sees it after this, in the same round.
         outside.call_in()
         return await told

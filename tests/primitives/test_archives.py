@@ -34,8 +34,10 @@ FILE, LINK = stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777
         zipped(("link", b"./" * 3000, LINK)),
         zipped(("a", b"b", LINK), ("b", b"a", LINK), ("a/f", b"", FILE)),
     ],
-    ids=["a name that is too long", "a path that is too long", "through a link to such a name", "a link that is too long",
-         "through links in a circle"],
+    ids=[
+        "a name that is too long", "a path that is too long", "through a link to such a name",
+        "a link that is too long", "through links in a circle",
+    ],
 )  # fmt: skip
 def test_names_that_no_disk_takes_make_a_bad_archive(tmp_path, content):
     """Not a `StoreError`, after which whoever deploys it would try again for ever."""
