@@ -11,7 +11,7 @@ import pytest
 
 from fogbank.functions.http.connection import Body, Broken
 from fogbank.functions.http.doorway import Doorways
-from fogbank.functions.http.messages import HttpRequest
+from fogbank.functions.http.messages import HttpRequest, HttpResponse
 from fogbank.kernel.gateway.messages import Unfinished
 
 if TYPE_CHECKING:
@@ -182,6 +182,23 @@ def test_what_comes_after_the_last_chunk_is_bounded_and_no_header(tmp_path, endl
         return "broken off"
 
     assert asyncio.run(ask()) == ("broken off", [], False)
+
+
+def test_a_response_that_nobody_wants_is_let_go_to_its_end(tmp_path):
+    async def ask(length):
+        async with asked(tmp_path) as (instance, _, exchange):
+            await instance.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+            await exchange.begun
+            response = HttpResponse(exchange.status, exchange.headers, Body(exchange))
+            going = asyncio.ensure_future(response.over())
+            await instance.say(bytes(1 << 20))
+            instance.end.close()
+            await going
+            return exchange.body_bytes
+
+    assert asyncio.run(ask(1 << 20)) == 1 << 20
+    with pytest.raises(Unfinished):
+        asyncio.run(ask((1 << 20) + 1))
 
 
 def test_trailers_are_read_and_handed_on_to_nobody(tmp_path):
