@@ -364,10 +364,11 @@ class InstanceEngine:
                 instance = await self._spawn(pool, provisioned=True)
             except NoRuntimeError as error:
                 raise InitFailed(births.no_runtime(str(error))) from error
+            limit_s = _WEB_INIT_S if pool.version.web else self.init_s
             try:
-                problem = await self._births.initialise(instance, self.init_s)
+                problem = await self._births.initialise(instance, limit_s)
             except TimeoutError:
-                problem = births.init_timed_out(self.init_s)
+                problem = births.init_timed_out(limit_s)
         if problem is not None:
             instance.kill()
             pool.all.discard(instance)  # At once: who fills the pool next must not count it.

@@ -557,6 +557,22 @@ def test_minimum_instances_are_initialised_before_any_request(site):
 # -- snapshots --
 
 
+def test_a_container_has_its_minutes_to_start_when_it_is_deployed_too(site, monkeypatch):
+    """Not the ten seconds of a Lambda function's initialisation."""
+    monkeypatch.setattr(site.engine, "init_s", 0.0)
+    version = site.deploy(f"hold('start')\n{WHO}")
+
+    async def start():
+        starting = asyncio.ensure_future(site.engine.prepare(version, 1))
+        await site.is_held("start")
+        await asyncio.sleep(0.5)  # Longer than whoever looks at time-outs takes to see one.
+        site.release("start")
+        await starting
+        return await site.ask(version)
+
+    assert site.run(start()).status == 200
+
+
 def test_init_runs_once_for_many_instances_and_none_repeats_another_s_randomness(site):
     version = site.deploy(
         "import functions_framework, uuid, random\n"
