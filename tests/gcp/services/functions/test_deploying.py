@@ -185,6 +185,14 @@ def test_an_address_where_nothing_was_uploaded_is_no_source(functions: Functions
         functions.begin("hello", function)
 
 
+@pytest.mark.parametrize("bucket", ["nobody-has-it", "../../../other", "a bucket\r\nX-Own: 1", "what?ever"])
+def test_a_bucket_that_is_not_there_is_no_source_whatever_stands_in_its_name(functions: Functions, bucket: str) -> None:
+    settings = functions.settings(HELLO, "hello")
+    settings.build_config.source = {"storage_source": {"bucket": bucket, "object": "code.zip"}}
+    with pytest.raises(exceptions.InvalidArgument, match="Failed to retrieve function source code"):
+        functions.begin("hello", settings)
+
+
 def test_an_unknown_region_is_refused(functions: Functions) -> None:
     with pytest.raises(exceptions.PermissionDenied, match="Permission denied on 'locations/atlantis1'"):
         functions.client.generate_upload_url(request={"parent": f"projects/{PROJECT}/locations/atlantis1"})
