@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ from fogbank.functions.http.doorway import Doorways
 from fogbank.functions.http.messages import HttpResponse
 from fogbank.functions.instances import Instance
 from fogbank.functions.model import Invocation, Outcome
-from fogbank.functions.outside import Outside
+from fogbank.functions.pools import Pool
 from fogbank.functions.running import Runner
 from fogbank.functions.runtimes.accompanied import Accompanied
 from fogbank.functions.runtimes.node.pool import NodeRuntime
@@ -55,40 +53,11 @@ _INIT_S = 10.0  # Lambda Developer Guide, "Lambda execution environment", init p
 _IDLE_S = 600.0  # An instance that nobody needed for so long is let go.
 _SNAPSHOT_IDLE_S = 3600.0  # A snapshot without instances is kept for so long: each save of code may publish a version.
 _REAP_EVERY_S = 30.0
-_BIRTHS_AT_ONCE = 12  # Of one version: more forks at a time only wait for each other.
 # Cloud Run, "General development tips": a container listens "within 4 minutes" of its start.
 _WEB_INIT_S = 240.0
 # Cloud Run, "About maximum instances": requests that find all instances full wait for up to 10 seconds, or longer.
 _PATIENCE_S = 10.0
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """An event that found no idle instance."""
-
-    invocation: Invocation
-    served: asyncio.Future[Instance | Outcome]  # The instance that is to run it, or how the birth of one failed.
-
-
-@dataclass(slots=True)
-class _Pool:
-    """The instances of one version."""
-
-    version: Version
-    dialect: Dialect
-    spare: Spare
-    snapshot: Snapshot
-    # The last used first: the others may be let go. One that may be at several stands here for each it has room for.
-    idle: list[Instance] = field(default_factory=list)
-    all: set[Instance] = field(default_factory=set)
-    busy: int = 0
-    waiting: deque[_Waiting] = field(default_factory=deque)
-    outside: Outside = field(default_factory=Outside)  # Requests beyond the most instances.
-    coming: int = 0  # Births under way, or due, for those who wait.
-    provisioned: int = 0
-    retired: bool = False
-    births: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_BIRTHS_AT_ONCE))
-    filling: asyncio.Lock = field(default_factory=asyncio.Lock)  # Whoever fills it sees what the one before has made.
+_INSTANCES_TRIED = 3  # For a request that none of them hears of: they end as soon as they are there.
 
 
 class InstanceEngine:
@@ -104,7 +73,7 @@ class InstanceEngine:
         self._host = Host(run_dir, telemetry, log_sink, clock, self._sandbox)
         self._clock, self._telemetry, self._dialects, self._http_dialects = clock, telemetry, dialects, http_dialects
         self._ids, self._doorways = ids, Doorways(run_dir / "doors")
-        self._pools: dict[str, _Pool] = {}
+        self._pools: dict[str, Pool] = {}
         self.init_s, self.idle_s, self.snapshot_idle_s = _INIT_S, _IDLE_S, _SNAPSHOT_IDLE_S
         self.patience_s = _PATIENCE_S
         self.on_debugger: Callable[[Version, str], None] = lambda *_: None
@@ -150,9 +119,9 @@ class InstanceEngine:
         return True
 
     def _ended_event(
-        self, pool: _Pool, instance: Instance, done: Callable[[Outcome], None], result: Outcome
+        self, pool: Pool, instance: Instance, done: Callable[[Outcome], None], result: Outcome
     ) -> None:  # fmt: skip
-        self._give_back(pool, instance)
+        pool.give_back(instance)
         self._leave(pool)
         done(result)
 
@@ -180,7 +149,7 @@ class InstanceEngine:
             except BaseException:  # Nobody waits any more, and it may answer late: it must not meet another event.
                 instance.kill()
                 raise
-            self._give_back(pool, instance)
+            pool.give_back(instance)
             return result
         finally:
             self._leave(pool)
@@ -195,14 +164,19 @@ class InstanceEngine:
             for instance in list(pool.all)[:1]:  # Its log is as good as any.
                 self._visits.say(instance, lines)
             return answer
-        while True:
+        for _ in range(_INSTANCES_TRIED):
             served = await self._room_for(pool, visit)
             if isinstance(served, Outcome):
                 return dialect.unborn(version, served)
-            with suppress(Gone):
-                return await self._visits.run(dialect, served, visit, partial(self._left, pool, served))
+            instance = served
+            try:
+                return await self._visits.run(dialect, instance, visit, partial(self._left, pool, instance))
+            except Gone:
+                if self._pools.get(version.id) is not pool:
+                    raise Abandoned from None
+        return self._visits.unheard(dialect, instance, visit)
 
-    async def _room_for(self, pool: _Pool, visit: Visit) -> Instance | Outcome:
+    async def _room_for(self, pool: Pool, visit: Visit) -> Instance | Outcome:
         """An instance, where the request is counted from now on; or how the birth of one failed."""
         pool.busy += 1
         served: Instance | Outcome | None = None
@@ -216,7 +190,7 @@ class InstanceEngine:
                 self._leave(pool)
         return served
 
-    async def _admitted(self, pool: _Pool, most: int) -> bool:
+    async def _admitted(self, pool: Pool, most: int) -> bool:
         """Whether there is room, at once or after a wait."""
         until_s = time.perf_counter() + self.patience_s
         while pool.busy >= most:
@@ -226,26 +200,16 @@ class InstanceEngine:
                 raise Abandoned
         return True
 
-    def _left(self, pool: _Pool, instance: Instance) -> None:
-        self._give_back(pool, instance)
+    def _left(self, pool: Pool, instance: Instance) -> None:
+        pool.give_back(instance)
         self._leave(pool)
 
-    async def _wait_for_one(self, pool: _Pool, invocation: Invocation) -> Instance | Outcome:
-        """Whichever comes first: one that another event gives back, or one that is born."""
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(invocation, loop.create_future())
-        pool.waiting.append(waiting)
+    async def _wait_for_one(self, pool: Pool, invocation: Invocation) -> Instance | Outcome:
+        waiting = pool.queue(invocation)
         self._bring_more(pool)
-        try:
-            return await waiting.served
-        except BaseException:
-            if waiting in pool.waiting:
-                pool.waiting.remove(waiting)
-            elif not waiting.served.cancelled() and isinstance(served := waiting.served.result(), Instance):
-                self._give_back(pool, served)  # It was given just now.
-            raise
+        return await pool.serve(waiting)
 
-    def _bring_more(self, pool: _Pool) -> None:
+    def _bring_more(self, pool: Pool) -> None:
         """For each event that waits there is room on its way; of a debugged version there is only one instance."""
         is_taken = pool.version.debugged and len(pool.all) + pool.coming > 0
         if pool.coming * pool.version.concurrency < len(pool.waiting) and not is_taken:
@@ -254,18 +218,15 @@ class InstanceEngine:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _bring_one(self, pool: _Pool) -> None:
+    async def _bring_one(self, pool: Pool) -> None:
         try:
             await self._birth(pool)
         except Exception as error:  # The machine has no room for a process, say: whoever waits longest is told.
-            for _ in range(pool.version.concurrency):
-                waiting = _first(pool.waiting)
-                if waiting is not None:
-                    waiting.served.set_exception(error)
+            pool.fail_with(error)
         finally:
             pool.coming -= 1
 
-    def _leave(self, pool: _Pool) -> None:
+    def _leave(self, pool: Pool) -> None:
         pool.busy -= 1
         if pool.outside:
             pool.outside.call_in()
@@ -290,8 +251,7 @@ class InstanceEngine:
     async def abandon(self, version_id: str) -> None:
         pool = self._pools.get(version_id)
         if pool is not None:
-            while waiting := _first(pool.waiting):
-                waiting.served.set_exception(Abandoned())
+            pool.abandon(Abandoned())
             self._forget(pool)
 
     def status(self) -> list[dict[str, Any]]:
@@ -328,15 +288,15 @@ class InstanceEngine:
 
     # -- instances --
 
-    async def _snapshot(self, pool: _Pool) -> None:
+    async def _snapshot(self, pool: Pool) -> None:
         instance = await pool.snapshot.take(partial(self._know, pool))
         if instance is not None:
-            self._take_in(pool, instance)
+            pool.take_in(instance, pool.version.concurrency)
 
-    def _pool(self, version: Version) -> _Pool:
+    def _pool(self, version: Version) -> Pool:
         pool = self._pools.get(version.id)
         if pool is None:
-            pool = self._pools[version.id] = _Pool(
+            pool = self._pools[version.id] = Pool(
                 version, self._dialects[version.dialect], Spare(self._births, version),
                 Snapshot(self._births, version),
             )  # fmt: skip
@@ -344,33 +304,17 @@ class InstanceEngine:
                 self._reaper = asyncio.get_running_loop().create_task(self._reap())
         return pool
 
-    def _take_idle(self, pool: _Pool) -> Instance | None:
-        instance: Instance | None
-        while pool.idle:
-            instance = pool.idle.pop()
-            if instance.state == "idle":
-                return instance
-        instance = pool.spare.take()
-        if instance is not None:
-            self._know(pool, instance)
-            pool.idle += [instance] * (pool.version.concurrency - 1)
-            pool.spare.make()
+    def _take_idle(self, pool: Pool) -> Instance | None:
+        instance = pool.take_idle()
+        if instance is None:
+            instance = pool.spare.take()
+            if instance is not None:
+                self._know(pool, instance)
+                pool.take_in(instance, pool.version.concurrency - 1)
+                pool.spare.make()
         return instance
 
-    def _take_in(self, pool: _Pool, instance: Instance) -> None:
-        """It is initialised, and has room for as many events as it may be at."""
-        for _ in range(pool.version.concurrency):
-            self._give_back(pool, instance)
-
-    def _give_back(self, pool: _Pool, instance: Instance) -> None:
-        if instance.state == "idle":
-            waiting = _first(pool.waiting)
-            if waiting is None:
-                pool.idle.append(instance)
-            else:
-                waiting.served.set_result(instance)
-
-    def _forget(self, pool: _Pool) -> None:
+    def _forget(self, pool: Pool) -> None:
         self._pools.pop(pool.version.id, None)
         while pool.outside:
             pool.outside.call_in()
@@ -381,15 +325,15 @@ class InstanceEngine:
         self._runtimes.of(pool.version.runtime).retire(pool.version.id)
         self._sandbox.forget(pool.version)
 
-    async def _spawn(self, pool: _Pool, *, provisioned: bool = False) -> Instance:
+    async def _spawn(self, pool: Pool, *, provisioned: bool = False) -> Instance:
         return await self._births.spawn(pool.version, partial(self._know, pool), provisioned=provisioned)
 
-    def _know(self, pool: _Pool, instance: Instance) -> None:
+    def _know(self, pool: Pool, instance: Instance) -> None:
         pool.all.add(instance)
         instance.on_debugger = partial(self.on_debugger, pool.version)
         instance.on_end = lambda gone: self._ended(pool, gone)
 
-    def _ended(self, pool: _Pool, instance: Instance) -> None:
+    def _ended(self, pool: Pool, instance: Instance) -> None:
         pool.all.discard(instance)
         kept = self._pools.get(pool.version.id) is pool
         if kept and pool.version.debugged:
@@ -399,13 +343,13 @@ class InstanceEngine:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _refill(self, pool: _Pool) -> None:
+    async def _refill(self, pool: Pool) -> None:
         try:
             await self._fill(pool)
         except InitFailed as failed:
             self._telemetry.error("provisioned instance failed", function=pool.version.name, error=str(failed))
 
-    async def _fill(self, pool: _Pool) -> None:
+    async def _fill(self, pool: Pool) -> None:
         async with pool.filling:
             missing = pool.provisioned - len(pool.all)
             if missing <= 0:
@@ -414,23 +358,24 @@ class InstanceEngine:
             await self._prepare_one(pool)
             await asyncio.gather(*(self._prepare_one(pool) for _ in range(missing - 1)))
 
-    async def _prepare_one(self, pool: _Pool) -> None:
+    async def _prepare_one(self, pool: Pool) -> None:
         async with pool.births:
             try:
                 instance = await self._spawn(pool, provisioned=True)
             except NoRuntimeError as error:
                 raise InitFailed(births.no_runtime(str(error))) from error
+            limit_s = _WEB_INIT_S if pool.version.web else self.init_s
             try:
-                problem = await self._births.initialise(instance, self.init_s)
+                problem = await self._births.initialise(instance, limit_s)
             except TimeoutError:
-                problem = births.init_timed_out(self.init_s)
+                problem = births.init_timed_out(limit_s)
         if problem is not None:
             instance.kill()
             pool.all.discard(instance)  # At once: who fills the pool next must not count it.
             raise InitFailed(problem)
-        self._take_in(pool, instance)
+        pool.take_in(instance, pool.version.concurrency)
 
-    async def _birth(self, pool: _Pool) -> None:
+    async def _birth(self, pool: Pool) -> None:
         """A new instance, once its init is done, for the event that waits longest; if it fails, that one is told."""
         version = pool.version
         if version.snap_start and not version.debugged:
@@ -447,21 +392,21 @@ class InstanceEngine:
             except TimeoutError:
                 continue
             except NoRuntimeError as error:
-                self._fail(pool, partial(births.without_runtime, str(error)))
+                pool.fail(partial(births.without_runtime, str(error)))
                 return
         else:
-            if not self._fail(pool, partial(self._births.too_slow, instance)):
+            if not pool.fail(partial(self._births.too_slow, instance)):
                 instance.kill()
             return
         if problem is None:
             instance.fresh = True
-            self._take_in(pool, instance)
+            pool.take_in(instance, pool.version.concurrency)
             if (instance.forked or instance.accompanied) and instance.cell is not None and len(pool.all) > 1:
                 pool.spare.make()
-        elif not self._fail(pool, partial(self._births.failed, instance, problem)):
+        elif not pool.fail(partial(self._births.failed, instance, problem)):
             instance.kill()
 
-    def _limits(self, pool: _Pool) -> tuple[float, ...]:
+    def _limits(self, pool: Pool) -> tuple[float, ...]:
         """How long initialisation may take, each time that it is tried."""
         # "If not all of these tasks complete within 10 seconds, Lambda retries the Init phase at the time of the first
         # function invocation with the configured function timeout." (Developer Guide, execution environment lifecycle)
@@ -471,17 +416,6 @@ class InstanceEngine:
         if pool.version.debugged:
             return (timeout_s,)
         return (pool.snapshot.limit_s,) if pool.version.snap_start else (self.init_s, timeout_s)
-
-    def _fail(self, pool: _Pool, outcome_of: Callable[[Invocation], Outcome]) -> bool:
-        """Whether somebody waits; as many are told as the instance would have had room for."""
-        told = False
-        for _ in range(pool.version.concurrency):
-            waiting = _first(pool.waiting)
-            if waiting is None:
-                break
-            waiting.served.set_result(outcome_of(waiting.invocation))
-            told = True
-        return told
 
     # -- idle ones --
 
@@ -506,12 +440,3 @@ class InstanceEngine:
             for instance in list(idle)[: max(spare, 0)]:
                 instance.kill()
             pool.idle = [instance for instance in pool.idle if instance.state == "idle"]
-
-
-def _first(waiting: deque[_Waiting]) -> _Waiting | None:
-    """Who waits longest and still waits; it waits no more."""
-    while waiting:
-        one = waiting.popleft()
-        if not one.served.done():
-            return one
-    return None

@@ -22,7 +22,7 @@ class Version:
     handler: str
     code: Path  # A folder, unpacked, read-only; /var/task to the function.
     layers: tuple[Path, ...] = ()  # Folders, merged in order under /opt.
-    environment: dict[str, str] = field(default_factory=dict)  # The user's and the cloud's (AWS_REGION, …).
+    environment: dict[str, str] = field(default_factory=dict, repr=False)  # The user's and the cloud's (AWS_REGION, …).
     timeout_ms: int = 3000
     memory_mb: int = 128
     ephemeral_mb: int = 512
@@ -38,7 +38,7 @@ class Version:
     debugger_port: int = 0  # Where it waits, on 127.0.0.1; 0: wherever there is room.
     web: bool = False  # It is a web application: its events are HTTP requests, and an instance answers at a socket.
     concurrency: int = 1  # So many requests an instance of a web application is at, at most.
-    files: tuple[tuple[str, bytes], ...] = ()  # What is mounted, by absolute path: secrets.
+    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)  # What is mounted, by absolute path: secrets.
     facts: dict[str, str] = field(default_factory=dict)  # What its dialect has to know of it.
     qualifier: str = field(init=False)  # The version's number: what its name ends with.
 

@@ -20,11 +20,12 @@ class Outside:
         called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(called)
         try:
-            await asyncio.wait_for(called, until_s - time.perf_counter())
+            async with asyncio.timeout(until_s - time.perf_counter()):
+                await called
         except TimeoutError:
-            return False
+            return _was_called(called)  # In the same moment: nobody else was.
         except asyncio.CancelledError:
-            if called.done():  # The next may come in instead.
+            if _was_called(called):  # The next may come in instead.
                 self.call_in()
             raise
         finally:
@@ -39,3 +40,7 @@ class Outside:
             if not called.done():
                 called.set_result(None)
                 return
+
+
+def _was_called(called: asyncio.Future[None]) -> bool:
+    return called.done() and not called.cancelled()

@@ -45,6 +45,10 @@ class Visits:
         except BaseException:
             left()
             raise
+        if instance.state == "dead":  # It was let go while it was connected to.
+            connection.close()
+            left()
+            raise Gone
         self._enter(dialect, instance, visit)
         stay = _Stay(self, dialect, instance, visit, connection, left)
         try:
@@ -52,6 +56,12 @@ class Visits:
         except BaseException:
             stay.leave()
             raise
+
+    def unheard(self, dialect: HttpDialect, instance: Instance, visit: Visit) -> HttpResponse:
+        """The cloud's own words where one instance after the other was `Gone`; this was the last."""
+        lines, answer = dialect.broke(instance.version, visit, instance.how_ended, memory_mb=None)
+        self.say(instance, lines)
+        return answer
 
     def _enter(self, dialect: HttpDialect, instance: Instance, visit: Visit) -> None:
         instance.running += 1

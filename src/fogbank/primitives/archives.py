@@ -6,6 +6,7 @@ size is held to.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FILES_MAX = 100_000
+_LINK_BYTES_MAX = 4096  # Linux: PATH_MAX.
 # What the library raises for zips that are not as they should be.
 _BAD = (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error)
+
+# What the kernel says of names and links that it takes on no disk.
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
 
 
 class BadArchive(Exception):
@@ -47,8 +52,11 @@ def unpack(
     try:
         _unpack(content, folder, bytes_max, same, then)
     except OSError as error:
-        if not folder.is_dir():  # Else another request unpacked the same zip meanwhile.
-            raise StoreError(error.strerror or str(error)) from error
+        if folder.is_dir():  # Another request has unpacked the same zip meanwhile.
+            return
+        if error.errno in _BAD_NAMES:  # No other disk would take it either: nobody is to wait for one.
+            raise BadArchive(error.strerror) from error
+        raise StoreError(error.strerror or str(error)) from error
 
 
 def _unpack(
@@ -100,6 +108,8 @@ class _Unpacking:
             return
         mode = entry.external_attr >> 16
         if stat.S_ISLNK(mode):
+            if entry.file_size > _LINK_BYTES_MAX:
+                raise zipfile.BadZipFile(f"{entry.filename!r} is a link that leads nowhere")
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(self._archive.read(entry).decode(), target, self._root)
             return

@@ -11,7 +11,7 @@ import pytest
 
 from fogbank.functions.http.connection import Body, Broken
 from fogbank.functions.http.doorway import Doorways
-from fogbank.functions.http.messages import HttpRequest
+from fogbank.functions.http.messages import HttpRequest, HttpResponse
 from fogbank.kernel.gateway.messages import Unfinished
 
 if TYPE_CHECKING:
@@ -157,6 +157,59 @@ def test_a_body_that_breaks_off_is_told_to_its_reader(tmp_path):
                 [piece async for piece in Body(exchange)]
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"X-More: and more\r\n" * 100, b"X" * 1000, b"\0" * 1000],
+    ids=["trailers without end", "one trailer without end", "no HTTP"],
+)
+def test_what_comes_after_the_last_chunk_is_bounded_and_no_header(tmp_path, endless):
+    async def ask():
+        async with asked(tmp_path) as (instance, connection, exchange):
+            await instance.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+            await exchange.begun
+            reading = asyncio.ensure_future(read(exchange))
+            await instance.say(b"0\r\n")
+            with contextlib.suppress(OSError):  # It is closed before all is said.
+                for _ in range(10_000):
+                    await asyncio.wait_for(instance.say(endless), 20)
+            return await reading, exchange.headers, connection.reusable
+
+    async def read(exchange):
+        with pytest.raises(Unfinished):
+            [piece async for piece in Body(exchange)]
+        return "broken off"
+
+    assert asyncio.run(ask()) == ("broken off", [], False)
+
+
+def test_a_response_that_nobody_wants_is_let_go_to_its_end(tmp_path):
+    async def ask(length):
+        async with asked(tmp_path) as (instance, _, exchange):
+            await instance.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+            await exchange.begun
+            response = HttpResponse(exchange.status, exchange.headers, Body(exchange))
+            going = asyncio.ensure_future(response.over())
+            await instance.say(bytes(1 << 20))
+            instance.end.close()
+            await going
+            return exchange.body_bytes
+
+    assert asyncio.run(ask(1 << 20)) == 1 << 20
+    with pytest.raises(Unfinished):
+        asyncio.run(ask((1 << 20) + 1))
+
+
+def test_trailers_are_read_and_handed_on_to_nobody(tmp_path):
+    async def ask():
+        async with asked(tmp_path) as (instance, connection, exchange):
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            await instance.say(head + b"2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n")
+            await exchange.begun
+            return exchange.headers, exchange.whole, connection.reusable
+
+    assert asyncio.run(ask()) == ([], b"hi", True)
 
 
 def test_what_is_said_after_a_response_is_not_the_next_one_s(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from fogbank.functions.builds import BuildFailed, build
+from fogbank.functions.builds import BuildFailed, build, python
 from fogbank.functions.runtimes.python import frameworks
 from fogbank.kernel.config import Config
 from tests.support.websites import PYTHON, built
@@ -31,6 +31,32 @@ def test_the_same_requirements_are_installed_once(tmp_path):
     assert built(source(one, main__py="1", requirements__txt=text), PYTHON) == (
         built(source(other, main__py="2", requirements__txt=text), PYTHON)
     )
+
+
+@pytest.mark.parametrize(
+    "asked", ["./shared", "-e ./shared", "shared @ file:shared", "-r more/others.txt", "--find-links=wheels/"]
+)
+def test_what_requirements_find_beside_them_is_part_of_what_is_built(tmp_path, asked):
+    def key(text):
+        (tmp_path / "shared").mkdir(exist_ok=True)
+        source(tmp_path, main__py="", requirements__txt=f"# as it lies here\n{asked}\n")
+        (tmp_path / "shared/prices.py").write_text(text)
+        return python._key(tmp_path, adds=True)
+
+    assert key("a") == key("a") != key("b")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["flask", "# see ./shared\nflask", "flask  # ./shared", "--index-url https://packages.example/simple",
+     "shop @ git+https://example.com/shop.git", "-r others.txt"],
+)  # fmt: skip
+def test_code_that_no_requirement_names_is_not_part_of_what_is_built(tmp_path, asked):
+    keys = {
+        python._key(source(tmp_path, main__py=text, requirements__txt=asked, others__txt=""), adds=True)
+        for text in ("a", "b")
+    }
+    assert len(keys) == 1
 
 
 def test_a_free_choice_of_versions_is_what_a_zygote_has_loaded(tmp_path):

@@ -431,6 +431,27 @@ def test_a_stream_that_breaks_off_is_told_to_its_reader(site):
     site.run(read())
 
 
+def test_a_stream_that_raises_what_looks_like_a_lost_connection_is_in_the_log(site):
+    """As gunicorn says it: an `OSError` is the function's own, unless the other end has gone."""
+    version = site.deploy(
+        "import functions_framework, flask\n"
+        "@functions_framework.http\n"
+        "def greet(request):\n"
+        "    def pieces():\n"
+        "        yield 'first'\n"
+        "        yield open('/nowhere/at/all').read()\n"
+        "    return flask.Response(pieces())\n"
+    )
+
+    async def read():
+        response = await site.ask(version)
+        with pytest.raises(Unfinished):
+            [piece async for piece in response.body]
+        await until(lambda: any("/nowhere/at/all" in text for text in site.texts()))
+
+    site.run(read())
+
+
 def test_a_header_of_two_lines_never_reaches_the_caller(site):
     version = site.deploy(
         "import functions_framework\n"
@@ -536,6 +557,22 @@ def test_minimum_instances_are_initialised_before_any_request(site):
 # -- snapshots --
 
 
+def test_a_container_has_its_minutes_to_start_when_it_is_deployed_too(site, monkeypatch):
+    """Not the ten seconds of a Lambda function's initialisation."""
+    monkeypatch.setattr(site.engine, "init_s", 0.0)
+    version = site.deploy(f"hold('start')\n{WHO}")
+
+    async def start():
+        starting = asyncio.ensure_future(site.engine.prepare(version, 1))
+        await site.is_held("start")
+        await asyncio.sleep(0.5)  # Longer than whoever looks at time-outs takes to see one.
+        site.release("start")
+        await starting
+        return await site.ask(version)
+
+    assert site.run(start()).status == 200
+
+
 def test_init_runs_once_for_many_instances_and_none_repeats_another_s_randomness(site):
     version = site.deploy(
         "import functions_framework, uuid, random\n"
@@ -601,3 +638,41 @@ def test_an_instance_that_has_just_died_costs_no_request(site):
     response = site.run(die_unnoticed())
     assert response.status == 200
     assert response.body != pid.encode()
+
+
+def test_an_instance_that_is_let_go_while_it_is_connected_to_costs_no_request(site):
+    version = site.deploy(WHO)
+    _, pid = site.get(version)
+    [instance] = site.engine._pools[version.id].all
+    instance.door._idle.clear()
+
+    async def let_go_meanwhile():
+        asked = asyncio.ensure_future(site.ask(version))
+        while instance in site.engine._pools[version.id].idle:
+            await asyncio.sleep(0)
+        assert not instance.running, "it is being connected to"
+        instance.kill()
+        return await asked
+
+    response = site.run(let_go_meanwhile())
+    assert response.status == 200
+    assert response.body != pid.encode()
+
+
+def test_a_request_that_no_instance_hears_of_is_answered_after_a_few(site):
+    """Each closes its socket as soon as it is there; a thread keeps it from being a template for the next."""
+    version = site.deploy(
+        "import socket, threading, functions_framework\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "for fd in map(int, os.listdir('/proc/self/fd')):\n"
+        "    try:\n"
+        "        if socket.socket(fileno=os.dup(fd)).getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):\n"
+        "            os.close(fd)\n"
+        "    except OSError:\n"
+        "        pass\n"
+        "@functions_framework.http\n"
+        "def greet(request):\n"
+        "    return 'never'\n"
+    )
+    assert site.get(version) == (503, "Service Unavailable")
+    assert any("connection to the instance had an error" in text for text in site.texts())

@@ -206,3 +206,15 @@ def test_a_secret_is_mounted_only_where_there_is_a_place_for_it(path):
 
 def test_the_first_generation_is_at_one_request_at_a_time():
     assert version_of(replace(FIRST, concurrency=80)).concurrency == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "span"),
+    [("255;o=1", "00000000000000ff"), ("255", "00000000000000ff"), ("9" * 5000, None), ("-1", None), ("", None)],
+)
+def test_the_span_of_a_trace_context_is_a_number_of_64_bits_or_a_new_one(told, span):
+    trace = "0123456789abcdef" * 2
+    request = HttpRequest("GET", "/", [("X-Cloud-Trace-Context", f"{trace}/{told}")])
+    visit = HTTP_DIALECTS["gcp"].receive(version_of(FUNCTION), request, 0, "id")
+    assert visit.trace == trace
+    assert visit.span == (span or visit.span) and len(visit.span) == 16

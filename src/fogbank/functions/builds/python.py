@@ -14,6 +14,8 @@ from fogbank.functions.runtimes.python import frameworks, interpreters
 
 _FRAMEWORK: Final = "functions-framework"
 _NAMED: Final = re.compile(r"^\s*functions[-_.]framework\b", re.MULTILINE | re.IGNORECASE)
+# After an option or as it stands; what has "://" is an address.
+_PATH: Final = re.compile(r"file:|^(?:-{1,2}[\w-]+[ =]*)?(?:\.|(?!.*://).*/)")
 _NO_MAIN: Final = (
     "missing main.py and GOOGLE_FUNCTION_SOURCE not specified. Either create the function in main.py or specify "
     "GOOGLE_FUNCTION_SOURCE to point to the file that contains the function"
@@ -54,9 +56,18 @@ def _install(interpreter: interpreters.Interpreter, packages: Path, wanted: list
 
 
 def _key(code: Path, *, adds: bool) -> str:
-    """Of all that pip may read: requirements name each other."""
+    """Of all that pip may read: requirements name each other, and folders with packages."""
     found = hashlib.sha256(frameworks.constraints().encode() + bytes([adds]))
-    for path in sorted(code.glob("*.txt")):
-        if path.is_file():
-            found.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    texts = [path for path in sorted(code.glob("*.txt")) if path.is_file()]
+    if any(_names_a_path(path.read_text(encoding="utf-8", errors="replace")) for path in texts):
+        texts = [path for path in sorted(code.rglob("*")) if path.is_file()]
+    for path in texts:
+        name = path.relative_to(code).as_posix().encode()
+        found.update(name + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:32]
+
+
+def _names_a_path(text: str) -> bool:
+    """Whether requirements ask for what lies beside them: "./shared", "-e .", "-r of/others.txt", "a @ file:b"."""
+    lines = (line.partition(" #")[0].strip() for line in text.splitlines())
+    return any(_PATH.search(line) for line in lines if not line.startswith("#"))

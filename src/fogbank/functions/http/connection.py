@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fogbank.functions.http.messages import HttpRequest
 
-_HEAD_BYTES_MAX: Final = 256 * 1024
+_SILENT_BYTES_MAX: Final = 256 * 1024  # Of a head, or of anything else that is no body.
 _WAITING_BYTES_MAX: Final = 256 * 1024  # Of a body that its reader is slow to take.
 _OF_ONE_HOP: Final = frozenset(
     ("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade")
@@ -42,7 +42,7 @@ class Exchange:
         self.on_end: Callable[[], None] = lambda: None  # Told once: nothing more comes of it.
         self._is_head, self._connection = method == "HEAD", connection
         self._parser = httptools.HttpResponseParser(self)
-        self._head_bytes = 0
+        self._silent_bytes = 0  # Since the last byte of a body.
         self._has_head = self._over = self._broke = False
         self._length_is_told = False
         self._pieces: deque[bytes] = deque()
@@ -59,7 +59,7 @@ class Exchange:
             self.headers, self._length_is_told = [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._over:
+        if self._over or self._has_head:  # What follows a body in chunks is handed on to nobody.
             return
         lower = name.decode("latin-1").lower()
         self._length_is_told = self._length_is_told or lower in ("content-length", "transfer-encoding")
@@ -89,17 +89,18 @@ class Exchange:
     # -- the connection --
 
     def feed(self, data: bytes) -> None:
-        if not self._has_head:
-            self._head_bytes += len(data)
+        before = self.body_bytes
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self._over:  # Else it is what a HEAD's parser makes of bytes that nobody waits for.
                 self._fail()
                 return
+        self._silent_bytes = self._silent_bytes + len(data) if self.body_bytes == before else 0
+        if self._silent_bytes > _SILENT_BYTES_MAX and not self._over:
+            self._fail()
+            return
         if not self._has_head:
-            if self._head_bytes > _HEAD_BYTES_MAX:
-                self._fail()
             return
         if not self.begun.done():
             if self._over:

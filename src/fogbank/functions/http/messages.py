@@ -29,6 +29,12 @@ class HttpResponse(msgspec.Struct, gc=False):
             return self.body
         return b"".join([piece async for piece in self.body])
 
+    async def over(self) -> None:
+        """For whoever wants none of it: it is let go as it comes, however large. Raises as `whole` does."""
+        if not isinstance(self.body, bytes):
+            async for _ in self.body:
+                pass
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

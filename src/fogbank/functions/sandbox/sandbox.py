@@ -91,6 +91,8 @@ class Sandbox:
         return given
 
     def _find(self) -> Protections:
+        shutil.rmtree(self._files, ignore_errors=True)  # Secrets that a server which was killed has left.
+        self._files.mkdir(mode=0o700, parents=True)
         return protections.NONE if self.mode == "off" else protections.find(self._root())
 
     def _root(self) -> Path:

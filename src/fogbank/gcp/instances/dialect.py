@@ -28,6 +28,7 @@ _FIRST_REQUEST_BYTES_MAX: Final = 10 * 1024 * 1024
 _SECOND_REQUEST_BYTES_MAX: Final = 32 * 1024 * 1024
 _EXECUTION_ID_LENGTH: Final = 12
 _SERVER_ERROR, _CLIENT_ERROR, _TIMEOUT = 500, 400, 408
+_SPAN_DIGITS_MAX: Final = 20  # Of a number of 64 bits.
 _STATUS_HEADER: Final = "x-google-status"  # How the framework says that the function failed.
 _MEMORY_HELP: Final = "https://cloud.google.com/functions/docs/configuring/memory"
 
@@ -284,7 +285,7 @@ def _trace(known: dict[str, str]) -> tuple[str, str]:
     trace, _, rest = known.get("x-cloud-trace-context", "").partition("/")
     span = rest.partition(";")[0]
     if _is_hex(trace, 32):
-        number = int(span) if span.isdecimal() else secrets.randbits(64)
+        number = int(span) if len(span) <= _SPAN_DIGITS_MAX and span.isdecimal() else secrets.randbits(64)
         return trace.lower(), f"{number % 2**64:016x}"
     return secrets.token_hex(16), secrets.token_hex(8)
 

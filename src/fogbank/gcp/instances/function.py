@@ -23,8 +23,8 @@ class Function:
     service: str = ""  # Of Cloud Run; usually named as the function, in lower case and with "-" for "_".
     signature: str = ""  # "http", "cloudevent", "event", "typed"; none: by the trigger. The code's own word wins.
     event_type: str = ""  # Of an event trigger.
-    environment: dict[str, str] = field(default_factory=dict)  # The user's, secrets among them.
-    files: dict[str, bytes] = field(default_factory=dict)  # Secrets that are mounted, by absolute path.
+    environment: dict[str, str] = field(default_factory=dict, repr=False)  # The user's, secrets among them.
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)  # Secrets that are mounted, by absolute path.
     timeout_s: float = 60
     memory_mb: int = 256
     concurrency: int = 1

@@ -36,7 +36,7 @@ async def deliver_event(
     try:
         with house.clock.aside:
             response = await deliver(house, function.name, request)
-            await response.whole()
+            await response.over()
     except Undeliverable:
         return 0, True
     except Unfinished:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from google.api_core import exceptions
@@ -86,6 +87,64 @@ def test_new_code_takes_the_place_of_the_old_without_a_gap(functions: Functions)
     assert {(one.status, one.text) for one in answers} <= {(200, "hello /?"), (200, "good day /?")}
 
 
+def test_a_request_that_waits_for_room_while_a_new_version_comes_is_answered_by_that(
+    cloud: Cloud, functions: Functions
+) -> None:
+    cloud.server.engine.patience_s = 300.0
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Received) -> int:
+        arrived.set()
+        go_on.wait(120)
+        return 200
+
+    with Receiver(hold) as receiver, ThreadPoolExecutor(2) as threads:
+        held = HELLO.replace("    return f", f"    urlopen('{receiver.url}', b'', timeout=120)\n    return f", 1)
+        text = f"from urllib.request import urlopen\n{held}"
+        made = functions.create("hello", functions.settings(text, "hello", max_instance_count=1))
+        functions.let_in("hello")
+        try:
+            inside = threads.submit(ask, made.url)
+            assert arrived.wait(60)
+            outside = threads.submit(ask, made.url)
+            pools = cloud.server.engine._pools
+            assert eventually(lambda: any(pool.outside for pool in list(pools.values())))
+            made.build_config.source.storage_source = functions.upload(HELLO.replace("'hello'", "'good day'"))
+            functions.update(made, "build_config.source")
+            eventually(lambda: any(pool.retired for pool in list(pools.values())))
+        finally:
+            go_on.set()
+        answers = [(one.status, one.text) for one in (inside.result(), outside.result())]
+    assert answers == [(200, "hello /?"), (200, "good day /?")]
+
+
+def test_a_request_that_waits_for_room_while_its_function_is_deleted_finds_none(
+    cloud: Cloud, functions: Functions
+) -> None:
+    cloud.server.engine.patience_s = 300.0
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Received) -> int:
+        arrived.set()
+        go_on.wait(120)
+        return 200
+
+    with Receiver(hold) as receiver, ThreadPoolExecutor(2) as threads:
+        held = f"import urllib.request\ndef hello(_):\n    urllib.request.urlopen('{receiver.url}', b'')\n"
+        made = functions.create("hello", functions.settings(held, "hello", max_instance_count=1))
+        functions.let_in("hello")
+        try:
+            threads.submit(ask, made.url)
+            assert arrived.wait(60)
+            outside = threads.submit(ask, made.url)
+            pools = cloud.server.engine._pools
+            assert eventually(lambda: any(pool.outside for pool in list(pools.values())))
+            functions.finished(functions.client.delete_function(name=made.name).operation)
+            assert outside.result().status == 404
+        finally:
+            go_on.set()
+
+
 def test_an_unknown_path_of_a_mask_is_refused(functions: Functions) -> None:
     made = functions.create("hello")
     with pytest.raises(exceptions.InvalidArgument, match="colour"):
@@ -124,6 +183,14 @@ def test_an_address_where_nothing_was_uploaded_is_no_source(functions: Functions
     function.build_config.source.storage_source = told.storage_source
     with pytest.raises(exceptions.InvalidArgument, match="Failed to retrieve function source code"):
         functions.begin("hello", function)
+
+
+@pytest.mark.parametrize("bucket", ["nobody-has-it", "../../../other", "a bucket\r\nX-Own: 1", "what?ever"])
+def test_a_bucket_that_is_not_there_is_no_source_whatever_stands_in_its_name(functions: Functions, bucket: str) -> None:
+    settings = functions.settings(HELLO, "hello")
+    settings.build_config.source = {"storage_source": {"bucket": bucket, "object": "code.zip"}}
+    with pytest.raises(exceptions.InvalidArgument, match="Failed to retrieve function source code"):
+        functions.begin("hello", settings)
 
 
 def test_an_unknown_region_is_refused(functions: Functions) -> None:
@@ -214,8 +281,9 @@ def test_an_entry_point_that_is_not_there_fails_the_health_check(functions: Func
 
 
 @pytest.mark.parametrize(
-    "content", [b"no zip at all", zipped({"../../main.py": HELLO}), zipped({"a": "x", "a/b": "y"})],
-    ids=["no zip", "a way out", "a file that is a folder"],
+    "content",
+    [b"no zip at all", zipped({"../../main.py": HELLO}), zipped({"a": "x", "a/b": "y"}), zipped({"n" * 300: "x"})],
+    ids=["no zip", "a way out", "a file that is a folder", "a name that no disk takes"],
 )  # fmt: skip
 def test_a_hostile_archive_fails_the_build(functions: Functions, content: bytes) -> None:
     over = functions.done(functions.begin("hello", functions.settings(content, "hello")))

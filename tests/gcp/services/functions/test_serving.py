@@ -57,6 +57,14 @@ def test_a_token_that_is_none_is_not_verified(functions: Functions) -> None:
     assert "<h1>Error: Unauthorized</h1>" in refused.text
 
 
+def test_a_token_that_does_not_say_whose_it_is_lets_nobody_in(cloud: Cloud, functions: Functions) -> None:
+    made = functions.create("hello")
+    functions.let_in("hello", f"serviceAccount:{WORKER}")
+    identity: Any = cloud.server.google_services[0].house.identity
+    nameless = cloud.run(identity.mint(made.url, WORKER, with_email=False))
+    assert ask(made.url, Authorization=f"Bearer {nameless}").status == 401
+
+
 def test_an_account_that_was_let_in_gets_in_with_a_token_for_the_function(cloud: Cloud, functions: Functions) -> None:
     made = functions.create("headers", functions.settings(entry_point="headers"))
     good = token(cloud, made.service_config.uri)

@@ -391,9 +391,8 @@ class PythonRuntime:
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
         lends = self._lends_sdk(version, log)
         loads = lends and await self._mentions_sdk(version)
-        return await self._zygote_of(
-            _Kind(interpreter.path, lends, loads, version.web, self._framework(version, interpreter))
-        )
+        framework = await asyncio.to_thread(self._framework, version, interpreter) if version.web else None
+        return await self._zygote_of(_Kind(interpreter.path, lends, loads, version.web, framework))
 
     async def _zygote_of(self, kind: _Kind) -> _Zygote:
         async with self._starting.setdefault(kind, asyncio.Lock()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fogbank.functions.engine import Abandoned
 from fogbank.gcp.service import RpcError
 from fogbank.gcp.services.functions import permissions, state, versions
 from fogbank.gcp.services.functions.versions import NotBuilt, Versions
@@ -34,7 +35,22 @@ async def deliver(house: House, name: str, request: HttpRequest, *, principal: s
 
 
 async def run(house: House, function: Function, request: HttpRequest) -> HttpResponse:
-    """Whoever asks has been let in."""
+    """Whoever asks has been let in. One that waited for an instance of a version that answers no more is the next
+    one's."""
+    while True:
+        try:
+            return await _ask(house, function, request)
+        except Abandoned as error:
+            now = await house.store.transact(state.get, function.name)
+            if now is None or now.id != function.id:
+                raise Undeliverable(404, f"{function.name} was deleted.") from error
+            if now.serving == function.serving:  # The server ends.
+                raise Undeliverable(503, f"{function.name} has no instances any more.") from error
+            function = now
+
+
+async def _ask(house: House, function: Function, request: HttpRequest) -> HttpResponse:
+    """Raises `Abandoned`."""
     serving = function.serving
     if serving is None:
         raise Undeliverable(404, f"{function.name} has no version that answers.")

@@ -98,6 +98,8 @@ class Serving:
             raise Refused(401) from error
         if not _is_for(str(claims.get("aud", "")), self._addresses(function, request, host)):
             raise Refused(401)
+        if "email" not in claims:  # A token of GenerateIdToken without `include_email` does not say whose it is.
+            raise Refused(401)
         if not await permissions.may_invoke(self._house, function, str(claims["email"])):
             raise Refused(403)
         return header if function.generation == 2 else ""

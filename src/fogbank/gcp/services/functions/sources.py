@@ -96,7 +96,8 @@ async def fetch(house: House, settings: Any, *, owner: str) -> str:
             return await house.blobs.link(upload.blob, owner=owner)
         except FileNotFoundError as error:
             raise RpcError(Code.INVALID_ARGUMENT, _COULD_NOT) from error
-    content = await asyncio.to_thread(_download, f"{house.endpoint()}/storage/v1/b/{bucket}/o/{quote(name, safe='')}")
+    place = f"b/{quote(bucket, safe='')}/o/{quote(name, safe='')}"
+    content = await asyncio.to_thread(_download, f"{house.endpoint()}/storage/v1/{place}")
     return await house.blobs.put(content, owner=owner)
 
 

@@ -4,6 +4,7 @@ WSGI as gunicorn's threads run it (PEP 3333): a thread for each connection, as m
 is always fogbank, so a request's form is known: a head, and a body of the length that it tells.
 """
 
+import errno
 import gc
 import io
 import os
@@ -21,6 +22,7 @@ _HEAD_LINES_MAX = 1000
 _PEER = ("169.254.169.126", "0")  # Of a request on Cloud Run: the sandbox's own end.
 _SERVER = ("0.0.0.0", "8080")
 _WITHOUT_BODY = ("1", "204", "304")
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)  # What is said of a connection whose other end has gone.
 
 
 def preload(layer):
@@ -140,7 +142,9 @@ def _answer(app, connection, stream):
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
-    except OSError:
+    except OSError as error:
+        if error.errno not in _GONE:  # It is the function's own.
+            traceback.print_exc()
         raise
     except Exception:
         traceback.print_exc()
