@@ -190,7 +190,12 @@ class Server:
 
     def health(self) -> dict[str, Any]:
         services = sorted({service.service for service in self.services})
-        return {"version": __version__, "pid": os.getpid(), "services": services}
+        rooms = (
+            type(service).__module__.removeprefix(f"{fogbank.gcp.services.__name__}.")
+            for service in self.google_services
+        )
+        google = sorted({room.partition(".")[0] for room in rooms})
+        return {"version": __version__, "pid": os.getpid(), "services": services, "google_services": google}
 
     def caller(self, account: str, region: str, principal: str, *, source_arn: str = "") -> Ask:
         who = Asker(account, region, principal, source_arn)

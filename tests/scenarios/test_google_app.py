@@ -97,6 +97,27 @@ def test_a_function_that_does_not_start_is_told_of_with_its_reason(fogbank: Fogb
     (fogbank.folder / "main.py").write_text(HTTP_ONLY + "\nraise RuntimeError('no coffee')\n")
     told = fogbank.run("up", "--no-watch", ok=False).stderr
     assert "greet: Could not create or update Cloud Run service greet" in told and "no coffee" in told
+    (fogbank.folder / "main.py").write_text(HTTP_ONLY)
+    assert ask(fogbank.json("up", "--no-watch")["functions"]["greet"]["url"]).text == "hello", "it is open to all, late"
+
+
+def test_a_function_that_was_closed_by_hand_stays_closed(fogbank: Fogbank) -> None:
+    (fogbank.folder / "main.py").write_text(HTTP_ONLY)
+    url = fogbank.json("up", "--no-watch")["functions"]["greet"]["url"]
+    policy = f"{fogbank.url}/v2/projects/fogbank/locations/us-central1/services/greet:setIamPolicy"
+    ask(policy, b'{"policy": {}}', content_type="application/json")
+    (fogbank.folder / "main.py").write_text(HTTP_ONLY.replace("hello", "good day"))
+    fogbank.run("up", "--no-watch")
+    assert ask(url).status == 403
+
+
+def test_who_asks_for_a_function_that_is_not_there_is_told_which_are(fogbank: Fogbank) -> None:
+    (fogbank.folder / "main.py").write_text(HTTP_ONLY)
+    fogbank.run("up", "--no-watch")
+    for command in ("invoke", "logs"):
+        told = fogbank.run(command, "great", ok=False).stderr
+        assert "no function is called 'great'; there are: greet" in told
+    assert "pubsub" in fogbank.run("status").stdout
 
 
 @pytest.fixture

@@ -38,10 +38,11 @@ def invoke(
 ) -> None:
     """Run a function and print its reply, then its log."""
     client = running.need(data).client
-    if name in google_functions.names(client):
+    googles = google_functions.names(client)
+    if name in googles:
         _invoke_google(client, google_functions.every(client)[name], _event(event), json=json)
         return
-    path = f"/2015-03-31/functions/{quote(functions.find(client, name), safe='')}/invocations"
+    path = f"/2015-03-31/functions/{quote(functions.find(client, name, googles), safe='')}/invocations"
     content = _event(event)
     with Progress(quiet=json).waiting(f"running {name}"):
         status, headers, reply = client.exchange("POST", path, content, {"x-amz-log-type": "Tail"})

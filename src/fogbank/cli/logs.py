@@ -63,4 +63,4 @@ def _reader(client: Client, name: str, since_ms: int) -> Reader:
         return google if name else Readers(LambdaReader(client, since_ms=since_ms), google)
     if not name:
         return LambdaReader(client, since_ms=since_ms)
-    return LambdaReader(client, functions.find(client, name), since_ms=since_ms)
+    return LambdaReader(client, functions.find(client, name, googles), since_ms=since_ms)

@@ -31,6 +31,7 @@ def _show(url: str, facts: dict[str, Any]) -> None:
     typer.echo(f"running at {url} (process {facts['pid']}), version {facts['version']}")
     typer.echo(f"store: {store['driver']}, {store.get('path') or store.get('url', '')}")
     typer.echo(f"services: {', '.join(facts['services'])}")
+    typer.echo(f"services of Google's: {', '.join(facts['google_services'])}")
     failing = [task for task in facts["tasks"] if task["restarts"]]
     typer.echo(f"tasks: {len(facts['tasks'])}, {len(failing)} of them restarted")
     for task in failing:

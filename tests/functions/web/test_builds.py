@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
-from fogbank.functions.builds import BuildFailed, build, python
+from fogbank.functions.builds import BuildFailed, build, node, python
 from fogbank.functions.runtimes.python import frameworks
 from fogbank.kernel.config import Config
+from fogbank.kernel.making import making
 from tests.support.websites import PYTHON, built
+
+_PATIENCE_S = 60
+_NPM = f"""#!{sys.executable}
+import pathlib
+with open({{begun!r}}, "a") as begun:
+    begun.write("one\\n")
+with open({{go!r}}) as held:  # A pipe: until the test lets go.
+    held.read()
+pathlib.Path("package.json").stat()
+pathlib.Path("node_modules").mkdir()
+"""
 
 
 def source(tmp_path, **files):
@@ -98,3 +115,32 @@ def test_a_source_file_that_was_named_must_be_there(tmp_path):
 def test_node_gets_the_framework_where_it_is_not_listed(tmp_path):
     [layer] = built(source(tmp_path, index__js=""), "nodejs20")
     assert (layer / "nodejs/node_modules/@google-cloud/functions-framework/build/src/main.js").is_file()
+
+
+def test_two_functions_of_one_source_are_built_once_and_none_takes_away_what_the_other_builds(tmp_path, monkeypatch):
+    begun, go, waits = tmp_path / "begun", tmp_path / "go", threading.Semaphore(0)
+    os.mkfifo(go)
+    tools, code = tmp_path / "tools", tmp_path / "code"
+    tools.mkdir(), code.mkdir()
+    (tools / "npm").write_text(_NPM.format(begun=str(begun), go=str(go)))
+    (tools / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    source(code, index__js="", package__json='{"dependencies": {"@google-cloud/functions-framework": "^3"}}')
+
+    @contextmanager
+    def told(folder):
+        waits.release()
+        with making(folder):
+            yield
+
+    monkeypatch.setattr(node, "making", told)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(build, code, "nodejs20", tmp_path / "cache") for _ in range(2)]
+        try:
+            assert all(waits.acquire(timeout=_PATIENCE_S) for _ in both)
+        finally:
+            go.write_text("")
+        [one], [other] = (build.result(_PATIENCE_S) for build in both)
+    assert one == other
+    assert (one / "nodejs/node_modules").is_dir()
+    assert begun.read_text() == "one\n"

@@ -113,6 +113,7 @@ def test_the_second_generation_logs_each_request_as_cloud_run_does():
     found = json.loads(line)
     assert found["logName"].endswith("run.googleapis.com%2Frequests")
     assert found["severity"] == "WARNING"
+    assert found["labels"] == {"goog-managed-by": "cloudfunctions"}, "what `gcloud functions logs read` asks for"
     assert {"requestMethod": "GET", "requestUrl": "https://h/a", "status": 404, "latency": "0.012500000s"}.items() <= (
         found["httpRequest"].items()
     )

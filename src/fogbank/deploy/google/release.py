@@ -25,6 +25,7 @@ _AT_ONCE = 4
 _NOT_FOUND = 404
 # Says which source and which settings a function was deployed with: what is there already is not deployed again.
 _LABEL, _LABEL_LETTERS = "fogbank-deployed", 40
+_NEVER_SET = "ACAB"  # The etag of such a policy.
 
 
 class ReleaseError(Exception):
@@ -95,8 +96,8 @@ def _deploy(
             else:
                 begun = _asked(cloud, "PATCH", f"/v2/{name}", settings)
             _follow(cloud, begun, lambda stage: on_stage(wanted.name, stage))
-        if wanted.public and there is None:
-            _open_to_all(cloud, f"{parent}/services/{wanted.name.lower().replace('_', '-')}")
+        if wanted.public:
+            _open_to_all(cloud, f"{parent}/services/{wanted.name.lower().replace('_', '-')}", is_new=there is None)
         now = _asked(cloud, "GET", f"/v2/{name}")
     except ReleaseError as error:
         raise ReleaseError(f"{wanted.name}: {error}") from error
@@ -130,8 +131,11 @@ def _follow(cloud: Cloud, operation: dict[str, Any], on_stage: Callable[[str], N
         raise ReleaseError("\n".join([operation["error"]["message"], *details]))
 
 
-def _open_to_all(cloud: Cloud, service: str) -> None:
+def _open_to_all(cloud: Cloud, service: str, *, is_new: bool) -> None:
+    """Once: what somebody has set since stays. A policy that was never set is of a function that failed at first."""
     policy = _asked(cloud, "GET", f"/v2/{service}:getIamPolicy")
+    if not is_new and policy.get("etag") != _NEVER_SET:
+        return
     bindings = [*policy.get("bindings", []), {"role": "roles/run.invoker", "members": ["allUsers"]}]
     _asked(cloud, "POST", f"/v2/{service}:setIamPolicy", {"policy": {**policy, "bindings": bindings}})
 

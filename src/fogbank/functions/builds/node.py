@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from fogbank.functions.builds.failures import BuildFailed
+from fogbank.kernel.making import making
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,16 @@ def _install(home: Path, manifest: dict[str, Any], facts: list[Path], code: Path
     npm = shutil.which("npm")
     if npm is None:
         raise BuildFailed("npm is not on the PATH to install the function's dependencies")
+    try:
+        with making(home):
+            if not home.is_dir():  # Functions of one source are deployed together, and need the same.
+                _fill(home, npm, manifest, facts, code, listed=listed)
+    except OSError as error:
+        raise BuildFailed(str(error)) from error
+
+
+def _fill(home: Path, npm: str, manifest: dict[str, Any], facts: list[Path], code: Path, *, listed: bool) -> None:
+    """Whole or not at all."""
     building = home.with_name(f"{home.name}.{os.getpid()}")
     shutil.rmtree(building, ignore_errors=True)
     into = building / "nodejs"
@@ -77,9 +88,6 @@ def _install(home: Path, manifest: dict[str, Any], facts: list[Path], code: Path
         if not listed:
             _run([npm, "install", "--no-save", *options, f"{_FRAMEWORK}@{_FRAMEWORK_VERSION}"], into)
         building.rename(home)
-    except OSError as error:
-        if not home.is_dir():  # Else another fogbank was quicker.
-            raise BuildFailed(str(error)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

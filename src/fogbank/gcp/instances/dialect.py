@@ -29,6 +29,7 @@ _SECOND_REQUEST_BYTES_MAX: Final = 32 * 1024 * 1024
 _EXECUTION_ID_LENGTH: Final = 12
 _SERVER_ERROR, _CLIENT_ERROR, _TIMEOUT = 500, 400, 408
 _SPAN_DIGITS_MAX: Final = 20  # Of a number of 64 bits.
+_MANAGED: Final = {"goog-managed-by": "cloudfunctions"}  # What `gcloud functions logs read` asks for.
 _STATUS_HEADER: Final = "x-google-status"  # How the framework says that the function failed.
 _MEMORY_HELP: Final = "https://cloud.google.com/functions/docs/configuring/memory"
 
@@ -139,7 +140,7 @@ class GoogleDialect:
     def _labels(self, instance: Instance) -> dict[str, str]:
         if self._first:
             return {"instance_id": instance.id}
-        return {"goog-managed-by": "cloudfunctions", "instanceId": instance.id}
+        return {**_MANAGED, "instanceId": instance.id}
 
 
 class SecondGeneration:
@@ -163,7 +164,7 @@ class SecondGeneration:
         }
         severity = "ERROR" if status >= _SERVER_ERROR else "WARNING" if status >= _CLIENT_ERROR else "INFO"
         trace = entries.trace_of(version, visit)
-        return (entries.entry(version, REQUESTS, {}, severity=severity, httpRequest=said, **trace),)
+        return (entries.entry(version, REQUESTS, _MANAGED, severity=severity, httpRequest=said, **trace),)
 
     def overdue(self, version: Version, visit: Visit) -> tuple[Sequence[str], HttpResponse]:
         text = (
@@ -211,9 +212,8 @@ class SecondGeneration:
         return self._said(version, SYSTEM, text, None)
 
     def _said(self, version: Version, log: str, text: str, visit: Visit | None, severity: str = "ERROR") -> str:
-        labels = {"goog-managed-by": "cloudfunctions"}
         trace = entries.trace_of(version, visit)
-        return entries.entry(version, log, labels, severity=severity, textPayload=text, **trace)
+        return entries.entry(version, log, _MANAGED, severity=severity, textPayload=text, **trace)
 
 
 class FirstGeneration:

@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fogbank.kernel.making import making
+
 if TYPE_CHECKING:
     from fogbank.functions.runtimes.python.interpreters import Interpreter
 
@@ -89,12 +91,22 @@ def _folder(cache_dir: Path, interpreter: Interpreter, kind: str) -> Path:
 
 def run_pip(interpreter: Interpreter, target: Path, asked: list[str], *, cwd: Path | None = None) -> None:
     """Install into a new folder, whole or not at all. Raises `InstallError`."""
+    try:
+        with making(target):
+            if not target.is_dir():  # Functions of one source are deployed together, and need the same.
+                _fill(interpreter, target, asked, cwd)
+    except subprocess.TimeoutExpired as error:
+        raise InstallError(f"pip took more than {_INSTALL_S} s") from error
+    except OSError as error:
+        raise InstallError(str(error)) from error
+
+
+def _fill(interpreter: Interpreter, target: Path, asked: list[str], cwd: Path | None) -> None:
     building = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(building, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "--python", interpreter.path, "install", "--quiet"]
     options = ["--disable-pip-version-check", "--no-input", "--target", str(building)]
     try:
-        building.parent.mkdir(parents=True, exist_ok=True)
         result = subprocess.run(
             [*pip, *options, *asked], capture_output=True, text=True, timeout=_INSTALL_S, check=False, cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -103,10 +115,5 @@ def run_pip(interpreter: Interpreter, target: Path, asked: list[str], *, cwd: Pa
             raise InstallError(result.stderr.strip()[-_REASON_LENGTH_MAX:])
         building.mkdir(exist_ok=True)  # Where nothing was asked for.
         building.rename(target)
-    except subprocess.TimeoutExpired as error:
-        raise InstallError(f"pip took more than {_INSTALL_S} s") from error
-    except OSError as error:
-        if not target.is_dir():  # Else another fogbank was quicker.
-            raise InstallError(str(error)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
