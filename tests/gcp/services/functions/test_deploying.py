@@ -12,7 +12,7 @@ from google.cloud import functions_v2
 from tests.support.cloud import Cloud
 from tests.support.google import PROJECT
 from tests.support.google_functions import HELLO, PARENT, Functions, ask, zipped
-from tests.support.receiver import Held, Receiver
+from tests.support.receiver import Held, Received, Receiver
 from tests.support.waiting import eventually
 
 State = functions_v2.Function.State
