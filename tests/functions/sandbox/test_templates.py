@@ -7,7 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from fogbank.functions.instances import Instance
+from fogbank.functions.runtimes.python.nursery import Parent
 from tests.support.meeting import MEET, Meeting
 from tests.support.waiting import until
 
@@ -35,9 +35,15 @@ def family_of(cells: Workshop, version: Version) -> Any:
 def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
     cells: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    born: list[int] = []
-    known = Instance.born
-    monkeypatch.setattr(Instance, "born", lambda self, pid: (born.append(pid), known(self, pid))[1])
+    initialised: list[int] = []
+    known = Parent._take
+
+    def take(parent: Parent, fact: dict[str, Any], fds: list[int], pid: int) -> None:
+        if "initialised" in fact:
+            initialised.append(pid)
+        known(parent, fact, fds, pid)
+
+    monkeypatch.setattr(Parent, "_take", take)
     version = cells.function(COUNTS)
     cells.answer(version)
     family = family_of(cells, version)
@@ -45,7 +51,7 @@ def test_a_template_that_dies_is_replaced_and_the_event_under_way_ends(
     async def lose_it() -> list[Any]:
         under_way = asyncio.ensure_future(cells.ask(version, meeting.call))
         await until(lambda: meeting.there)
-        os.kill(born[0], signal.SIGKILL)  # Who ran the initialisation, and has stayed behind.
+        os.kill(initialised[0], signal.SIGKILL)  # Who ran the initialisation, and has stayed behind.
         await until(lambda: family.template is None)
         new = await cells.ask(version)
         meeting.release()

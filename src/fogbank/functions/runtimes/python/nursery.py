@@ -118,6 +118,7 @@ class _Family:
     cell: Cell | None = None  # The template's. Those of its forks are inside it.
     group: Group | None = None  # The template's, where it has no cell.
     left: list[Cell] = field(default_factory=list)  # Of templates that have died: forks of them may live there.
+    outer: Cell | None = None  # Where cells are made ahead: the template's, or of the process that may become it.
     next_cell: asyncio.Task[Cell] | None = None  # Made ahead: it takes as long as all the rest of a birth.
 
     def close(self) -> None:
@@ -137,6 +138,7 @@ class _Family:
 
     def leave_template(self) -> None:
         """It has died, and its forks live on."""
+        self.outer = None
         self.dismiss_next()
         if self.cell is not None:
             self.left.append(self.cell)
@@ -314,8 +316,8 @@ class PythonRuntime:
         return cell
 
     def _make_ahead(self, version: Version, family: _Family, outer: Cell) -> None:
-        """`outer`: the cell of the family's template, or of the process that may become it."""
-        if family.next_cell is None and outer.alive and family.cell in (outer, None):
+        """Unless the template whose cell `outer` is has died meanwhile."""
+        if family.next_cell is None and outer.alive and family.outer is outer:
             family.next_cell = asyncio.get_running_loop().create_task(self._sandbox.inner(outer, version))
             family.next_cell.add_done_callback(_seen)
 
@@ -350,7 +352,7 @@ class PythonRuntime:
             theirs.close()
             settled()
             raise
-        cell = instance.cell
+        cell = family.outer = instance.cell
         parent = Parent(ours, cell, closed)
 
         def initialised(took_ms: float) -> None:
