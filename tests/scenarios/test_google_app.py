@@ -96,9 +96,18 @@ def test_up_says_where_functions_are_and_a_kill_loses_nothing(fogbank: Fogbank) 
 def test_a_function_that_does_not_start_is_told_of_with_its_reason(fogbank: Fogbank) -> None:
     (fogbank.folder / "main.py").write_text(HTTP_ONLY + "\nraise RuntimeError('no coffee')\n")
     told = fogbank.run("up", "--no-watch", ok=False).stderr
-    assert "greet: Could not create or update Cloud Run service greet" in told and "no coffee" in told
+    assert "greet: Could not create or update Cloud Run service greet" in told and "RuntimeError: no coffee" in told
+    assert "`fogbank logs` shows what it wrote" in told
+    eventually(lambda: "main.py" in fogbank.run("logs", "greet").stdout)
     (fogbank.folder / "main.py").write_text(HTTP_ONLY)
     assert ask(fogbank.json("up", "--no-watch")["functions"]["greet"]["url"]).text == "hello", "it is open to all, late"
+
+
+def test_source_that_cannot_be_read_is_named_once(fogbank: Fogbank) -> None:
+    (fogbank.folder / "main.py").write_text("import functions_framework\ndef broken(:\n")
+    told = fogbank.run("up", "--no-watch", ok=False).stderr
+    assert "main.py, line 2" in told and told.count(str(fogbank.folder / "main.py")) == 1
+    assert f"{fogbank.folder}: " not in told
 
 
 def test_a_function_that_was_closed_by_hand_stays_closed(fogbank: Fogbank) -> None:

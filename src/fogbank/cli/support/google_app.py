@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fogbank.cli.support.client import Client
     from fogbank.cli.support.progress import Progress
 
+_WROTE = "Logs for this revision"  # Of a function that was built, and did not start.
+
 
 class GoogleApp:
     def __init__(
@@ -41,7 +43,8 @@ class GoogleApp:
             sources = {one.source for one in planned.functions}
             bundles = {source: package.source(source) for source in sources}
         except (PlanError, package.PackageError) as error:
-            raise Problem(f"{self._folder}: {error}") from error
+            told = str(error)  # Of a file it has the whole path.
+            raise Problem(told if told.startswith(f"{self._folder}/") else f"{self._folder}: {told}") from error
         self.folders = {self._folder, *sources}
         for note in planned.notes:
             if note not in self._said:
@@ -55,7 +58,8 @@ class GoogleApp:
                     lambda name, stage: tell(f"{name}: {stage}"),
                 )  # fmt: skip
             except ReleaseError as error:
-                raise Problem(f"{self._folder}: not deployed: {error}") from error
+                hint = "\n`fogbank logs` shows what it wrote" if _WROTE in str(error) else ""
+                raise Problem(f"{self._folder}: not deployed: {error}{hint}") from error
 
     def reader(self, since_ms: int) -> GoogleReader:
         return GoogleReader(self._client, self._project, since_ms=since_ms)

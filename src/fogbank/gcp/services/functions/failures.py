@@ -64,4 +64,6 @@ def _why(document: bytes) -> str:
         return text[-_LOG_END:]
     trace = told.get("stackTrace")
     lines = [str(line) for line in trace] if isinstance(trace, list) else []
-    return "\n".join([*lines, str(told.get("errorMessage") or text)])[-_LOG_END:]
+    kind, said = str(told.get("errorType") or ""), str(told.get("errorMessage") or text)
+    named = kind and "." not in kind  # An exception of the function's; "Runtime.ExitError" and such tell nothing more.
+    return "\n".join([*lines, f"{kind}: {said}" if named else said])[-_LOG_END:]
