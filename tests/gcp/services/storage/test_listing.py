@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core import exceptions
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fogbank.gcp.services.storage import globs
@@ -84,6 +84,8 @@ def test_a_glob_that_cannot_be_read_is_refused(http: httpx.Client, tree: Any, gl
 
 @settings(max_examples=200, deadline=None)
 @given(st.text("ab*?[]{},!-\\/", max_size=12), st.text("ab/", max_size=8))
+@example("[!--]", "a")
+@example("[--]", "-")
 def test_any_glob_is_compiled_or_refused(glob: str, name: str) -> None:
     try:
         globs.compiled(glob).fullmatch(name)

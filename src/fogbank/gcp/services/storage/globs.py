@@ -51,9 +51,9 @@ def compiled(glob: str) -> re.Pattern[str]:
 
 def _one_of(inner: str) -> str:
     negated = inner[0] in "!^"
-    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[1:] if negated else inner)
+    members = re.sub(r"([\\\[\]^&~|]|^-|-$)", r"\\\1", inner[1:] if negated else inner)
     try:
         re.compile(f"[{members}]")
     except re.error:
         raise invalid("Invalid argument. matchGlob has an invalid range.") from None
-    return f"[{'^/' if negated else ''}{members}]"
+    return f"(?!/)[^{members}]" if negated else f"[{members}]"
