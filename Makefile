@@ -14,6 +14,7 @@ setup: $(VENV)/.ready ## install fogbank and its tools into .venv
 	@$(BIN)/python -m compileall -q src  # As an installed package is: else each start compiles what it loads.
 
 $(VENV)/.ready: pyproject.toml
+	@echo "installing fogbank and its tools into $(VENV): the first time takes some minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
