@@ -173,6 +173,8 @@ def settle(ends, first=None):
         os.close(fd)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # Whoever this process leaves its child to hears how that ended.
     if forks.fork(first):
+        for fd in ends.values():  # Else whoever is at their other ends hears of the child's end this much later.
+            os.close(fd)
         time.sleep(_LEAVE_S)
         os._exit(0)
 
