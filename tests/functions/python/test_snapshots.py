@@ -49,6 +49,19 @@ def test_init_runs_once_for_many_instances(workshop, tmp_path):
     assert all(o.cold and o.init_ms > 0 for o in outcomes)
 
 
+def test_init_runs_once_however_long_it_takes_to_find_what_it_needs(workshop, tmp_path, monkeypatch):
+    known = PythonRuntime._settings
+
+    async def find(*arguments, **options):
+        await asyncio.sleep(0.05)
+        return await known(*arguments, **options)
+
+    monkeypatch.setattr(PythonRuntime, "_settings", find)
+    source = f"import os\nopen({str(tmp_path / 'inits')!r}, 'a').write('x')\nVALUE = 1" + TOGETHER
+    several(workshop, workshop.function(source), 3)
+    assert (tmp_path / "inits").read_text() == "x"
+
+
 @pytest.mark.parametrize(
     ("init", "reason"),
     [

@@ -197,7 +197,9 @@ class PythonRuntime:
         self, version: Version, instance: Instance, environment: dict[str, str], fds: dict[str, int]
     ) -> None:  # fmt: skip
         family = self._families.setdefault(version.id, _Family())
-        zygote = await self._zygote(version, instance.log) if family.template is None else None
+        prepared = None
+        if family.template is None:  # Before it is seen whether another founds it: from there on nothing is waited for.
+            prepared = await self._prepared(version, instance, environment)
         while family.founding is not None:  # Its first init is under way: a template will follow, or not.
             await asyncio.wait([family.founding])
         if family.template is not None:
@@ -214,13 +216,19 @@ class PythonRuntime:
                     raise
                 if family.template is not None:  # It has just died.
                     family.template.close()
-        zygote = zygote or await self._zygote(version, instance.log)
-        settings = await self._settings(version, environment, instance.log, snapshot=instance.is_snapshot)
+        zygote, settings = prepared or await self._prepared(version, instance, environment)
         if family.unsafe or instance.is_placed or version.debugged:
             await self._enter(version, instance, zygote)
             zygote.parent.order(instance, settings, {**fds, **instance.ends()})
             return
         await self._found(version, family, zygote, instance, settings, fds)
+
+    async def _prepared(
+        self, version: Version, instance: Instance, environment: dict[str, str]
+    ) -> tuple[_Zygote, dict[str, Any]]:
+        """What an initialisation needs."""
+        zygote = await self._zygote(version, instance.log)
+        return zygote, await self._settings(version, environment, instance.log, snapshot=instance.is_snapshot)
 
     async def _settings(
         self, version: Version, environment: dict[str, str], log: Log, *, snapshot: bool
@@ -244,9 +252,7 @@ class PythonRuntime:
             settings["debugger"] = {"folder": at, "port": version.debugger_port}
         if not places.trees:
             interpreter = interpreters.find(version.runtime)
-            loaded = self._framework(
-                version, interpreter
-            )  # Its zygote's: what that left unloaded is loaded from there.
+            loaded = await self._framework(version, interpreter)  # What its zygote left unloaded is loaded from there.
             own = (interpreter.home, str(_INSIDE), sdk, str(lent or ""), str(loaded or ""))
             settings["paths"] = self._sandbox.open_to(version, own)
         return settings
@@ -393,7 +399,7 @@ class PythonRuntime:
             log.note(f"this machine has no {version.runtime}; Python {interpreter.version} runs it instead")
         lends = self._lends_sdk(version, log)
         loads = lends and await self._mentions_sdk(version)
-        framework = await asyncio.to_thread(self._framework, version, interpreter) if version.web else None
+        framework = await self._framework(version, interpreter)
         return await self._zygote_of(_Kind(interpreter.path, lends, loads, version.web, framework))
 
     async def _zygote_of(self, kind: _Kind) -> _Zygote:
@@ -407,10 +413,10 @@ class PythonRuntime:
             self._mention_sdk[version.id] = await asyncio.to_thread(mentions.sdk, [version.code, *version.layers])
         return self._mention_sdk[version.id]
 
-    def _framework(self, version: Version, interpreter: interpreters.Interpreter) -> Path | None:
+    async def _framework(self, version: Version, interpreter: interpreters.Interpreter) -> Path | None:
         if not version.web or not version.layers:
             return None
-        return frameworks.fitting(self._cache_dir, interpreter, version.layers[0] / "python")
+        return await asyncio.to_thread(frameworks.fitting, self._cache_dir, interpreter, version.layers[0] / "python")
 
     def _lends_sdk(self, version: Version, log: Log) -> bool:
         interpreter = interpreters.find(version.runtime)
