@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_HELD_AT_MOST_S = 60
+_HELD_AT_MOST_S = 120
 
 
 @dataclass(frozen=True)

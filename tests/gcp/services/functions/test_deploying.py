@@ -12,7 +12,7 @@ from google.cloud import functions_v2
 from tests.support.cloud import Cloud
 from tests.support.google import PROJECT
 from tests.support.google_functions import HELLO, PARENT, Functions, ask, zipped
-from tests.support.receiver import Held, Received, Receiver
+from tests.support.receiver import Held, Receiver
 from tests.support.waiting import eventually
 
 State = functions_v2.Function.State
@@ -91,21 +91,15 @@ def test_a_request_that_waits_for_room_while_a_new_version_comes_is_answered_by_
     cloud: Cloud, functions: Functions
 ) -> None:
     cloud.server.engine.patience_s = 300.0
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Received) -> int:
-        arrived.set()
-        go_on.wait(120)
-        return 200
-
-    with Receiver(hold) as receiver, ThreadPoolExecutor(2) as threads:
+    inside_it = Held()
+    with Receiver(inside_it) as receiver, ThreadPoolExecutor(2) as threads:
         held = HELLO.replace("    return f", f"    urlopen('{receiver.url}', b'', timeout=120)\n    return f", 1)
         text = f"from urllib.request import urlopen\n{held}"
         made = functions.create("hello", functions.settings(text, "hello", max_instance_count=1))
         functions.let_in("hello")
         try:
             inside = threads.submit(ask, made.url)
-            assert arrived.wait(60)
+            eventually(lambda: receiver.requests)
             outside = threads.submit(ask, made.url)
             pools = cloud.server.engine._pools
             assert eventually(lambda: any(pool.outside for pool in list(pools.values())))
@@ -113,7 +107,7 @@ def test_a_request_that_waits_for_room_while_a_new_version_comes_is_answered_by_
             functions.update(made, "build_config.source")
             eventually(lambda: any(pool.retired for pool in list(pools.values())))
         finally:
-            go_on.set()
+            inside_it.release()
         answers = [(one.status, one.text) for one in (inside.result(), outside.result())]
     assert answers == [(200, "hello /?"), (200, "good day /?")]
 
@@ -122,27 +116,21 @@ def test_a_request_that_waits_for_room_while_its_function_is_deleted_finds_none(
     cloud: Cloud, functions: Functions
 ) -> None:
     cloud.server.engine.patience_s = 300.0
-    arrived, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Received) -> int:
-        arrived.set()
-        go_on.wait(120)
-        return 200
-
-    with Receiver(hold) as receiver, ThreadPoolExecutor(2) as threads:
+    inside_it = Held()
+    with Receiver(inside_it) as receiver, ThreadPoolExecutor(2) as threads:
         held = f"import urllib.request\ndef hello(_):\n    urllib.request.urlopen('{receiver.url}', b'')\n"
         made = functions.create("hello", functions.settings(held, "hello", max_instance_count=1))
         functions.let_in("hello")
         try:
             threads.submit(ask, made.url)
-            assert arrived.wait(60)
+            eventually(lambda: receiver.requests)
             outside = threads.submit(ask, made.url)
             pools = cloud.server.engine._pools
             assert eventually(lambda: any(pool.outside for pool in list(pools.values())))
             functions.finished(functions.client.delete_function(name=made.name).operation)
             assert outside.result().status == 404
         finally:
-            go_on.set()
+            inside_it.release()
 
 
 def test_an_unknown_path_of_a_mask_is_refused(functions: Functions) -> None:
